@@ -1,0 +1,13 @@
+from typing import final
+
+from typing_extensions import Buffer
+
+@final
+class CodecKernel:
+    """One codec with its configuration, ready to run without the GIL."""
+
+    @property
+    def name(self) -> str: ...
+    def bound(self, nbytes: int) -> int: ...
+    def encode(self, data: Buffer) -> bytes: ...
+    def decode(self, data: Buffer, nbytes: int, *, exact: bool = True) -> bytes: ...

@@ -1,0 +1,109 @@
+# cython: language_level=3
+"""A codec's kernel: C functions of one signature and their configuration, as one Python object."""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from zarrc.errors import CorruptChunkError
+
+from zarrc.kernels.status cimport ZC_OK, check
+from zarrc.kernels.worker cimport lease_worker, return_worker
+
+# Decoding to an unknown size starts from no more than this, so that a limit of gigabytes costs nothing by itself.
+cdef size_t FIRST_GUESS = 1 << 16
+
+
+@cython.final
+cdef class CodecKernel:
+    """One codec with its configuration, ready to run without the GIL.
+
+    Made by the factories of `zarrc.kernels.compressors` and its neighbours; immutable, shared between threads.
+    """
+
+    def __init__(self):
+        raise TypeError("a CodecKernel is made by the factory of its codec")
+
+    def __dealloc__(self):
+        free(self.config)
+
+    def __repr__(self):
+        return f"<CodecKernel {self.name}>"
+
+    def bound(self, size_t nbytes):
+        """The most bytes that encoding ``nbytes`` bytes can give; CodecError above the format's limit."""
+        cdef size_t result = 0
+        check(self.run_bound(self.config, nbytes, &result), NULL, 0, self.name)
+        return result
+
+    def encode(self, const uint8_t[::1] data not None):
+        """The encoded bytes of ``data``, any C-contiguous buffer of bytes."""
+        cdef size_t capacity = self.bound(data.shape[0])
+        return self._run(self.run_encode, data, capacity)
+
+    def decode(self, const uint8_t[::1] data not None, size_t nbytes, *, bint exact=True):
+        """The decoded bytes of ``data``.
+
+        Parameters
+        ----------
+        data : bytes-like
+            What `encode` (of any implementation) gave.
+        nbytes : int
+            The decoded size; with ``exact=False`` the most that is allowed.
+        exact : bool, default True
+            Whether another decoded size is an error.
+
+        Raises
+        ------
+        CorruptChunkError
+            If ``data`` is not valid, or decodes to another size.
+        """
+        if exact:
+            result = self._run(self.run_decode, data, nbytes)
+            if len(result) != nbytes:
+                raise CorruptChunkError(f"{len(result)} bytes decoded where {nbytes} are due", codec=self.name)
+            return result
+        cdef size_t capacity = min(nbytes, max(FIRST_GUESS, 4 * <size_t>data.shape[0]))
+        while True:
+            try:
+                return self._run(self.run_decode, data, capacity)
+            except CorruptChunkError:
+                # Too small a guess and a corrupt stream can look alike, so only the full limit decides.
+                if capacity == nbytes:
+                    raise
+            capacity = nbytes if capacity > nbytes // 8 else capacity * 8
+
+    cdef bytes _run(self, zc_run run, const uint8_t[::1] data, size_t capacity):
+        cdef bytes result = PyBytes_FromStringAndSize(NULL, capacity)
+        cdef uint8_t *dst = <uint8_t *>PyBytes_AS_STRING(result)
+        cdef size_t src_nbytes = data.shape[0]
+        cdef const uint8_t *src = &data[0] if src_nbytes else NULL
+        cdef size_t dst_nbytes = 0
+        cdef zc_worker *worker = lease_worker()
+        cdef zc_status status
+        if worker is NULL:
+            raise MemoryError("a worker")
+        try:
+            with nogil:
+                status = run(self.config, worker, src, src_nbytes, dst, capacity, &dst_nbytes)
+            check(status, worker.detail, worker.error_number, self.name)
+        finally:
+            return_worker(worker)
+        return result if dst_nbytes == capacity else result[:dst_nbytes]
+
+
+cdef CodecKernel make_kernel(str name, zc_run run_encode, zc_run run_decode, zc_bound run_bound, bint fixed_size,
+                             const void *config, size_t config_nbytes):
+    cdef CodecKernel kernel = CodecKernel.__new__(CodecKernel)
+    kernel.name = name
+    kernel.run_encode = run_encode
+    kernel.run_decode = run_decode
+    kernel.run_bound = run_bound
+    kernel.fixed_size = fixed_size
+    kernel.config = malloc(config_nbytes or 1)
+    if kernel.config is NULL:
+        raise MemoryError(f"{config_nbytes} bytes")
+    if config_nbytes:
+        memcpy(kernel.config, config, config_nbytes)
+    return kernel
