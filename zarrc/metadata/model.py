@@ -1,0 +1,235 @@
+"""The format-neutral model of arrays and groups: what the rest of zarrc knows of a document."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from zarrc.codecs.base import ChunkSpec, Codec
+from zarrc.dtypes.base import DataType
+from zarrc.grids.key_encoding import ChunkKeyEncoding
+from zarrc.grids.regular import RegularChunkGrid
+from zarrc.metadata.validation import check_array
+
+__all__ = ["ArrayMetadata", "GroupMetadata", "V2Fields"]
+
+Endian = Literal["little", "big"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class V2Fields:
+    """What only a v2 document says.
+
+    Parameters
+    ----------
+    order : {"C", "F"}
+        Order of the elements inside a stored chunk.
+    filters : tuple of Codec, optional
+        The ``filters``, in the order of encoding; None for ``null``.
+    compressor : Codec, optional
+        The ``compressor``; None for ``null``.
+    dimension_separator : {".", "/"}, optional
+        As written; None where the document does not say (the chunk keys then use ".").
+    has_zattrs : bool, default False
+        Whether a ``.zattrs`` is stored already, so that empty attributes must be written too.
+    """
+
+    order: Literal["C", "F"] = "C"
+    filters: tuple[Codec, ...] | None = None
+    compressor: Codec | None = None
+    dimension_separator: Literal[".", "/"] | None = None
+    has_zattrs: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ArrayMetadata:
+    """The metadata of an array, of either format.
+
+    Parameters
+    ----------
+    zarr_format : {2, 3}
+    shape : tuple of int
+        Shape of the array, in elements.
+    data_type : DataType
+    endian : {"little", "big"}
+        v2: byte order of the stored elements. v3: always "little"; the ``bytes`` codec says how elements are stored.
+    chunk_grid : RegularChunkGrid
+    chunk_key_encoding : ChunkKeyEncoding
+    fill_value : numpy.ndarray, optional
+        0-d, read-only, native byte order; None only in v2 (``null``).
+    codecs : tuple of Codec
+        The whole chain, from the array to the stored bytes; for v2 built from order, filters, dtype and compressor.
+    attributes : Mapping
+        The user's attributes, as JSON values.
+    dimension_names : tuple of (str or None), optional
+    extra_fields : Mapping
+        Unknown fields of the document that may be ignored; written back as they were.
+    assumed : tuple of str
+        Lenient readings that were applied to the document.
+    v2 : V2Fields, optional
+        What only a v2 document says; None in v3.
+
+    Raises
+    ------
+    MetadataError
+        If a part breaks the specification, or the parts do not fit together.
+    """
+
+    zarr_format: Literal[2, 3]
+    shape: tuple[int, ...]
+    data_type: DataType
+    chunk_grid: RegularChunkGrid
+    chunk_key_encoding: ChunkKeyEncoding
+    fill_value: npt.NDArray[Any] | None
+    codecs: tuple[Codec, ...]
+    endian: Endian = "little"
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    dimension_names: tuple[str | None, ...] | None = None
+    extra_fields: Mapping[str, Any] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+    v2: V2Fields | None = None
+
+    def __post_init__(self) -> None:
+        check_array(self)
+        if self.fill_value is not None and self.fill_value.flags.writeable:
+            fill = self.fill_value.copy()
+            fill.flags.writeable = False
+            object.__setattr__(self, "fill_value", fill)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of a chunk, in elements."""
+        return self.chunk_grid.chunk_shape
+
+    @property
+    def shards(self) -> tuple[int, ...] | None:
+        """Shape of a shard, in elements; None where chunks are stored one by one."""
+        return None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The data type as NumPy says it: in v2 with the declared byte order, in v3 native."""
+        if self.zarr_format == 2 and self.data_type.swap_unit > 1:
+            return self.data_type.numpy.newbyteorder("<" if self.endian == "little" else ">")
+        return self.data_type.numpy
+
+    @property
+    def chunk_spec(self) -> ChunkSpec:
+        """A chunk as the first codec sees it; a missing fill value is zero there."""
+        fill = self.data_type.default_fill() if self.fill_value is None else self.fill_value
+        return ChunkSpec(self.chunks, self.data_type.numpy, fill)
+
+    @property
+    def filters(self) -> tuple[Codec, ...]:
+        """The array-to-array codecs; in v2 the filters."""
+        if self.v2 is not None:
+            return self.v2.filters or ()
+        return tuple(codec for codec in self.codecs if codec.kind == "array_to_array")
+
+    @property
+    def serializer(self) -> Codec | None:
+        """The array-to-bytes codec; None in v2, which has none of its own."""
+        if self.v2 is not None:
+            return None
+        return next(codec for codec in self.codecs if codec.kind == "array_to_bytes")
+
+    @property
+    def compressors(self) -> tuple[Codec, ...]:
+        """The bytes-to-bytes codecs; in v2 the compressor, if there is one."""
+        if self.v2 is not None:
+            return () if self.v2.compressor is None else (self.v2.compressor,)
+        return tuple(codec for codec in self.codecs if codec.kind == "bytes_to_bytes")
+
+    def evolve(self, **changes: Any) -> Self:
+        """A copy with some fields changed, checked again."""
+        if self.v2 is not None and self.attributes and "v2" not in changes:
+            changes["v2"] = dataclasses.replace(self.v2, has_zattrs=True)
+        return dataclasses.replace(self, **changes)
+
+    def to_documents(self, *, indent: int | None = 2) -> dict[str, bytes]:
+        """The documents to store, by their names relative to the node, in canonical form.
+
+        Parameters
+        ----------
+        indent : int, optional
+            Spaces a level; None for one line.
+
+        Returns
+        -------
+        dict
+            ``{"zarr.json": ...}``, or ``{".zarray": ..., ".zattrs": ...}`` (``.zattrs`` only where it is needed).
+
+        Raises
+        ------
+        AttributesError
+            If the attributes hold what JSON cannot say (such as a NaN that was read from an illegal document).
+        """
+        # The documents import the model.
+        if self.zarr_format == 3:
+            from zarrc.metadata.v3 import array_documents
+        else:
+            from zarrc.metadata.v2 import array_documents
+        return array_documents(self, indent=indent)
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_documents() == other.to_documents() if isinstance(other, ArrayMetadata) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_array, ({name.name: getattr(self, name.name) for name in dataclasses.fields(self)},)
+
+
+def _rebuild_array(fields: dict[str, Any]) -> ArrayMetadata:
+    return ArrayMetadata(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMetadata:
+    """The metadata of a group, of either format.
+
+    Parameters
+    ----------
+    zarr_format : {2, 3}
+    attributes : Mapping
+        The user's attributes, as JSON values.
+    consolidated : Mapping, optional
+        The ``consolidated_metadata`` of a v3 group, as it was read.
+    extra_fields : Mapping
+        Unknown fields of the document that may be ignored; written back as they were.
+    assumed : tuple of str
+        Lenient readings that were applied to the document.
+    has_zattrs : bool, default False
+        v2: whether a ``.zattrs`` is stored already, so that empty attributes must be written too.
+    """
+
+    zarr_format: Literal[2, 3]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    consolidated: Mapping[str, Any] | None = None
+    extra_fields: Mapping[str, Any] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+    has_zattrs: bool = False
+
+    def evolve(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        if self.zarr_format == 2 and self.attributes:
+            changes.setdefault("has_zattrs", True)
+        return dataclasses.replace(self, **changes)
+
+    def to_documents(self, *, indent: int | None = 2) -> dict[str, bytes]:
+        """The documents to store: ``zarr.json``, or ``.zgroup`` and (where it is needed) ``.zattrs``."""
+        if self.zarr_format == 3:
+            from zarrc.metadata.v3 import group_documents
+        else:
+            from zarrc.metadata.v2 import group_documents
+        return group_documents(self, indent=indent)
