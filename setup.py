@@ -52,8 +52,11 @@ def extension_sources() -> dict[str, Path]:
     return {name: path for name, path in modules.items() if name in only or not only}
 
 
-def extensions() -> list[Extension]:
-    """The extension modules, their .pyx translated to C where that is not up to date."""
+def extensions(*, annotate: bool = False) -> list[Extension]:
+    """The extension modules, their .pyx translated to C where that is not up to date.
+
+    ``annotate`` translates all of them and writes Cython's HTML beside the C.
+    """
     from Cython.Build import cythonize
 
     modules = [
@@ -67,7 +70,8 @@ def extensions() -> list[Extension]:
         compiler_directives={"language_level": 3},
         # Children are started by fork where that is safe; elsewhere they would run this file again.
         nthreads=2 if sys.platform == "linux" and len(modules) > 1 else 0,
-        annotate=os.environ.get("ZARRC_ANNOTATE", "") == "1",
+        annotate=annotate,
+        force=annotate,
     )
 
 
