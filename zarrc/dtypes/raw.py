@@ -1,0 +1,83 @@
+"""The raw bits data types ``r8``, ``r16``, ``r24``, ...: elements of a fixed number of bytes with no meaning."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from zarrc.dtypes.base import DataType, Fill, frozen_scalar
+from zarrc.errors import MetadataError
+from zarrc.reading import Reading, show
+
+__all__ = ["MAX_RAW_NBYTES", "RawBits", "raw_bits"]
+
+MAX_RAW_NBYTES = 1 << 20
+"""Largest element: a name of a few digits must not make us allocate gigabytes for one fill value."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RawBits(DataType):
+    """``r<N>``, N a multiple of 8; in v2 ``|V<N/8>``."""
+
+    @property
+    def swap_unit(self) -> int:
+        """1: raw bits have no byte order."""
+        return 1
+
+    def fill_from_json(
+        self, value: object, *, zarr_format: Literal[2, 3] = 3, reading: Reading | None = None
+    ) -> Fill:
+        """The fill value of a list of integers (v3's form) or of base64 (v2's form); each format takes both."""
+        reading = reading or Reading(path="fill_value")
+        if isinstance(value, str):
+            if zarr_format == 3:
+                reading.assume("base64 is v2's form of raw bits", "read as a list of integers")
+            return self._from_base64(value, reading)
+        if not isinstance(value, list):
+            raise reading.error(f"must be a list of {self.itemsize} integers for {self.name}, got {show(value)}")
+        if zarr_format == 2:
+            reading.assume("a list of integers is v3's form of raw bits", "read as base64")
+        return self._from_bytes(bytes(reading.at(i).integer(item, 0, 255) for i, item in enumerate(value)), reading)
+
+    def fill_to_json(self, fill: Fill, *, zarr_format: Literal[2, 3] = 3) -> Any:
+        """A list of integers in v3, base64 in v2."""
+        data = fill.tobytes()
+        return list(data) if zarr_format == 3 else base64.standard_b64encode(data).decode("ascii")
+
+    def fill_from_user(self, value: object) -> Fill:
+        """The fill value of bytes, a NumPy void, one of the JSON forms, or 0 for all bits zero."""
+        reading = Reading(path="fill_value", from_user=True)
+        if isinstance(value, (np.void, np.ndarray)):
+            value = value.tobytes()
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._from_bytes(bytes(value), reading)
+        if isinstance(value, (int, np.integer)) and value == 0:
+            return self.default_fill()
+        return self.fill_from_json(list(value) if isinstance(value, tuple) else value, reading=reading)
+
+    def _from_base64(self, text: str, reading: Reading) -> Fill:
+        try:
+            data = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise reading.error(f"is not base64: {show(text)}") from None
+        return self._from_bytes(data, reading)
+
+    def _from_bytes(self, data: bytes, reading: Reading) -> Fill:
+        if len(data) != self.itemsize:
+            raise reading.error(f"must have {self.itemsize} bytes for {self.name}, got {len(data)}")
+        return frozen_scalar(data, self.numpy)
+
+    def to_v2_json(self, endian: Literal["little", "big"]) -> str:
+        """``|V3``, ..."""
+        return f"|V{self.itemsize}"
+
+
+def raw_bits(nbytes: int) -> RawBits:
+    """The raw bits data type of ``nbytes`` bytes an element."""
+    if not 1 <= nbytes <= MAX_RAW_NBYTES:
+        raise MetadataError(f"raw bits must have 1 to {MAX_RAW_NBYTES} bytes an element, got {show(nbytes)}")
+    return RawBits(f"r{8 * nbytes}", np.dtype(f"V{nbytes}"))
