@@ -32,8 +32,12 @@ SOURCES = VENDOR / "src"
 STAMP = ".stamp.json"
 
 # Build backends that the pinned archives name, each replaced by the module below.
-_INERT_BACKENDS = ("setuptools.build_meta", "scikit_build_core.build", "scikit_build_core.setuptools.build_meta")
-_INERT_BACKEND = '''\
+_INERT_BACKENDS = (
+    "setuptools.build_meta",
+    "scikit_build_core.build",
+    "scikit_build_core.setuptools.build_meta",
+)
+_INERT_BACKEND = """\
 import os
 import re
 import shutil
@@ -55,7 +59,7 @@ def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
     os.makedirs(os.path.join(metadata_directory, folder), exist_ok=True)
     shutil.copyfile("PKG-INFO", os.path.join(metadata_directory, folder, "METADATA"))
     return folder
-'''
+"""
 
 
 class VendorError(RuntimeError):
@@ -87,7 +91,9 @@ class Library:
 def read_manifest(path: Path = MANIFEST) -> list[Library]:
     """The libraries that the manifest at ``path`` lists."""
     tables: list[dict[str, Any]] = tomllib.loads(path.read_text("utf-8"))["library"]
-    return [Library(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}) for table in tables]
+    return [
+        Library(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}) for table in tables
+    ]
 
 
 def missing(libraries: list[Library], sources: Path = SOURCES) -> list[Library]:
@@ -196,11 +202,19 @@ def _locked(sources: Path) -> Iterator[None]:
 
 def _download(library: Library, folder: Path) -> None:
     requirements = folder / f"{library.package}.txt"
-    requirements.write_text(f"{library.package}=={library.package_version} --hash=sha256:{library.sha256}\n", "utf-8")
+    requirements.write_text(
+        f"{library.package}=={library.package_version} --hash=sha256:{library.sha256}\n", "utf-8"
+    )
     backends = folder / "backends"
     _write_inert_backends(backends)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--no-binary", ":all:", "--no-build-isolation", "--ignore-requires-python", "--require-hashes"]
+    command += [
+        "--no-binary",
+        ":all:",
+        "--no-build-isolation",
+        "--ignore-requires-python",
+        "--require-hashes",
+    ]
     command += ["-r", str(requirements), "-d", str(folder)]
     result = subprocess.run(command, env=_environment(backends), capture_output=True, text=True)
     if result.returncode != 0:

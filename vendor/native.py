@@ -102,7 +102,9 @@ def _zstd(machine: str) -> Iterator[Source]:
 def _libdeflate(machine: str) -> Iterator[Source]:
     library = SOURCES / "libdeflate" / "lib"
     folder = {"x86_64": "x86", "aarch64": "arm"}.get(machine)
-    for path in sorted([*library.glob("*.c"), *(library / folder).glob("*.c")] if folder else library.glob("*.c")):
+    for path in sorted(
+        [*library.glob("*.c"), *(library / folder).glob("*.c")] if folder else library.glob("*.c")
+    ):
         yield Source(path, ())
 
 
@@ -159,12 +161,20 @@ class Compiler:
         if not _is_fresh(target, command):
             target.parent.mkdir(parents=True, exist_ok=True)
             print(f"compiling {os.path.relpath(source.path, ROOT)}", flush=True)
-            _run([*command, "-MMD", "-MF", f"{target}.d", "-c", str(source.path), "-o", str(target)], source.path)
+            _run(
+                [*command, "-MMD", "-MF", f"{target}.d", "-c", str(source.path), "-o", str(target)],
+                source.path,
+            )
             target.with_suffix(".cmd").write_text(shlex.join(command), "utf-8")
         return target
 
     def _command(self, source: Source) -> list[str]:
-        return [*self.command, *COMMON_FLAGS, *(SANITIZE_FLAGS if sanitizing() else RELEASE_FLAGS), *source.flags]
+        return [
+            *self.command,
+            *COMMON_FLAGS,
+            *(SANITIZE_FLAGS if sanitizing() else RELEASE_FLAGS),
+            *source.flags,
+        ]
 
     def _target(self, source: Source) -> Path:
         # Two libraries may have a file of one name, so the folder's digest keeps them apart.

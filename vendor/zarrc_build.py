@@ -43,12 +43,16 @@ def get_requires_for_build_sdist(config_settings: Any = None) -> list[str]:
     return _pip_if_fetching()
 
 
-def build_wheel(wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None) -> str:
+def build_wheel(
+    wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
+) -> str:
     fetch.fetch()
     return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
 
 
-def build_editable(wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None) -> str:
+def build_editable(
+    wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
+) -> str:
     fetch.fetch()
     return build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
 
