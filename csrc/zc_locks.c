@@ -1,0 +1,84 @@
+#include "zc_locks.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#define N_BUCKETS 64
+
+static struct bucket {
+	pthread_mutex_t mutex;
+	pthread_cond_t released;
+	zc_lock *held;
+} buckets[N_BUCKETS];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init_buckets(void)
+{
+	for (size_t i = 0; i < N_BUCKETS; i++) {
+		pthread_mutex_init(&buckets[i].mutex, NULL);
+		pthread_cond_init(&buckets[i].released, NULL);
+		buckets[i].held = NULL;
+	}
+}
+
+/*
+ * A child starts with every lock free: their holders are threads of the parent.  The objects are whole whatever the
+ * holder was doing, because each is replaced in one step.
+ */
+static void init(void)
+{
+	init_buckets();
+	pthread_atfork(NULL, NULL, init_buckets);
+}
+
+/* Two 64-bit FNV-1a sums from different starting points, with a final mix (splitmix64's). */
+static uint64_t hash(uint64_t seed, const char *key, size_t nbytes)
+{
+	uint64_t h = 0xcbf29ce484222325u ^ seed;
+
+	for (size_t i = 0; i < nbytes; i++)
+		h = (h ^ (uint8_t)key[i]) * 0x100000001b3u;
+	h ^= h >> 30;
+	h *= 0xbf58476d1ce4e5b9u;
+	h ^= h >> 27;
+	h *= 0x94d049bb133111ebu;
+	return h ^ (h >> 31);
+}
+
+static bool is_held(const struct bucket *bucket, const zc_lock *lock)
+{
+	for (const zc_lock *held = bucket->held; held != NULL; held = held->next)
+		if (held->name[0] == lock->name[0] && held->name[1] == lock->name[1])
+			return true;
+	return false;
+}
+
+void zc_lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes)
+{
+	struct bucket *bucket;
+
+	pthread_once(&once, init);
+	lock->name[0] = hash(seed, key, key_nbytes);
+	lock->name[1] = hash(~seed, key, key_nbytes);
+	bucket = &buckets[lock->name[0] % N_BUCKETS];
+	pthread_mutex_lock(&bucket->mutex);
+	while (is_held(bucket, lock))
+		pthread_cond_wait(&bucket->released, &bucket->mutex);
+	lock->next = bucket->held;
+	bucket->held = lock;
+	pthread_mutex_unlock(&bucket->mutex);
+}
+
+void zc_lock_release(zc_lock *lock)
+{
+	struct bucket *bucket = &buckets[lock->name[0] % N_BUCKETS];
+	zc_lock **link = &bucket->held;
+
+	pthread_mutex_lock(&bucket->mutex);
+	while (*link != NULL && *link != lock)
+		link = &(*link)->next;
+	if (*link == lock)
+		*link = lock->next;
+	pthread_cond_broadcast(&bucket->released);
+	pthread_mutex_unlock(&bucket->mutex);
+}

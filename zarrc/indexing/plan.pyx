@@ -1,0 +1,127 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The plan: which region of which chunk goes where in the result."""
+
+cimport cython
+
+from zarrc.errors import SelectionError
+
+
+cdef int make_plan(zc_plan *plan, Selection selection, const int64_t *shape, const int64_t *chunk_shape,
+                   const ptrdiff_t *result_strides) except -1:
+    cdef int d, result_axis
+    cdef ptrdiff_t stride
+    plan.ndim = selection.ndim
+    plan.n_parts = 1
+    plan.result_offset = 0
+    for d in range(selection.ndim):
+        result_axis = selection.axis[d].result_axis
+        stride = result_strides[result_axis] if result_axis >= 0 else 0
+        _plan_axis(&plan.axis[d], selection.axis[d].start, selection.axis[d].step, selection.axis[d].count,
+                   shape[d], chunk_shape[d], stride, &plan.result_offset)
+        plan.n_parts = _product(plan.n_parts, plan.axis[d].n_parts)
+    return 0
+
+
+cdef int _plan_axis(zc_plan_axis *axis, int64_t start, int64_t step, int64_t count, int64_t extent,
+                    int64_t chunk_extent, ptrdiff_t stride, ptrdiff_t *offset) except -1:
+    cdef int64_t last
+    if step < 0:
+        # The same indices upwards; the result is walked backwards instead.
+        start += (count - 1) * step if count else 0
+        offset[0] += (count - 1) * stride if count else 0
+        step = -step
+        stride = -stride
+    axis.start, axis.step, axis.count = start, step, count
+    axis.extent, axis.chunk_extent, axis.result_stride = extent, chunk_extent, stride
+    axis.first_chunk = start // chunk_extent
+    if count == 0:
+        axis.n_parts = 0
+    elif step >= chunk_extent:
+        axis.n_parts = count        # no two indices share a chunk
+    else:
+        last = start + (count - 1) * step
+        axis.n_parts = last // chunk_extent - axis.first_chunk + 1
+    return 0
+
+
+cdef size_t _product(size_t a, size_t b) except? 0:
+    if b != 0 and a > (<size_t>1 << 62) // b:
+        raise SelectionError("the selection touches more than 2**62 chunks")
+    return a * b
+
+
+cdef void plan_part(const zc_plan *plan, size_t index, zc_part *part) noexcept nogil:
+    cdef int d
+    part.result_offset = plan.result_offset
+    part.covers = True
+    for d in range(plan.ndim - 1, -1, -1):
+        _part_axis(&plan.axis[d], index % plan.axis[d].n_parts, d, part)
+        index //= plan.axis[d].n_parts
+
+
+cdef inline void _part_axis(const zc_plan_axis *axis, size_t k, int d, zc_part *part) noexcept nogil:
+    """Along axis 'd', the part in the k-th chunk that holds a selected index."""
+    cdef int64_t chunk, low, high, first, last
+    if axis.step >= axis.chunk_extent:
+        first = last = <int64_t>k
+        chunk = (axis.start + first * axis.step) // axis.chunk_extent
+        low = chunk * axis.chunk_extent
+    else:
+        chunk = axis.first_chunk + <int64_t>k
+        low = chunk * axis.chunk_extent
+        high = low + axis.chunk_extent - 1
+        first = 0 if k == 0 else (low - axis.start + axis.step - 1) // axis.step
+        last = axis.count - 1 if k == axis.n_parts - 1 else (high - axis.start) // axis.step
+    part.chunk[d] = chunk
+    part.start[d] = axis.start + first * axis.step - low
+    part.count[d] = last - first + 1
+    part.result_offset += first * axis.result_stride
+    # Without a step as many indices as the chunk has inside the array are all of them.
+    if part.count[d] != <size_t>min(axis.chunk_extent, axis.extent - low):
+        part.covers = False
+
+
+@cython.final
+cdef class Plan:
+    """The parts of a selection on a regular chunk grid, as the engine runs them.
+
+    Parameters
+    ----------
+    selection : Selection
+        A selection of an array of this shape.
+    shape, chunk_shape : tuple of int
+        Of the array and of its chunks.
+    result_strides : tuple of int
+        Bytes from element to element of the result, for each of its dimensions.
+    """
+
+    cdef zc_plan plan
+
+    def __init__(self, Selection selection not None, shape, chunk_shape, result_strides):
+        cdef int64_t extents[MAX_NDIM]
+        cdef int64_t chunk_extents[MAX_NDIM]
+        cdef ptrdiff_t strides[64]
+        cdef int i
+        for i in range(selection.ndim):
+            extents[i], chunk_extents[i] = shape[i], chunk_shape[i]
+        for i in range(selection.result_ndim):
+            strides[i] = result_strides[i]
+        make_plan(&self.plan, selection, extents, chunk_extents, strides)
+
+    def __len__(self):
+        return self.plan.n_parts
+
+    def __getitem__(self, size_t index):
+        """(chunk, start, count, result offset in bytes, whether it covers the chunk) of one part."""
+        cdef zc_part part
+        if index >= self.plan.n_parts:
+            raise IndexError(index)
+        plan_part(&self.plan, index, &part)
+        cdef int n = self.plan.ndim
+        return (
+            tuple([part.chunk[i] for i in range(n)]),
+            tuple([part.start[i] for i in range(n)]),
+            tuple([part.count[i] for i in range(n)]),
+            part.result_offset,
+            bool(part.covers),
+        )

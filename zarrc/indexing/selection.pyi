@@ -1,0 +1,14 @@
+from types import EllipsisType
+from typing import SupportsIndex, final
+
+BasicIndex = SupportsIndex | slice | EllipsisType | None
+
+@final
+class Selection:
+    """A basic selection: for each axis of the array a start, a step and a count, and the shape of the result."""
+
+    def __init__(self, key: BasicIndex | tuple[BasicIndex, ...], shape: tuple[int, ...]) -> None: ...
+    @property
+    def axes(self) -> tuple[tuple[int, int, int], ...]: ...
+    @property
+    def result_shape(self) -> tuple[int, ...]: ...
