@@ -1,8 +1,9 @@
-"""Bring the pinned C sources of manifest.toml to vendor/src/, with pip alone and without running third-party code.
+"""Bring the pinned C sources of manifest.toml to vendor/src/, with pip alone and running no foreign code.
 
-``pip download`` runs the build backend of a source distribution to learn its metadata.  Here it finds inert stand-ins
-instead (`_INERT_BACKEND`), which copy PKG-INFO and do nothing else; pip itself refuses an archive with another sha256.
-Then only the files that the manifest lists are unpacked.  Run again, it does nothing while the manifest is the same.
+``pip download`` runs the build backend of a source distribution to learn its metadata.  Here it finds inert
+stand-ins instead (`_INERT_BACKEND`), which copy PKG-INFO and do nothing else; pip itself refuses an archive
+with another sha256. Then only the files that the manifest lists are unpacked.  Run again, it does nothing
+while the manifest is the same.
 
     python vendor/fetch.py            fetch what is missing
     python vendor/fetch.py --check    exit with 1 if something is missing
@@ -233,8 +234,8 @@ def _write_inert_backends(folder: Path) -> None:
 def _environment(backends: Path) -> dict[str, str]:
     """The child's environment.
 
-    pip tells a backend about itself through the environment; left there, the pip inside a build would take its own
-    settings for those of the build around it.
+    pip tells a backend about itself through the environment; left there, the pip inside a build would take
+    its own settings for those of the build around it.
     """
     private = ("_PYPROJECT_HOOKS_", "PEP517_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(private)}

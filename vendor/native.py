@@ -1,7 +1,7 @@
 """Compile C sources to objects: the vendored libraries with each group's own flags, and ours.
 
-An object is made again when its command line or anything it includes has changed (the compiler writes that list), so a
-build after an edit compiles one file.  setup.py links the objects into extension modules.
+An object is made again when its command line or anything it includes has changed (the compiler writes that
+list), so a build after an edit compiles one file.  setup.py links the objects into extension modules.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ OUR_WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror=implici
 # Upstream's warnings are upstream's; the generated C of Cython is not for reading either.
 NO_WARNINGS = ("-w",)
 
-# Where our adapters look for the libraries' headers: as system headers, so that only our own code is warned about.
+# Where our adapters look for the libraries' headers: as system headers, so that only our own code is warned
+# about.
 VENDOR_INCLUDES = ("c-blosc2/include", "c-blosc2/blosc", "lz4", "zstd/lib", "libdeflate")
 
 
@@ -58,7 +59,8 @@ def target_machine() -> str:
     """The machine compiled for, as "x86_64", "aarch64" or another name."""
     name = sysconfig.get_platform().rpartition("-")[2]
     if name == "universal2":
-        # One compiler run cannot carry two machines' SIMD flags: such an interpreter gets the machine it runs on.
+        # One compiler run cannot carry two machines' SIMD flags: such an interpreter gets the machine it runs
+        # on.
         name = platform.machine()
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name.lower(), name.lower())
 

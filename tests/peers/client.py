@@ -58,8 +58,8 @@ class Peers:
     Examples
     --------
     ``peers.read("tensorstore", path)`` is an array or raises PeerError.  Many requests at a time are faster:
-    ``peers.batch([{"op": "read", "lib": "zarr", "path": p} for p in paths])`` gives an `Answer` each.  In a request, "data"
-    may be an array; "out" of a read may be left away.
+    ``peers.batch([{"op": "read", "lib": "zarr", "path": p} for p in paths])`` gives an `Answer` each.  In a
+    request, "data" may be an array; "out" of a read may be left away.
     """
 
     def __init__(self, python: Path) -> None:

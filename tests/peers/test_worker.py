@@ -38,7 +38,7 @@ def v2_document() -> dict[str, object]:
         "dtype": "<f4",
         "compressor": {"id": "zlib", "level": 1},
         "fill_value": 0.0,
-        "order": "F",
+        "order": "C",
         "filters": None,
     }
 

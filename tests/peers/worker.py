@@ -1,18 +1,19 @@
 """The other Zarr libraries, behind JSON lines: runs in the peers' environment, started by client.py.
 
-A line on stdin is a list of requests; each gets one line on stdout, in order, written as soon as it is known, so that the
-reader knows which request ended the process.  Arrays travel as .npy files.  A request is an object with "op":
+A line on stdin is a list of requests; each gets one line on stdout, in order, written as soon as it is known,
+so that the reader knows which request ended the process.  Arrays travel as .npy files.  A request is an
+object with "op":
 
-    versions                                        {"zarr": "3.4.2", ...}
-    read     lib path out                           the whole array, saved to the .npy file "out"
-    write    lib path data [start]                  the .npy file "data" into an existing array, at offset "start"
-    create   lib path metadata [data]               a node with this zarr.json or .zarray document, as the peer writes it
-    zarr_call name kwargs [data]                    zarr.<name>(**kwargs), then data into all of it
-    run      source names                           execute Python source; the answer is what it leaves in "result"
+    versions                               {"zarr": "3.4.2", ...}
+    read      lib path out                 the whole array, saved to the .npy file "out"
+    write     lib path data [start]        the .npy file "data" into an existing array, from "start" on
+    create    lib path metadata [data]     a node with this zarr.json or .zarray document, in the peer's words
+    zarr_call name kwargs [data]           zarr.<name>(**kwargs), then data into all of it
+    run       source names                 execute Python source; the answer is what it leaves in "result"
 
-"lib" is "zarr", "tensorstore", or "zarrs" (zarr-python over the zarrs codec pipeline).  In "kwargs", {"$call": "zarr.codecs.
-ZstdCodec", "kwargs": {...}} is the result of that call, {"$npy": path} an array and {"$tuple": [...]} a tuple.
-Answers are {"ok": true, "value": ...} or {"ok": false, "error": "Type: message"}.
+"lib" is "zarr", "tensorstore", or "zarrs" (zarr-python over the zarrs codec pipeline).  In "kwargs",
+{"$call": "zarr.codecs.ZstdCodec", "kwargs": {...}} is the result of that call, {"$npy": path} an array and
+{"$tuple": [...]} a tuple.  Answers are {"ok": true, "value": ...} or {"ok": false, "error": "Type: message"}.
 """
 
 from __future__ import annotations
@@ -31,8 +32,18 @@ from typing import Any
 import numpy as np
 
 PACKAGES = (
-    "zarr", "tensorstore", "zarrs", "xarray", "numcodecs", "dask", "h5py", "h5netcdf", "netCDF4", "scipy", "numpy", "zarrc",
-)  # fmt: skip
+    "zarr",
+    "tensorstore",
+    "zarrs",
+    "xarray",
+    "numcodecs",
+    "dask",
+    "h5py",
+    "h5netcdf",
+    "netCDF4",
+    "scipy",
+)
+PACKAGES += ("numpy", "zarrc")
 
 
 def versions() -> dict[str, str]:
