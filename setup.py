@@ -23,23 +23,33 @@ sys.path.insert(0, str(ROOT / "vendor"))
 import fetch  # noqa: E402
 import native  # noqa: E402
 
-# Extension module -> (files of csrc/ that are linked into it, vendored groups).  A file of csrc/ belongs to
-# one module; others reach it with cimport.  Every other .pyx of the package is an extension without C of its
-# own.
+# Extension module -> (files of csrc/ that are linked into it, vendored groups); a name may be a pattern.  A file
+# of csrc/ belongs to one module; others reach it with cimport.  Every other .pyx of the package is an extension
+# without C of its own.
 C_SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "zarrc.kernels.worker": (("zc_worker.c",), ()),
     "zarrc.kernels.compressors": (
-        ("zc_zstd.c", "zc_deflate.c", "zc_lz4.c", "zc_snappy.c", *ZC_BLOSC),
+        ("zc_zstd.c", "zc_deflate.c", "zc_lz4.c", "zc_snappy.c", "zc_blosc*.c"),
         ("zstd", "libdeflate", "lz4", "blosc"),
     ),
-    "zarrc.kernels.checksums": (("zc_crc32c.c",), ()),
-    "zarrc.kernels.strided": (("zc_strided.c",), ()),
-    "zarrc.kernels.bitround": (("zc_bitround.c",), ()),
+    "zarrc.kernels.checksums": (("zc_crc32c*.c",), ()),
+    "zarrc.kernels.strided": (("zc_strided.c", "zc_box.c", "zc_items.c", "zc_rows.c", "zc_transpose*.c"), ()),
+    "zarrc.kernels.bitround": (("zc_bitround*.c",), ()),
     "zarrc.kernels.pool": (("zc_pool.c",), ()),
     "zarrc.kernels.locks": (("zc_locks.c",), ()),
-    "zarrc.kernels.local_io": (("zc_local.c",), ()),
-    "zarrc.kernels.table": (("zc_table.c",), ()),
+    "zarrc.kernels.local_io": (("zc_local*.c",), ()),
+    "zarrc.kernels.table": (("zc_table*.c",), ()),
 }
+
+
+def c_sources(module: str) -> list[Path]:
+    """The files of csrc/ that are linked into ``module``."""
+    names, _ = C_SOURCES.get(module, ((), ()))
+    found = [sorted(native.CSRC.glob(name)) for name in names]
+    for name, paths in zip(names, found, strict=True):
+        if not paths:
+            raise SystemExit(f"{module} needs csrc/{name}, which is not there (see ZARRC_BUILD_ONLY)")
+    return [path for paths in found for path in paths]
 
 
 def extension_sources() -> dict[str, Path]:
@@ -92,10 +102,10 @@ class BuildExtensions(build_ext):
         super().run()
 
     def build_extension(self, ext: Extension) -> None:
-        ours, groups = C_SOURCES.get(ext.name, ((), ()))
+        _, groups = C_SOURCES.get(ext.name, ((), ()))
         objects = self._compiler("vendor").compile(native.vendor_sources(groups, native.target_machine()))
         tag = f"{sys.implementation.cache_tag}-{ext.name}"
-        sources = [native.our_source(native.CSRC / name) for name in ours]
+        sources = [native.our_source(path) for path in c_sources(ext.name)]
         sources += [native.Source(ROOT / path, self._python_flags(ext)) for path in ext.sources]
         objects += self._compiler(tag).compile(sources)
         self.compiler.link_shared_object(
