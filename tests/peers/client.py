@@ -199,7 +199,8 @@ class Peers:
         code = process.wait()
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         self._process = None
-        said = self._log().read_text("utf-8", "replace").strip().splitlines()[-12:]
+        lines = self._log().read_text("utf-8", "replace").strip().splitlines()
+        said = [line for line in lines if "Check fail" in line] or lines[-12:]
         return Answer(ok=False, error=f"the peer {what} ({how}): " + "\n".join(said))
 
     def _log(self) -> Path:
