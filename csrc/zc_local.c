@@ -1,0 +1,398 @@
+#define _GNU_SOURCE	/* getentropy; O_CLOEXEC under -std=c11 */
+#define _DARWIN_C_SOURCE
+#include "zc_local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One read or write call moves no more: Linux stops at 2^31 - 4096 bytes by itself, macOS refuses above 2^31 - 1. */
+#define ZC_IO_STEP ((size_t)1 << 30)
+
+/* A directory made here can be removed by somebody else before it is used; after so many rounds that is an error. */
+#define ZC_MAX_ROUNDS 64
+
+/* Room for the longest name of a temporary file: '.zc-' and three numbers. */
+#define ZC_TEMPORARY_NBYTES 64
+
+enum publish_how { PUBLISH_REPLACE, PUBLISH_CREATE };
+
+/* A file on its way to 'path'. */
+typedef struct pending {
+	const char *path;
+	size_t root_nbytes;
+	const uint8_t *src;
+	size_t nbytes;
+	enum publish_how how;
+	zc_local_stamp *stamp_ret;	/* NULL: no stamp wanted */
+	char temporary[PATH_MAX + ZC_TEMPORARY_NBYTES];
+} pending;
+
+static zc_status os_failure(int *errno_ret)
+{
+	*errno_ret = errno;
+	return ZC_EOS;
+}
+
+static int is_absence(int error_number)
+{
+	return error_number == ENOENT || error_number == ENOTDIR;
+}
+
+/* Reading. */
+
+static int64_t mtime_ns_of(const struct stat *info)
+{
+#ifdef __APPLE__
+	return (int64_t)info->st_mtimespec.tv_sec * 1000000000 + info->st_mtimespec.tv_nsec;
+#else
+	return (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec;
+#endif
+}
+
+static void stamp_of(const struct stat *info, zc_local_stamp *stamp_ret)
+{
+	stamp_ret->nbytes = (uint64_t)info->st_size;
+	stamp_ret->inode = (uint64_t)info->st_ino;
+	stamp_ret->mtime_ns = mtime_ns_of(info);
+}
+
+static zc_status check_regular(const struct stat *info, int *errno_ret)
+{
+	if (S_ISREG(info->st_mode))
+		return ZC_OK;
+	if (S_ISDIR(info->st_mode))
+		return ZC_ABSENT;
+	*errno_ret = EINVAL;
+	return ZC_EOS;
+}
+
+zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret)
+{
+	struct stat info;
+	zc_status status;
+	int fd;
+
+	do
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return is_absence(errno) ? ZC_ABSENT : os_failure(errno_ret);
+	status = fstat(fd, &info) == 0 ? check_regular(&info, errno_ret) : os_failure(errno_ret);
+	if (status != ZC_OK) {
+		zc_local_close(fd);
+		return status;
+	}
+	*fd_ret = fd;
+	*nbytes_ret = (uint64_t)info.st_size;
+	return ZC_OK;
+}
+
+zc_status zc_local_stamp_fd(int fd, zc_local_stamp *stamp_ret, int *errno_ret)
+{
+	struct stat info;
+
+	if (fstat(fd, &info) != 0)
+		return os_failure(errno_ret);
+	stamp_of(&info, stamp_ret);
+	return ZC_OK;
+}
+
+zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret)
+{
+	struct stat info;
+	zc_status status;
+
+	if (stat(path, &info) != 0)
+		return is_absence(errno) ? ZC_ABSENT : os_failure(errno_ret);
+	status = check_regular(&info, errno_ret);
+	if (status == ZC_OK)
+		stamp_of(&info, stamp_ret);
+	return status;
+}
+
+zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret)
+{
+	/* By subtraction: offset + nbytes can wrap around 2^64. */
+	if (offset > INT64_MAX || nbytes > (uint64_t)INT64_MAX - offset)
+		return ZC_ETRUNCATED;
+	while (nbytes > 0) {
+		ssize_t n = pread(fd, dst, nbytes < ZC_IO_STEP ? nbytes : ZC_IO_STEP, (off_t)offset);
+
+		if (n == 0)
+			return ZC_ETRUNCATED;
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return os_failure(errno_ret);
+		}
+		dst += n;
+		offset += (uint64_t)n;
+		nbytes -= (size_t)n;
+	}
+	return ZC_OK;
+}
+
+void zc_local_close(int fd)
+{
+	close(fd);
+}
+
+/* Writing. */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The time of day, moved on where needed to be later than any that this process was given before. */
+static uint64_t unique_now_ns(void)
+{
+	static _Atomic uint64_t last;
+	uint64_t before = atomic_load(&last);
+	uint64_t now = now_ns();
+	uint64_t mine;
+
+	do
+		mine = now > before ? now : before + 1;
+	while (!atomic_compare_exchange_weak(&last, &before, mine));
+	return mine;
+}
+
+/*
+ * The name tells the process (to find who left it), and random bits keep two machines on one file system apart; two
+ * equal names are caught by O_EXCL.
+ */
+static zc_status name_temporary(pending *file, int *errno_ret)
+{
+	static _Atomic unsigned long counter;
+	const char *slash = strrchr(file->path, '/');
+	size_t dir_nbytes = slash == NULL ? 0 : (size_t)(slash - file->path) + 1;
+	uint64_t salt;
+
+	if (dir_nbytes >= PATH_MAX) {
+		*errno_ret = ENAMETOOLONG;
+		return ZC_EOS;
+	}
+	if (getentropy(&salt, sizeof(salt)) != 0)
+		salt = now_ns();
+	memcpy(file->temporary, file->path, dir_nbytes);
+	snprintf(file->temporary + dir_nbytes, ZC_TEMPORARY_NBYTES, ".zc-%ld-%lu-%llx", (long)getpid(),
+		 atomic_fetch_add(&counter, 1), (unsigned long long)salt);
+	return ZC_OK;
+}
+
+/* mkdir for the first 'nbytes' bytes of 'path'; an existing one is fine.  0, or errno. */
+static int make_directory(char *path, size_t nbytes)
+{
+	char kept = path[nbytes];
+	int result;
+
+	path[nbytes] = '\0';
+	result = mkdir(path, 0777) == 0 || errno == EEXIST ? 0 : errno;
+	path[nbytes] = kept;
+	return result;
+}
+
+/* The length of the parent of the first 'nbytes' bytes of 'path': up to the last slash, without it. */
+static size_t parent_nbytes(const char *path, size_t nbytes)
+{
+	while (nbytes > 0 && path[nbytes - 1] != '/')
+		nbytes--;
+	while (nbytes > 0 && path[nbytes - 1] == '/')
+		nbytes--;
+	return nbytes;
+}
+
+/*
+ * Make the directories above 'path' that are below its root.  From the deepest upwards until one can be made, then
+ * down again: most often all but the last one are there.
+ */
+static zc_status make_parents(char *path, size_t root_nbytes, int *errno_ret)
+{
+	size_t end = parent_nbytes(path, strlen(path));
+	size_t at = end;
+
+	for (;;) {
+		int failure;
+
+		if (at <= root_nbytes)
+			return ZC_ABSENT;
+		failure = make_directory(path, at);
+		if (failure == 0) {
+			if (at == end)
+				return ZC_OK;
+			/* One level down: past the slashes, then to the end of the name. */
+			while (path[at] == '/')
+				at++;
+			while (at < end && path[at] != '/')
+				at++;
+		} else if (failure == ENOENT) {
+			at = parent_nbytes(path, at);
+		} else {
+			*errno_ret = failure;
+			return ZC_EOS;
+		}
+	}
+}
+
+static int open_exclusively(const char *path)
+{
+	int fd;
+
+	do
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
+static zc_status open_temporary(pending *file, int *fd_ret, int *errno_ret)
+{
+	zc_status status = ZC_OK;
+
+	for (int round = 0; round < ZC_MAX_ROUNDS && status == ZC_OK; round++) {
+		status = name_temporary(file, errno_ret);
+		if (status != ZC_OK)
+			return status;
+		*fd_ret = open_exclusively(file->temporary);
+		if (*fd_ret >= 0)
+			return ZC_OK;
+		*errno_ret = errno;
+		if (errno == ENOENT)
+			status = make_parents(file->temporary, file->root_nbytes, errno_ret);
+		else if (errno != EEXIST)
+			return ZC_EOS;
+	}
+	return status == ZC_OK ? ZC_EOS : status;
+}
+
+static zc_status write_all(int fd, const uint8_t *src, size_t nbytes, int *errno_ret)
+{
+	while (nbytes > 0) {
+		ssize_t n = write(fd, src, nbytes < ZC_IO_STEP ? nbytes : ZC_IO_STEP);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return os_failure(errno_ret);
+		}
+		if (n == 0) {	/* POSIX leaves it open what this means; it would loop for ever */
+			*errno_ret = EIO;
+			return ZC_EOS;
+		}
+		src += n;
+		nbytes -= (size_t)n;
+	}
+	return ZC_OK;
+}
+
+static zc_status stamp(int fd, zc_local_stamp *stamp_ret, int *errno_ret)
+{
+	uint64_t ns = unique_now_ns();
+	struct timespec times[2] = { { .tv_sec = 0, .tv_nsec = UTIME_OMIT } };
+
+	times[1].tv_sec = (time_t)(ns / 1000000000);
+	times[1].tv_nsec = (long)(ns % 1000000000);
+	if (futimens(fd, times) != 0)
+		return os_failure(errno_ret);
+	/* Read back: a file system may keep fewer digits than it was given. */
+	return zc_local_stamp_fd(fd, stamp_ret, errno_ret);
+}
+
+static zc_status fill(const pending *file, int fd, int *errno_ret)
+{
+	zc_status status = write_all(fd, file->src, file->nbytes, errno_ret);
+
+	if (status == ZC_OK && file->stamp_ret != NULL)
+		status = stamp(fd, file->stamp_ret, errno_ret);
+	/* Network file systems report a full disk or quota here.  After EINTR the descriptor is closed all the same. */
+	if (close(fd) != 0 && errno != EINTR && status == ZC_OK)
+		status = os_failure(errno_ret);
+	return status;
+}
+
+static zc_status publish(const pending *file, int *errno_ret)
+{
+	if (file->how == PUBLISH_REPLACE)
+		return rename(file->temporary, file->path) == 0 ? ZC_OK : os_failure(errno_ret);
+	if (link(file->temporary, file->path) != 0)
+		return os_failure(errno_ret);
+	unlink(file->temporary);
+	return ZC_OK;
+}
+
+static zc_status put(pending *file, int *errno_ret)
+{
+	int fd = -1;
+	zc_status status = open_temporary(file, &fd, errno_ret);
+
+	if (status != ZC_OK)
+		return status;
+	status = fill(file, fd, errno_ret);
+	if (status == ZC_OK)
+		status = publish(file, errno_ret);
+	if (status != ZC_OK)
+		unlink(file->temporary);
+	return status;
+}
+
+zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes, int *errno_ret)
+{
+	return zc_local_replace_stamped(path, root_nbytes, src, nbytes, NULL, errno_ret);
+}
+
+zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+				   zc_local_stamp *stamp_ret, int *errno_ret)
+{
+	pending file;
+
+	file.path = path;
+	file.root_nbytes = root_nbytes;
+	file.src = src;
+	file.nbytes = nbytes;
+	file.how = PUBLISH_REPLACE;
+	file.stamp_ret = stamp_ret;
+	return put(&file, errno_ret);
+}
+
+zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+			  zc_local_stamp *stamp_ret, int *errno_ret)
+{
+	pending file;
+
+	file.path = path;
+	file.root_nbytes = root_nbytes;
+	file.src = src;
+	file.nbytes = nbytes;
+	file.how = PUBLISH_CREATE;
+	file.stamp_ret = stamp_ret;
+	return put(&file, errno_ret);
+}
+
+zc_status zc_local_remove(const char *path, int *errno_ret)
+{
+	if (unlink(path) == 0)
+		return ZC_OK;
+	if (is_absence(errno))
+		return ZC_ABSENT;
+	/* A directory is no object.  Linux says EISDIR, POSIX and macOS EPERM, which can also mean a protected file. */
+	if (errno == EISDIR || errno == EPERM) {
+		int failure = errno;
+		struct stat info;
+
+		if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode))
+			return ZC_ABSENT;
+		errno = failure;
+	}
+	return os_failure(errno_ret);
+}

@@ -1,0 +1,63 @@
+/*
+ * zc_local.h - objects as files of a local directory: read at an offset, replaced as a whole, removed.
+ *
+ * Thread safe, and safe in a forked child: no state but a counter.  Paths are NUL-terminated and used as they are; the
+ * caller keeps keys inside the root.  *errno_ret is written on ZC_EOS only.
+ */
+#ifndef ZC_LOCAL_H
+#define ZC_LOCAL_H
+
+#include "zc.h"
+
+/* What tells one content of a file from the next. */
+typedef struct zc_local_stamp {
+	uint64_t nbytes;
+	uint64_t inode;
+	int64_t mtime_ns;
+} zc_local_stamp;
+
+/*
+ * Open the file 'path' for reading.  The caller closes *fd_ret with zc_local_close.
+ * ZC_ABSENT if there is no such file; a directory of that name is no file.  Anything else that is not a regular file
+ * is ZC_EOS with EINVAL, and a fifo without a writer does not block.
+ */
+zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret);
+
+/* The stamp of an open file. */
+zc_status zc_local_stamp_fd(int fd, zc_local_stamp *stamp_ret, int *errno_ret);
+
+/* The stamp of the regular file 'path'; ZC_ABSENT and ZC_EOS as for zc_local_open. */
+zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret);
+
+/* Read exactly 'nbytes' bytes at 'offset'; ZC_ETRUNCATED if the file ends before. */
+zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret);
+
+void zc_local_close(int fd);
+
+/*
+ * Make 'src' the whole content of the file 'path': readers see the old content or the new, nothing between, also when
+ * the process is killed (which can leave a temporary file, named '.zc-...', beside it).
+ * Missing parent directories are made, but never the first 'root_nbytes' bytes of the path: ZC_ABSENT if the root is
+ * not there.  On failure the temporary file is removed and the old content stays.  Nothing is flushed to the disk.
+ */
+zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes, int *errno_ret);
+
+/*
+ * zc_local_replace, and *stamp_ret is the stamp of what was written: the modification time is set to a value that this
+ * process does not use twice, because the kernel's own clock ticks too slowly to tell two quick writes apart.
+ */
+zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+				   zc_local_stamp *stamp_ret, int *errno_ret);
+
+/*
+ * zc_local_replace_stamped for a file that must not be there: ZC_EOS with EEXIST if it is.  One of several concurrent
+ * callers wins, also between processes.  ZC_EOS with EPERM, ENOTSUP, ENOSYS or EMLINK where the file system knows no
+ * hard links.
+ */
+zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+			  zc_local_stamp *stamp_ret, int *errno_ret);
+
+/* Remove the file 'path'; ZC_ABSENT if it is not there. */
+zc_status zc_local_remove(const char *path, int *errno_ret);
+
+#endif

@@ -1,0 +1,12 @@
+"""Objects as local files, without the GIL.  The contracts are in zc_local.h."""
+
+from libc.stdint cimport uint8_t, uint64_t
+
+from zarrc.kernels.status cimport zc_status
+
+cdef zc_status local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil
+cdef zc_status local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil
+cdef void local_close(int fd) noexcept nogil
+cdef zc_status local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+                             int *errno_ret) noexcept nogil
+cdef zc_status local_remove(const char *path, int *errno_ret) noexcept nogil

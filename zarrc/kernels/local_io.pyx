@@ -1,0 +1,220 @@
+# cython: language_level=3
+# cython: freethreading_compatible=True
+"""Objects as local files.
+
+Paths are bytes without NUL. A failing system call raises the StoreError of `zarrc.kernels.status`, with its ``errno``.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t
+
+from zarrc.errors import StoreError
+
+from zarrc.kernels.blob cimport place_range
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_ETRUNCATED, ZC_OK, check
+
+from zarrc.kernels.blob import Blob
+
+cdef extern from "zc_local.h":
+    ctypedef struct zc_local_stamp:
+        uint64_t nbytes
+        uint64_t inode
+        int64_t mtime_ns
+    zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil
+    zc_status zc_local_stamp_fd(int fd, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
+    zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
+    zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil
+    void zc_local_close(int fd) noexcept nogil
+    zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+                               int *errno_ret) noexcept nogil
+    zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+                                       zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
+    zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+                              zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
+    zc_status zc_local_remove(const char *path, int *errno_ret) noexcept nogil
+
+ctypedef zc_status (*put_function)(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+                                   zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
+
+
+cdef zc_status local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil:
+    return zc_local_open(path, fd_ret, nbytes_ret, errno_ret)
+
+
+cdef zc_status local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil:
+    return zc_local_pread(fd, offset, dst, nbytes, errno_ret)
+
+
+cdef void local_close(int fd) noexcept nogil:
+    zc_local_close(fd)
+
+
+cdef zc_status local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+                             int *errno_ret) noexcept nogil:
+    return zc_local_replace(path, root_nbytes, src, nbytes, errno_ret)
+
+
+cdef zc_status local_remove(const char *path, int *errno_ret) noexcept nogil:
+    return zc_local_remove(path, errno_ret)
+
+
+cdef str _version(const zc_local_stamp *stamp):
+    return f"{stamp.mtime_ns}-{stamp.inode}-{stamp.nbytes}"
+
+
+cdef int _open(bytes path, int *fd_ret, zc_local_stamp *stamp_ret) except -1:
+    """Open a file and take its stamp; 0 if it is absent, else 1."""
+    cdef const char *text = path
+    cdef int errno = 0
+    cdef zc_status status
+    with nogil:
+        status = zc_local_open(text, fd_ret, &stamp_ret.nbytes, &errno)
+        if status == ZC_OK:
+            status = zc_local_stamp_fd(fd_ret[0], stamp_ret, &errno)
+            if status != ZC_OK:
+                zc_local_close(fd_ret[0])
+    if status == ZC_ABSENT:
+        return 0
+    check(status, NULL, errno, None)
+    return 1
+
+
+cdef int _pread(int fd, size_t offset, uint8_t *dst, size_t nbytes) except -1:
+    cdef int errno = 0
+    cdef zc_status status
+    with nogil:
+        status = zc_local_pread(fd, offset, dst, nbytes, &errno)
+    if status == ZC_ETRUNCATED:
+        raise StoreError(f"the file was cut while {nbytes} bytes at {offset} were read")
+    return check(status, NULL, errno, None)
+
+
+def read(bytes path not None, start=0, nbytes=None):
+    """The file, or a range of it (as `zarrc.kernels.blob.Blob` defines ranges).
+
+    Returns
+    -------
+    Blob or None
+        None if there is no such file.
+    """
+    cdef int fd = -1
+    cdef zc_local_stamp stamp
+    cdef size_t first, length
+    cdef bytes data
+    if not _open(path, &fd, &stamp):
+        return None
+    try:
+        place_range(start, nbytes, stamp.nbytes, &first, &length)
+        data = PyBytes_FromStringAndSize(NULL, length)
+        _pread(fd, first, <uint8_t *>PyBytes_AS_STRING(data), length)
+    finally:
+        zc_local_close(fd)
+    return Blob(data, version=_version(&stamp), object_nbytes=stamp.nbytes)
+
+
+def read_into(bytes path not None, out, start=0, nbytes=None):
+    """`read`, into the writable buffer ``out``.
+
+    Returns
+    -------
+    int or None
+        Number of bytes read; None if there is no such file.
+
+    Raises
+    ------
+    StoreError
+        If ``out`` is too small; it is then unchanged.
+    """
+    cdef int fd = -1
+    cdef zc_local_stamp stamp
+    cdef size_t first, length
+    cdef Py_buffer view
+    if not _open(path, &fd, &stamp):
+        return None
+    try:
+        place_range(start, nbytes, stamp.nbytes, &first, &length)
+        PyObject_GetBuffer(out, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        try:
+            if length > <size_t>view.len:
+                raise StoreError(f"{length} bytes do not fit a buffer of {view.len} bytes")
+            _pread(fd, first, <uint8_t *>view.buf, length)
+        finally:
+            PyBuffer_Release(&view)
+    finally:
+        zc_local_close(fd)
+    return length
+
+
+def stat(bytes path not None):
+    """Size in bytes and version of the file, or None if there is no such file."""
+    cdef const char *text = path
+    cdef zc_local_stamp stamp
+    cdef int errno = 0
+    cdef zc_status status
+    with nogil:
+        status = zc_local_stamp_path(text, &stamp, &errno)
+    if status == ZC_ABSENT:
+        return None
+    check(status, NULL, errno, None)
+    return stamp.nbytes, _version(&stamp)
+
+
+cdef zc_status _replace_unstamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+                                  zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil:
+    return zc_local_replace(path, root_nbytes, src, nbytes, errno_ret)
+
+
+cdef int _put(put_function put, bytes path, size_t root_nbytes, object data, zc_local_stamp *stamp_ret) except -1:
+    """Run 'put'; 0 if the root is not there, else 1."""
+    cdef const char *text = path
+    cdef Py_buffer view
+    cdef int errno = 0
+    cdef zc_status status
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    with nogil:
+        status = put(text, root_nbytes, <const uint8_t *>view.buf, view.len, stamp_ret, &errno)
+    PyBuffer_Release(&view)
+    if status == ZC_ABSENT:
+        return 0
+    check(status, NULL, errno, None)
+    return 1
+
+
+def replace(bytes path not None, size_t root_nbytes, data):
+    """Make ``data``, any contiguous buffer, the whole content of the file, at once.
+
+    Missing directories are made, except the first ``root_nbytes`` bytes of the path.
+
+    Returns
+    -------
+    bool
+        False if the root is not there; nothing was written then.
+    """
+    cdef zc_local_stamp unused
+    return _put(_replace_unstamped, path, root_nbytes, data, &unused) == 1
+
+
+def replace_stamped(bytes path not None, size_t root_nbytes, data):
+    """`replace`; the version of what was written, None if the root is not there."""
+    cdef zc_local_stamp stamp
+    return _version(&stamp) if _put(zc_local_replace_stamped, path, root_nbytes, data, &stamp) else None
+
+
+def create(bytes path not None, size_t root_nbytes, data):
+    """`replace_stamped` for a file that must not be there: a StoreError with errno EEXIST if it is."""
+    cdef zc_local_stamp stamp
+    return _version(&stamp) if _put(zc_local_create, path, root_nbytes, data, &stamp) else None
+
+
+def remove(bytes path not None):
+    """Remove the file; whether it was there."""
+    cdef const char *text = path
+    cdef int errno = 0
+    cdef zc_status status
+    with nogil:
+        status = zc_local_remove(text, &errno)
+    if status == ZC_ABSENT:
+        return False
+    check(status, NULL, errno, None)
+    return True
