@@ -1,0 +1,31 @@
+/* zc_lz4.h - LZ4 blocks: bare, and with numcodecs' length in front. */
+#ifndef ZC_LZ4_H
+#define ZC_LZ4_H
+
+#include "zc.h"
+
+struct zc_lz4_config {
+	int acceleration;	/* 1 is the densest; higher is faster */
+};
+
+/* The decoded length (u32, little-endian), then one LZ4 block: the codec `numcodecs.lz4`. */
+zc_status zc_lz4_encode(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
+			size_t dst_capacity, size_t *dst_nbytes);
+
+zc_status zc_lz4_decode(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
+			size_t dst_capacity, size_t *dst_nbytes);
+
+zc_status zc_lz4_bound(const void *config, size_t nbytes, size_t *bound_ret);
+
+/* One bare block; ZC_ETOOLARGE if it does not fit into dst_capacity. */
+zc_status zc_lz4_block_encode(zc_worker *worker, int acceleration, const uint8_t *src, size_t src_nbytes,
+			      uint8_t *dst, size_t dst_capacity, size_t *dst_nbytes);
+
+/* The same with the slow, dense matcher; level 1 to 12. */
+zc_status zc_lz4hc_block_encode(zc_worker *worker, int level, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
+				size_t dst_capacity, size_t *dst_nbytes);
+
+/* One bare block that decodes to exactly 'nbytes' bytes. */
+zc_status zc_lz4_block_decode(zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst, size_t nbytes);
+
+#endif

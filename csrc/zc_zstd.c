@@ -1,0 +1,151 @@
+#include "zc_zstd.h"
+
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "zc_compressor.h"
+
+/* A compression context above this (levels near 22) is freed after the call instead of kept in each worker. */
+#define KEEP_CONTEXT_NBYTES ((size_t)64 << 20)
+
+static void free_cctx(void *context)
+{
+	ZSTD_freeCCtx(context);
+}
+
+static void free_dctx(void *context)
+{
+	ZSTD_freeDCtx(context);
+}
+
+static ZSTD_CCtx *worker_cctx(zc_worker *worker)
+{
+	void *context = worker->context[ZC_CONTEXT_ZSTD_COMPRESS];
+
+	if (context == NULL)
+		context = zc_context_keep(worker, ZC_CONTEXT_ZSTD_COMPRESS, ZSTD_createCCtx(), 0, free_cctx);
+	return context;
+}
+
+static ZSTD_DCtx *worker_dctx(zc_worker *worker)
+{
+	void *context = worker->context[ZC_CONTEXT_ZSTD_DECOMPRESS];
+
+	if (context == NULL)
+		context = zc_context_keep(worker, ZC_CONTEXT_ZSTD_DECOMPRESS, ZSTD_createDCtx(), 0, free_dctx);
+	return context;
+}
+
+static size_t set_parameters(ZSTD_CCtx *cctx, const struct zc_zstd_config *config)
+{
+	size_t result = ZSTD_CCtx_reset(cctx, ZSTD_reset_session_and_parameters);
+
+	if (!ZSTD_isError(result))
+		result = ZSTD_CCtx_setParameter(cctx, ZSTD_c_compressionLevel, config->level);
+	if (!ZSTD_isError(result))
+		result = ZSTD_CCtx_setParameter(cctx, ZSTD_c_checksumFlag, config->checksum != 0);
+	return result;
+}
+
+zc_status zc_zstd_encode(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
+			 size_t dst_capacity, size_t *dst_nbytes)
+{
+	ZSTD_CCtx *cctx = worker_cctx(worker);
+	size_t result;
+
+	if (cctx == NULL)
+		return ZC_ENOMEM;
+	result = set_parameters(cctx, config);
+	if (ZSTD_isError(result))
+		return zc_fail(worker, ZC_EINVAL, ZSTD_getErrorName(result));
+	result = ZSTD_compress2(cctx, dst, dst_capacity, zc_src_or_empty(src), src_nbytes);
+	if (ZSTD_sizeof_CCtx(cctx) > KEEP_CONTEXT_NBYTES)
+		zc_context_drop(worker, ZC_CONTEXT_ZSTD_COMPRESS);
+	if (!ZSTD_isError(result)) {
+		*dst_nbytes = result;
+		return ZC_OK;
+	}
+	switch (ZSTD_getErrorCode(result)) {
+	case ZSTD_error_memory_allocation:
+		return ZC_ENOMEM;
+	case ZSTD_error_dstSize_tooSmall:
+		return ZC_ETOOLARGE;
+	default:
+		return zc_fail(worker, ZC_EINVAL, ZSTD_getErrorName(result));
+	}
+}
+
+/* zstd has one error for an input that stops early and one that goes on after its last frame; tell them apart. */
+static zc_status wrong_src_nbytes(zc_worker *worker, const uint8_t *src, size_t src_nbytes)
+{
+	while (src_nbytes > 0) {
+		size_t frame_nbytes = ZSTD_findFrameCompressedSize(src, src_nbytes);
+
+		if (ZSTD_getErrorCode(frame_nbytes) == ZSTD_error_prefix_unknown)
+			return zc_fail(worker, ZC_ECORRUPT, "something else follows the zstd frame");
+		if (ZSTD_isError(frame_nbytes))
+			break;
+		src += frame_nbytes;
+		src_nbytes -= frame_nbytes;
+	}
+	return zc_fail(worker, ZC_ETRUNCATED, "the zstd frame is cut");
+}
+
+static zc_status decode_failed(zc_worker *worker, size_t result, const uint8_t *src, size_t src_nbytes)
+{
+	switch (ZSTD_getErrorCode(result)) {
+	case ZSTD_error_memory_allocation:
+		return ZC_ENOMEM;
+	case ZSTD_error_dstSize_tooSmall:
+		return ZC_ETOOLARGE;
+	case ZSTD_error_srcSize_wrong:
+		return wrong_src_nbytes(worker, src, src_nbytes);
+	case ZSTD_error_checksum_wrong:
+		return zc_fail(worker, ZC_ECHECKSUM, "zstd content checksum");
+	case ZSTD_error_dictionary_wrong:
+		return zc_fail(worker, ZC_EUNSUPPORTED, "the zstd frame needs a dictionary");
+	case ZSTD_error_version_unsupported:
+	case ZSTD_error_frameParameter_unsupported:
+	case ZSTD_error_frameParameter_windowTooLarge:
+		return zc_fail(worker, ZC_EUNSUPPORTED, ZSTD_getErrorName(result));
+	case ZSTD_error_prefix_unknown:
+		return zc_fail(worker, ZC_ECORRUPT, "not a zstd frame");
+	default:
+		return zc_fail(worker, ZC_ECORRUPT, "zstd found damaged data");
+	}
+}
+
+zc_status zc_zstd_decode(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
+			 size_t dst_capacity, size_t *dst_nbytes)
+{
+	ZSTD_DCtx *dctx;
+	unsigned long long claimed;
+	size_t result;
+
+	(void)config;
+	if (src_nbytes == 0)
+		return zc_fail(worker, ZC_ETRUNCATED, "no zstd frame");
+	claimed = ZSTD_getFrameContentSize(src, src_nbytes);
+	if (claimed < ZSTD_CONTENTSIZE_ERROR && claimed > dst_capacity)
+		return zc_fail(worker, ZC_ETOOLARGE, "content size of the zstd frame");
+	dctx = worker_dctx(worker);
+	if (dctx == NULL)
+		return ZC_ENOMEM;
+	/* The one-shot call decodes into dst alone: no window is allocated, whatever the frame asks for. */
+	result = ZSTD_decompressDCtx(dctx, dst, dst_capacity, src, src_nbytes);
+	if (ZSTD_isError(result))
+		return decode_failed(worker, result, src, src_nbytes);
+	*dst_nbytes = result;
+	return ZC_OK;
+}
+
+zc_status zc_zstd_bound(const void *config, size_t nbytes, size_t *bound_ret)
+{
+	size_t bound = ZSTD_compressBound(nbytes);
+
+	(void)config;
+	if (ZSTD_isError(bound))
+		return ZC_ELIMIT;
+	*bound_ret = bound;
+	return ZC_OK;
+}
