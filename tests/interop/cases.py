@@ -182,8 +182,8 @@ class Case:
     def __str__(self) -> str:
         name, separator = self.key_encoding
         return (
-            f"#{self.number} v{self.zarr_format} {self.dtype_name} {self.endian} [{self.chain}] shape "
-            f"{self.shape} chunks {self.chunks} keys {name}{separator} fill {self.fill} written {self.written}"
+            f"#{self.number} v{self.zarr_format} {self.dtype_name} {self.endian} [{self.chain}] "
+            f"shape {self.shape} chunks {self.chunks} keys {name}{separator} fill {self.fill}, {self.written}"
         )
 
     def to_json(self) -> Json:
