@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 
 from zarrc.errors import CorruptChunkError
 
-from zarrc.kernels.status cimport ZC_OK, check
+from zarrc.kernels.status cimport ZC_ETOOLARGE, ZC_OK, check, zc_status
 from zarrc.kernels.worker cimport lease_worker, return_worker
 
 # Decoding to an unknown size starts from no more than this, so that a limit of gigabytes costs nothing by itself.
@@ -40,7 +40,7 @@ cdef class CodecKernel:
     def encode(self, const uint8_t[::1] data not None):
         """The encoded bytes of ``data``, any C-contiguous buffer of bytes."""
         cdef size_t capacity = self.bound(data.shape[0])
-        return self._run(self.run_encode, data, capacity)
+        return self._run(self.run_encode, data, capacity, capacity)
 
     def decode(self, const uint8_t[::1] data not None, size_t nbytes, *, bint exact=True):
         """The decoded bytes of ``data``.
@@ -60,21 +60,19 @@ cdef class CodecKernel:
             If ``data`` is not valid, or decodes to another size.
         """
         if exact:
-            result = self._run(self.run_decode, data, nbytes)
+            result = self._run(self.run_decode, data, nbytes, nbytes)
             if len(result) != nbytes:
                 raise CorruptChunkError(f"{len(result)} bytes decoded where {nbytes} are due", codec=self.name)
             return result
         cdef size_t capacity = min(nbytes, max(FIRST_GUESS, 4 * <size_t>data.shape[0]))
-        while True:
-            try:
-                return self._run(self.run_decode, data, capacity)
-            except CorruptChunkError:
-                # Too small a guess and a corrupt stream can look alike, so only the full limit decides.
-                if capacity == nbytes:
-                    raise
+        result = self._run(self.run_decode, data, capacity, nbytes)
+        while result is None:
             capacity = nbytes if capacity > nbytes // 8 else capacity * 8
+            result = self._run(self.run_decode, data, capacity, nbytes)
+        return result
 
-    cdef bytes _run(self, zc_run run, const uint8_t[::1] data, size_t capacity):
+    cdef bytes _run(self, zc_run run, const uint8_t[::1] data, size_t capacity, size_t limit):
+        """The bytes that 'run' gives; None if they need more than 'capacity', which is below the limit."""
         cdef bytes result = PyBytes_FromStringAndSize(NULL, capacity)
         cdef uint8_t *dst = <uint8_t *>PyBytes_AS_STRING(result)
         cdef size_t src_nbytes = data.shape[0]
@@ -87,6 +85,8 @@ cdef class CodecKernel:
         try:
             with nogil:
                 status = run(self.config, worker, src, src_nbytes, dst, capacity, &dst_nbytes)
+            if status == ZC_ETOOLARGE and capacity < limit:
+                return None
             check(status, worker.detail, worker.error_number, self.name)
         finally:
             return_worker(worker)
