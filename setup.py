@@ -23,9 +23,9 @@ sys.path.insert(0, str(ROOT / "vendor"))
 import fetch  # noqa: E402
 import native  # noqa: E402
 
-# Extension module -> (files of csrc/ that are linked into it, vendored groups); a name may be a pattern.  A file
-# of csrc/ belongs to one module; others reach it with cimport.  Every other .pyx of the package is an extension
-# without C of its own.
+# Extension module -> (files of csrc/ that are linked into it, vendored groups); a name may be a pattern.  A
+# file of csrc/ belongs to one module; others reach it with cimport.  Every other .pyx of the package is an
+# extension without C of its own.
 C_SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "zarrc.kernels.worker": (("zc_worker.c",), ()),
     "zarrc.kernels.compressors": (

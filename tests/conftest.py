@@ -55,6 +55,12 @@ def source_root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def child_environment() -> dict[str, str]:
+    """The environment of a Python program that shall import what this one imports."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+@pytest.fixture(scope="session")
 def peers(pytestconfig: pytest.Config) -> Iterator[Peers]:
     """The other Zarr libraries; without their environment an error where they are required, else a skip."""
     python = peers_python(SOURCE_ROOT)
