@@ -14,7 +14,7 @@ from typing import Any
 
 from zarrc.errors import MetadataError
 
-__all__ = ["Extension", "Reading", "choices", "show"]
+__all__ = ["Extension", "Reading", "choices", "closest", "show"]
 
 _SHOWN = 60
 _EXTENSION_KEYS = ("name", "configuration", "must_understand")
@@ -29,7 +29,9 @@ def show(value: object) -> str:
     if isinstance(value, Mapping):
         return "{}" if not value else f"an object with the keys {choices(list(value)[:8])}"
     if isinstance(value, (list, tuple)):
-        if len(value) <= 8 and all(item is None or isinstance(item, (bool, int, float, str)) for item in value):
+        if len(value) <= 8 and all(
+            item is None or isinstance(item, (bool, int, float, str)) for item in value
+        ):
             return f"[{', '.join(map(show, value))}]"
         return f"a list of {len(value)} items"
     text = repr(value)
@@ -102,6 +104,11 @@ class Reading:
             raise self.error(problem)
         self.notes.append(f"{self.path}: {problem}; {remedy}" if self.path else f"{problem}; {remedy}")
 
+    def note(self, sentence: str) -> None:
+        """Note what is legal, and yet worth knowing."""
+        if not self.from_user:
+            self.notes.append(f"{self.path}: {sentence}" if self.path else sentence)
+
     @contextmanager
     def locate(self) -> Iterator[None]:
         """Give this reading's path and key to a MetadataError raised inside that has none yet."""
@@ -112,7 +119,7 @@ class Reading:
                 raise
             located = self.error(error.message, type(error), codec=error.codec)
             located._located = True  # type: ignore[attr-defined]
-            raise located from error
+            raise located from None
 
     # Typed values: each gives the value back, or raises.
 

@@ -43,7 +43,9 @@ class Complex(DataType):
             value = [value, 0.0]
         if not isinstance(value, list) or len(value) != 2:
             raise reading.error(f"must be [real, imaginary] for {self.name}, got {show(value)}")
-        parts = (float_from_json(part, self.component, zarr_format, reading.at(i)) for i, part in enumerate(value))
+        parts = (
+            float_from_json(part, self.component, zarr_format, reading.at(i)) for i, part in enumerate(value)
+        )
         return self._join(*parts)
 
     def fill_to_json(self, fill: Fill, *, zarr_format: Literal[2, 3] = 3) -> Any:
@@ -65,7 +67,8 @@ class Complex(DataType):
         else:
             raise reading.error(f"must be a number or [real, imaginary] for {self.name}, got {show(value)}")
         return self._join(
-            float_from_user(real, self.component, reading), float_from_user(imaginary, self.component, reading)
+            float_from_user(real, self.component, reading),
+            float_from_user(imaginary, self.component, reading),
         )
 
     def _join(self, real: Fill, imaginary: Fill) -> Fill:

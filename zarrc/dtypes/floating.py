@@ -30,7 +30,9 @@ def float_from_bits(bits: int, dtype: np.dtype[Any]) -> Fill:
     return frozen_scalar(bits.to_bytes(dtype.itemsize, sys.byteorder), dtype)
 
 
-def float_from_json(value: object, dtype: np.dtype[Any], zarr_format: Literal[2, 3], reading: Reading) -> Fill:
+def float_from_json(
+    value: object, dtype: np.dtype[Any], zarr_format: Literal[2, 3], reading: Reading
+) -> Fill:
     """One float of a document: a number, "NaN", "Infinity", "-Infinity" or (v3) hexadecimal bits."""
     if isinstance(value, str):
         return _float_from_string(value, dtype, zarr_format, reading)

@@ -38,10 +38,14 @@ class RawBits(DataType):
                 reading.assume("base64 is v2's form of raw bits", "read as a list of integers")
             return self._from_base64(value, reading)
         if not isinstance(value, list):
-            raise reading.error(f"must be a list of {self.itemsize} integers for {self.name}, got {show(value)}")
+            raise reading.error(
+                f"must be a list of {self.itemsize} integers for {self.name}, got {show(value)}"
+            )
         if zarr_format == 2:
             reading.assume("a list of integers is v3's form of raw bits", "read as base64")
-        return self._from_bytes(bytes(reading.at(i).integer(item, 0, 255) for i, item in enumerate(value)), reading)
+        return self._from_bytes(
+            bytes(reading.at(i).integer(item, 0, 255) for i, item in enumerate(value)), reading
+        )
 
     def fill_to_json(self, fill: Fill, *, zarr_format: Literal[2, 3] = 3) -> Any:
         """A list of integers in v3, base64 in v2."""

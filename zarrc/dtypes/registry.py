@@ -39,9 +39,19 @@ LATER: dict[str, str] = {
     "struct": "records",
     "structured": "records (zarr-python's old name)",
     "bfloat16": "16-bit floats with 8 bits of exponent",
-    **{f"float8_{kind}": "8-bit floats" for kind in (
-        "e3m4", "e4m3", "e4m3b11fnuz", "e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu",
-    )},
+    **{
+        f"float8_{kind}": "8-bit floats"
+        for kind in (
+            "e3m4",
+            "e4m3",
+            "e4m3b11fnuz",
+            "e4m3fn",
+            "e4m3fnuz",
+            "e5m2",
+            "e5m2fnuz",
+            "e8m0fnu",
+        )
+    },
     "float6_e2m3fn": "6-bit floats",
     "float6_e3m2fn": "6-bit floats",
     "float4_e2m1fn": "4-bit floats",
@@ -51,9 +61,18 @@ LATER: dict[str, str] = {
     "uint4": "4-bit integers",
     "complex_float16": "complex numbers of float16",
     "complex_bfloat16": "complex numbers of bfloat16",
-    **{f"complex_float8_{kind}": "complex numbers of 8-bit floats" for kind in (
-        "e3m4", "e4m3", "e4m3b11fnuz", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu",
-    )},
+    **{
+        f"complex_float8_{kind}": "complex numbers of 8-bit floats"
+        for kind in (
+            "e3m4",
+            "e4m3",
+            "e4m3b11fnuz",
+            "e4m3fnuz",
+            "e5m2",
+            "e5m2fnuz",
+            "e8m0fnu",
+        )
+    },
     "complex_float6_e2m3fn": "complex numbers of 6-bit floats",
     "complex_float6_e3m2fn": "complex numbers of 6-bit floats",
     "complex_float4_e2m1fn": "complex numbers of 4-bit floats",

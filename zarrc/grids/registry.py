@@ -44,7 +44,9 @@ def key_encoding_from_v3_json(value: object, reading: Reading) -> ChunkKeyEncodi
     if extension.name not in KEY_ENCODINGS:
         raise _unknown("chunk key encoding", extension.name, KEY_ENCODINGS, LATER_KEY_ENCODINGS, reading)
     with reading.locate():
-        return KEY_ENCODINGS[extension.name].from_v3_json(extension.configuration, reading.at("configuration"))
+        return KEY_ENCODINGS[extension.name].from_v3_json(
+            extension.configuration, reading.at("configuration")
+        )
 
 
 def key_encoding_from_user(value: object) -> ChunkKeyEncoding:

@@ -182,7 +182,11 @@ class ArrayMetadata:
         return array_documents(self, indent=indent)
 
     def __eq__(self, other: object) -> bool:
-        return self.to_documents() == other.to_documents() if isinstance(other, ArrayMetadata) else NotImplemented
+        return (
+            self.to_documents() == other.to_documents()
+            if isinstance(other, ArrayMetadata)
+            else NotImplemented
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -1,0 +1,101 @@
+"""The shape of chunks, from what the user asked for."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from zarrc.errors import MetadataError, UnknownExtensionError
+from zarrc.grids.regular import MAX_EXTENT
+from zarrc.reading import show
+
+__all__ = ["guess_chunks", "parse_chunks", "parse_shape"]
+
+TARGET_NBYTES = 1 << 20
+"""Chunks of this size keep a read of one element cheap, and compressors at their speed."""
+MAX_TARGET_NBYTES = 16 << 20
+_TARGET_N_CHUNKS = 4096
+
+
+def parse_shape(shape: object) -> tuple[int, ...]:
+    """The shape that a user passed: an integer or several, each at least 0."""
+    if not isinstance(shape, (str, bytes)) and isinstance(shape, Sequence) or hasattr(shape, "tolist"):
+        items: Any = shape.tolist() if hasattr(shape, "tolist") else shape
+        if not isinstance(items, int):
+            return tuple(_extent(item, "shape", 0) for item in items)
+    return (_extent(shape, "shape", 0),)
+
+
+def _extent(value: object, what: str, lowest: int) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        extent = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise MetadataError(f"{what}: must be an integer or a tuple of integers, got {show(value)}") from None
+    if not lowest <= extent <= MAX_EXTENT:
+        raise MetadataError(f"{what}: must be in [{lowest}, {MAX_EXTENT}], got {show(extent)}")
+    return int(extent)
+
+
+def parse_chunks(chunks: object, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """The chunk shape that a user passed.
+
+    Parameters
+    ----------
+    chunks : int, tuple, "auto", None or bool
+        One extent for every axis, or one for each, where -1 (or None) means the whole axis; ``"auto"``, None and True
+        guess, False means one chunk.
+    shape : tuple of int
+        Shape of the array.
+    itemsize : int
+        Size of an element, in bytes.
+
+    Raises
+    ------
+    MetadataError
+        If an extent is not an integer above 0, or there is not one for each axis.
+    """
+    if chunks is None or chunks is True or (isinstance(chunks, str) and chunks == "auto"):
+        return guess_chunks(shape, itemsize)
+    if chunks is False:
+        return tuple(max(extent, 1) for extent in shape)
+    if isinstance(chunks, str) or not (isinstance(chunks, Sequence) or hasattr(chunks, "tolist")):
+        extents: list[Any] = [chunks] * len(shape)
+        _chunk_extent(chunks, 1)
+    else:
+        extents = list(chunks.tolist() if hasattr(chunks, "tolist") else chunks)
+    if len(extents) != len(shape):
+        raise MetadataError(
+            f"chunks: {show(tuple(extents))} has {len(extents)} extents, the array has {len(shape)} dimensions"
+        )
+    return tuple(_chunk_extent(chunk, extent) for chunk, extent in zip(extents, shape, strict=True))
+
+
+def _chunk_extent(chunk: object, extent: int) -> int:
+    """One extent of a chunk, along an axis of ``extent``."""
+    if isinstance(chunk, (tuple, list)):
+        raise UnknownExtensionError("chunks: chunks of several sizes along an axis are not supported in this version")
+    if chunk is None:
+        return max(extent, 1)
+    size = _extent(chunk, "chunks", -1)
+    # chunks=data.shape of empty data says 0; there is no such chunk, and none is stored.
+    if size == -1 or (size == 0 and extent == 0):
+        return max(extent, 1)
+    if size == 0:
+        raise MetadataError(f"chunks: must be in [1, {MAX_EXTENT}] or -1 for the whole axis, got 0")
+    return size
+
+
+def guess_chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """A chunk shape of about 1 MiB (more for arrays of more than 4 GiB, up to 16 MiB), in the array's proportions."""
+    chunks = [max(extent, 1) for extent in shape]
+    nbytes = math.prod(chunks) * itemsize
+    target = min(max(TARGET_NBYTES, nbytes // _TARGET_N_CHUNKS), MAX_TARGET_NBYTES)
+    while math.prod(chunks) * itemsize > target and max(chunks) > 1:
+        # The longest axis is halved, the first of several: rows of the last axis stay long, and copies fast.
+        axis = chunks.index(max(chunks))
+        chunks[axis] = -(-chunks[axis] // 2)
+    return tuple(chunks)

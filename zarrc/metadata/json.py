@@ -1,0 +1,88 @@
+"""JSON documents: bytes to values and back, with every refusal a MetadataError."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from zarrc.errors import AttributesError, MetadataError
+from zarrc.reading import Reading, show
+
+__all__ = ["dump_document", "load_document"]
+
+
+def load_document(document: bytes, reading: Reading) -> dict[str, Any]:
+    """The object that a document holds.
+
+    Integers are exact. Bare ``NaN``, ``Infinity`` and ``-Infinity``, which are no JSON but which zarr-python writes,
+    are noted.
+
+    Raises
+    ------
+    MetadataError
+        If the document is not UTF-8, not JSON, not an object, or uses a key twice.
+    """
+    try:
+        value = json.loads(
+            _text(document, reading), object_pairs_hook=_object, parse_constant=_Constants(reading)
+        )
+    except MetadataError as error:
+        raise reading.error(error.message) from None
+    except RecursionError:
+        raise reading.error("is nested too deeply") from None
+    except ValueError as error:
+        # JSONDecodeError, and Python's limit on the digits of an integer.
+        raise reading.error(f"is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise reading.error(f"must be a JSON object, got {show(value)}")
+    return value
+
+
+def _text(document: bytes, reading: Reading) -> str:
+    try:
+        text = bytes(document).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise reading.error(f"is not UTF-8: {error.reason} at byte {error.start}") from None
+    if text.startswith("\ufeff"):
+        raise reading.error("starts with a byte order mark, which JSON does not allow")
+    return text
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise MetadataError(f"the key {show(name)} appears twice in one object")
+            seen.add(name)
+    return result
+
+
+class _Constants:
+    """Reads the bare constants; notes the first of each."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.seen: set[str] = set()
+
+    def __call__(self, name: str) -> float:
+        if name not in self.seen:
+            self.seen.add(name)
+            self.reading.assume(f"holds a bare {name}, which is not JSON", "read as the float")
+        return float(name)
+
+
+def dump_document(document: Mapping[str, Any], *, indent: int | None = 2) -> bytes:
+    """The document as bytes: ASCII, keys in the order given.
+
+    Raises
+    ------
+    AttributesError
+        If it holds what JSON cannot say.
+    """
+    try:
+        return json.dumps(document, indent=indent, allow_nan=False).encode("ascii")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise AttributesError(f"the metadata cannot be written as JSON: {error}") from error
