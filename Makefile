@@ -77,7 +77,7 @@ format: $(VENV)/.ready	## write the formatter's style
 
 .PHONY: annotate
 annotate: $(VENV)/.ready	## Cython's coloured HTML, in build/cython
-	$(PY) -c "import setup; setup.extensions(annotate=True)"
+	$(PY) -c "import setup; setup.translate(setup.extensions(), annotate=True)"
 	@find build/cython -name '*.html'
 
 .PHONY: vendor

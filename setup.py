@@ -63,18 +63,22 @@ def extension_sources() -> dict[str, Path]:
     return {name: path for name, path in modules.items() if name in only or not only}
 
 
-def extensions(*, annotate: bool = False) -> list[Extension]:
-    """The extension modules, their .pyx translated to C where that is not up to date.
-
-    ``annotate`` translates all of them and writes Cython's HTML beside the C.
-    """
-    from Cython.Build import cythonize
-
-    modules = [
+def extensions() -> list[Extension]:
+    """The extension modules, with their .pyx as their source."""
+    return [
         Extension(name, [os.path.relpath(path, ROOT)], include_dirs=[str(native.CSRC)])
         for name, path in extension_sources().items()
     ]
-    return cythonize(  # type: ignore[no-any-return]
+
+
+def translate(modules: list[Extension], *, annotate: bool = False) -> dict[str, list[str]]:
+    """Module name -> its C, made from the .pyx where that is not up to date.
+
+    ``annotate`` makes all of them anew and writes Cython's HTML beside the C.
+    """
+    from Cython.Build import cythonize
+
+    translated = cythonize(
         modules,
         build_dir="build/cython",
         include_path=[str(ROOT)],
@@ -84,6 +88,7 @@ def extensions(*, annotate: bool = False) -> list[Extension]:
         annotate=annotate,
         force=annotate,
     )
+    return {module.name: module.sources for module in translated}
 
 
 def link_arguments() -> list[str]:
@@ -99,6 +104,7 @@ class BuildExtensions(build_ext):
 
     def run(self) -> None:
         fetch.fetch()
+        self.translated = translate(self.extensions)
         super().run()
 
     def build_extension(self, ext: Extension) -> None:
@@ -106,7 +112,7 @@ class BuildExtensions(build_ext):
         objects = self._compiler("vendor").compile(native.vendor_sources(groups, native.target_machine()))
         tag = f"{sys.implementation.cache_tag}-{ext.name}"
         sources = [native.our_source(path) for path in c_sources(ext.name)]
-        sources += [native.Source(ROOT / path, self._python_flags(ext)) for path in ext.sources]
+        sources += [native.Source(ROOT / path, self._python_flags(ext)) for path in self.translated[ext.name]]
         objects += self._compiler(tag).compile(sources)
         self.compiler.link_shared_object(
             [str(path) for path in objects],
