@@ -1,7 +1,7 @@
-"""One reading of a metadata document or of a user's arguments: where it stands, how lenient it is, what it assumed.
+"""One reading of a document or of a user's arguments: where it stands, how lenient it is, what it assumed.
 
-Data types, grids, codecs and the documents themselves all read JSON through a `Reading`, so that every refusal names
-the field's path and the document's key, and every lenient reading is noted in one place.
+Data types, grids, codecs and the documents themselves all read JSON through a `Reading`, so that every
+refusal names the field's path and the document's key, and every lenient reading is noted in one place.
 """
 
 from __future__ import annotations

@@ -69,8 +69,9 @@ class ChunkSpec:
 class Codec(ABC):
     """One step of a codec chain: a frozen dataclass of its configuration.
 
-    A codec of one's own derives from `ArrayArrayCodec`, `ArrayBytesCodec` or `BytesBytesCodec`, sets ``name``, and
-    writes ``encode``, ``decode`` and, if it has a configuration, ``configuration`` and ``from_v3_json``.
+    A codec of one's own derives from `ArrayArrayCodec`, `ArrayBytesCodec` or `BytesBytesCodec`, sets
+    ``name``, and writes ``encode``, ``decode`` and, if it has a configuration, ``configuration`` and
+    ``from_v3_json``.
     """
 
     __slots__ = ()
@@ -98,7 +99,7 @@ class Codec(ABC):
         return spec
 
     def with_spec(self, spec: ChunkSpec) -> Self:
-        """This codec with what depends on the array filled in."""
+        """The codec with what depends on the array filled in."""
         return self
 
     def check_nbytes(self, nbytes: int) -> None:

@@ -31,8 +31,8 @@ class BitroundCodec(ArrayArrayCodec):
     Parameters
     ----------
     keepbits : int
-        Bits to keep, at least 1: of the mantissa for floats (each component of a complex number), counted from the
-        highest set bit for integers. More than there are changes nothing.
+        Bits to keep, at least 1: of the mantissa for floats (each component of a complex number), counted
+        from the highest set bit for integers. More than there are changes nothing.
 
     Raises
     ------

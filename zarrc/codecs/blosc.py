@@ -40,8 +40,8 @@ class BloscCodec(BytesBytesCodec):
     clevel : int, default 5
         Compression level, 0 (none) to 9.
     shuffle : {"noshuffle", "shuffle", "bitshuffle"}, optional
-        By default ``"bitshuffle"`` for elements of one byte, else ``"shuffle"``. numcodecs' 0, 1, 2 and -1 (the
-        default) are taken too.
+        By default ``"bitshuffle"`` for elements of one byte, else ``"shuffle"``. numcodecs' 0, 1, 2 and -1
+        (the default) are taken too.
     blocksize : int, default 0
         Bytes that are compressed at a time; 0 lets the codec choose.
 
@@ -71,10 +71,12 @@ class BloscCodec(BytesBytesCodec):
         object.__setattr__(self, "cname", one_of("blosc", "cname", _plain(self.cname), _CNAMES))
         object.__setattr__(self, "clevel", integer("blosc", "clevel", self.clevel, 0, 9))
         object.__setattr__(self, "shuffle", _shuffle_name(_plain(self.shuffle)))
-        object.__setattr__(self, "blocksize", integer("blosc", "blocksize", self.blocksize, 0, BLOSC_MAX_NBYTES))
+        object.__setattr__(
+            self, "blocksize", integer("blosc", "blocksize", self.blocksize, 0, BLOSC_MAX_NBYTES)
+        )
 
     def with_spec(self, spec: ChunkSpec) -> Self:
-        """This codec with the data type's ``typesize``, and the ``shuffle`` that suits it, where none is set."""
+        """The codec with the data type's ``typesize`` and the ``shuffle`` that suits it, if none is set."""
         itemsize = spec.dtype.itemsize if spec.dtype.itemsize <= _MAX_TYPESIZE else 1
         typesize = itemsize if self.typesize is None else self.typesize
         shuffle = self.shuffle or ("bitshuffle" if itemsize == 1 else "shuffle")
@@ -94,7 +96,8 @@ class BloscCodec(BytesBytesCodec):
         from zarrc.kernels.compressors import blosc
 
         codec = self.with_spec(spec)
-        assert codec.typesize is not None and codec.shuffle is not None
+        assert codec.typesize is not None
+        assert codec.shuffle is not None
         typesize = codec.typesize if codec.typesize <= _MAX_TYPESIZE else 1
         return blosc(self.cname, self.clevel, _SHUFFLES.index(codec.shuffle), typesize, self.blocksize)
 

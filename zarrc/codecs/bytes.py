@@ -54,12 +54,13 @@ class BytesCodec(ArrayBytesCodec):
         """The same spec; an element of several bytes needs a byte order."""
         if self.endian is None and _has_byte_order(spec.dtype):
             raise MetadataError(
-                f"bytes: endian is missing, and {spec.dtype.name} needs one: 'little' or 'big'", codec=self.name
+                f"bytes: endian is missing, and {spec.dtype.name} needs one: 'little' or 'big'",
+                codec=self.name,
             )
         return spec
 
     def with_spec(self, spec: ChunkSpec) -> Self:
-        """This codec, without a byte order where the data type has none."""
+        """The codec, without a byte order where the data type has none."""
         return self if _has_byte_order(spec.dtype) else replace(self, endian=None)
 
     def encode(self, data: npt.NDArray[Any], spec: ChunkSpec) -> bytes:

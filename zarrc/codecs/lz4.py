@@ -22,7 +22,7 @@ LZ4_MAX_NBYTES = 0x7E000000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lz4Codec(BytesBytesCodec):
-    """The ``numcodecs.lz4`` codec (bytes to bytes): the decoded size (32 bits), then one LZ4 block; in v2 ``lz4``.
+    """The ``numcodecs.lz4`` codec (bytes to bytes): the decoded size (u32), then an LZ4 block; in v2 ``lz4``.
 
     Parameters
     ----------

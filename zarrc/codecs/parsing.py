@@ -46,7 +46,8 @@ def codec_from_v3_json(value: object, reading: Reading) -> Codec:
 
 def _skipped(value: object, extension: Extension, reading: Reading) -> UnknownCodec:
     reading.note(
-        f"the unknown codec {show(extension.name)} has must_understand: false; skipped when reading, data is not written"
+        f"the unknown codec {show(extension.name)} has must_understand: false; "
+        "it is skipped when reading, and data cannot be written"
     )
     return UnknownCodec(json.dumps(value), name=extension.name)
 
@@ -83,8 +84,9 @@ def codec_from_user(value: object, reading: Reading) -> Codec:
     Parameters
     ----------
     value : Codec, str or Mapping
-        An object of ours; a name; ``{"name": ..., "configuration": {...}}``; numcodecs' ``{"id": ...}``; or an object
-        of numcodecs (``get_config()``) or zarr-python (``to_dict()``). What has a default may be left out.
+        An object of ours; a name; ``{"name": ..., "configuration": {...}}``; numcodecs' ``{"id": ...}``; or
+        an object of numcodecs (``get_config()``) or zarr-python (``to_dict()``). What has a default may be
+        left out.
     reading : Reading
         With the path of the argument.
     """
@@ -100,7 +102,7 @@ def codec_from_user(value: object, reading: Reading) -> Codec:
         return codec_from_v2_json(value, reading)
     if not isinstance(value, (str, Mapping)):
         raise reading.error(
-            f"must be a codec, its name, or an object with a name such as {{'name': 'zstd'}}, got {show(value)}; "
+            f"must be a codec, its name, or an object such as {{'name': 'zstd'}}, got {show(value)}; "
             f"known: {choices(known_codecs())}"
         )
     return codec_from_v3_json(value, reading)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from zarrc.codecs.base import ChunkSpec, Codec
 from zarrc.errors import MetadataError
@@ -28,10 +29,11 @@ def check_order(codecs: Sequence[Codec]) -> None:
     if len(serializers) > 1:
         names = " and ".join(map(repr, serializers))
         raise MetadataError(f"{names} are both array_to_bytes codecs; {_ORDER}", codec=serializers[1])
-    for left, right in zip(known, known[1:], strict=False):
+    for left, right in pairwise(known):
         if _RANK[left.kind] > _RANK[right.kind]:
             raise MetadataError(
-                f"{right.name!r} ({right.kind}) cannot follow {left.name!r} ({left.kind}); {_ORDER}", codec=right.name
+                f"{right.name!r} ({right.kind}) cannot follow {left.name!r} ({left.kind}); {_ORDER}",
+                codec=right.name,
             )
 
 

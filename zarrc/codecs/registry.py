@@ -18,10 +18,11 @@ from zarrc.reading import choices, closest, show
 __all__ = ["LATER", "get_codec_class", "get_v2_codec_class", "known_codecs", "known_v2_ids", "register_codec"]
 
 LATER = (
-    "sharding_indexed", "vlen-utf8", "vlen-bytes", "vlen-array", "packbits", "reshape", "squeeze", "scale_offset",
-    "cast_value", "conditional", "zfp", "pcodec", "n5_default", "bz2", "lzma", "shuffle", "delta", "fixedscaleoffset",
-    "quantize", "astype", "zfpy", "crc32", "adler32", "fletcher32", "jenkins_lookup3", "base64", "categorize", "json2",
-    "msgpack2", "pickle", "gdeflate", "optional", "vlen", "vlen_v2",
+    "sharding_indexed", "vlen-utf8", "vlen-bytes", "vlen-array", "packbits", "reshape", "squeeze",
+    "scale_offset", "cast_value", "conditional", "zfp", "pcodec", "n5_default", "bz2", "lzma", "shuffle",
+    "delta", "fixedscaleoffset", "quantize", "astype", "zfpy", "crc32", "adler32", "fletcher32",
+    "jenkins_lookup3", "base64", "categorize", "json2", "msgpack2", "pickle", "gdeflate", "optional",
+    "vlen", "vlen_v2",
 )  # fmt: skip
 """Names (without ``numcodecs.`` or ``zarrs.``) that others know, and that have no codec here yet."""
 
@@ -92,6 +93,7 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
 
 
 for _cls in (
-    BitroundCodec, BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Lz4Codec, TransposeCodec, ZlibCodec, ZstdCodec,
+    BitroundCodec, BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Lz4Codec, TransposeCodec, ZlibCodec,
+    ZstdCodec,
 ):  # fmt: skip
     register_codec(_cls)

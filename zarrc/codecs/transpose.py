@@ -19,13 +19,14 @@ __all__ = ["TransposeCodec"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransposeCodec(ArrayArrayCodec):
-    """The ``transpose`` codec (array to array): dimension ``i`` of the result is dimension ``order[i]`` of the chunk.
+    """The ``transpose`` codec (array to array): permutes the dimensions of a chunk.
 
     Parameters
     ----------
     order : tuple of int
-        A permutation of ``0 .. ndim-1``. ``"C"`` and ``"F"`` (as drafts of v3 had them) mean the identity and the
-        reversal, and become numbers as soon as the number of dimensions is known.
+        A permutation of ``0 .. ndim-1``: dimension ``i`` of the result is dimension ``order[i]`` of the
+        chunk. ``"C"`` and ``"F"`` (as drafts of v3 had them) mean the identity and the reversal, and become
+        numbers as soon as the number of dimensions is known.
 
     Raises
     ------
@@ -46,7 +47,8 @@ class TransposeCodec(ArrayArrayCodec):
             return
         if not isinstance(self.order, (tuple, list, np.ndarray)):
             raise MetadataError(
-                f"transpose: order must be a permutation such as [1, 0], got {show(self.order)}", codec="transpose"
+                f"transpose: order must be a permutation such as [1, 0], got {show(self.order)}",
+                codec="transpose",
             )
         order = tuple(integer("transpose", "an item of order", item, 0, 2**31) for item in self.order)
         if sorted(order) != list(range(len(order))):
@@ -57,7 +59,7 @@ class TransposeCodec(ArrayArrayCodec):
         object.__setattr__(self, "order", order)
 
     def with_spec(self, spec: ChunkSpec) -> Self:
-        """This codec, with "C" or "F" spelled out."""
+        """The codec, with "C" or "F" spelled out."""
         if not isinstance(self.order, str):
             return self
         order = range(len(spec.shape)) if self.order == "C" else reversed(range(len(spec.shape)))
@@ -75,7 +77,8 @@ class TransposeCodec(ArrayArrayCodec):
             return order if self.order == "C" else order[::-1]
         if len(self.order) != ndim:
             raise MetadataError(
-                f"transpose: order {show(self.order)} has {len(self.order)} items, the array has {ndim} dimensions",
+                f"transpose: order {show(self.order)} has {len(self.order)} items, "
+                f"the array has {ndim} dimensions",
                 codec="transpose",
             )
         return self.order

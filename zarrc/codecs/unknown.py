@@ -14,7 +14,9 @@ __all__ = ["UnknownCodec"]
 
 @dataclass(frozen=True, slots=True)
 class UnknownCodec(Codec):
-    """An unknown codec with ``must_understand: false``: reading skips it, writing refuses, a rewrite keeps it.
+    """An unknown codec with ``must_understand: false``: skipped in reading, refused in writing.
+
+    A rewrite of the document keeps it.
 
     Parameters
     ----------

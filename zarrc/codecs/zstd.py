@@ -37,8 +37,9 @@ class ZstdCodec(BytesBytesCodec):
 
     Notes
     -----
-    Spec: zarr-extensions ``codecs/zstd``. A v3 document always says ``checksum``, as zarr-python writes it and every
-    reader takes it; a v2 document says it only when true, because zarrs (to 0.23.13) and tensorstore refuse it there.
+    Spec: zarr-extensions ``codecs/zstd``. A v3 document always says ``checksum``, as zarr-python writes it
+    and every reader takes it; a v2 document says it only when true, because zarrs (to 0.23.13) and
+    tensorstore refuse it there.
     """
 
     name: ClassVar[str] = "zstd"

@@ -98,7 +98,7 @@ class DataType(ABC):
 
 
 def frozen_scalar(data: bytes, dtype: np.dtype[Any]) -> Fill:
-    """The read-only 0-d array of ``dtype`` whose bytes are ``data``; no bit passes through a Python number."""
+    """The read-only 0-d array of ``dtype`` with the bytes ``data``; none passes through a Python number."""
     return np.frombuffer(data, dtype, count=1).reshape(())
 
 

@@ -19,8 +19,8 @@ __all__ = ["COMPLEXES", "Complex"]
 class Complex(DataType):
     """A complex number of two float32 or float64.
 
-    ``complex_float32`` and ``complex_float64`` are the registry's other names of the same types; an array keeps the
-    name that it has.
+    ``complex_float32`` and ``complex_float64`` are the registry's other names of the same types; an array
+    keeps the name that it has.
     """
 
     @property

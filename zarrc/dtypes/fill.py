@@ -33,8 +33,9 @@ def fill_value_for(data_type: DataType, value: object, *, zarr_format: Literal[2
     ----------
     data_type : DataType
     value : scalar, str, sequence, None or DEFAULT_FILL
-        A scalar of Python or NumPy (those of the data type keep their bits), or a form that documents use, such as
-        ``"NaN"`` or ``"0x7fc00001"``. None and ``DEFAULT_FILL``: zero, except that None in v2 means no fill value.
+        A scalar of Python or NumPy (those of the data type keep their bits), or a form that documents use,
+        such as ``"NaN"`` or ``"0x7fc00001"``. None and ``DEFAULT_FILL``: zero, except that None in v2 means
+        no fill value.
     zarr_format : {2, 3}
 
     Returns

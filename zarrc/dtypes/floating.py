@@ -1,6 +1,7 @@
 """The floating point data types, and the JSON of one float, which complex numbers use twice.
 
-A NaN is its bits: its payload and sign are never passed through a Python float or a cast, which may quiet or lose them.
+A NaN is its bits: its payload and sign are never passed through a Python float or a cast, which may quiet or
+lose them.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _float_from_number(value: Any, dtype: np.dtype[Any], reading: Reading) -> Fi
 
 
 def float_to_json(fill: Fill, zarr_format: Literal[2, 3]) -> float | str:
-    """One float as a document says it; NaNs with another payload or sign as their bits, which only v3 can say."""
+    """One float as a document says it; NaNs but the usual one as their bits, which only v3 can say."""
     if np.isnan(fill):
         bits = int.from_bytes(fill.tobytes(), sys.byteorder)
         if bits == _NAN_BITS[fill.dtype.itemsize]:

@@ -1,4 +1,4 @@
-"""The raw bits data types ``r8``, ``r16``, ``r24``, ...: elements of a fixed number of bytes with no meaning."""
+"""The raw bits data types ``r8``, ``r16``, ``r24``, ...: elements of so many bytes, without a meaning."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RawBits(DataType):
     def fill_from_json(
         self, value: object, *, zarr_format: Literal[2, 3] = 3, reading: Reading | None = None
     ) -> Fill:
-        """The fill value of a list of integers (v3's form) or of base64 (v2's form); each format takes both."""
+        """The fill value of a list of integers (v3's form) or of base64 (v2's); each format takes both."""
         reading = reading or Reading(path="fill_value")
         if isinstance(value, str):
             if zarr_format == 3:

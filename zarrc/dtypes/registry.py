@@ -78,7 +78,7 @@ LATER: dict[str, str] = {
     "complex_float4_e2m1fn": "complex numbers of 4-bit floats",
     "zarrs.optional": "values that may be missing",
 }
-"""v3 names that the extension registry or another implementation knows, and that have no data type here yet."""
+"""v3 names that the extension registry or another implementation knows; their place is here."""
 
 # The same by NumPy's kind letter, for v2 documents and NumPy dtypes.
 _LATER_KINDS = {
@@ -203,8 +203,8 @@ def parse_dtype(value: object) -> tuple[DataType, Endian | None]:
     Parameters
     ----------
     value : numpy.dtype or what makes one, str, Mapping or DataType
-        ``np.float32``, ``">f4"``, a v3 name such as ``"float32"`` or ``"r24"``, ``{"name": "float32"}``, a data type
-        of ours, or one of zarr-python's.
+        ``np.float32``, ``">f4"``, a v3 name such as ``"float32"`` or ``"r24"``, ``{"name": "float32"}``, a
+        data type of ours, or one of zarr-python's.
 
     Returns
     -------

@@ -33,9 +33,10 @@ class ChunkKeyEncoding:
     separator: Separator
 
     def __post_init__(self) -> None:
-        if not isinstance(self.separator, str) or self.separator not in SEPARATORS:
+        separator: object = self.separator
+        if not isinstance(separator, str) or separator not in SEPARATORS:
             raise MetadataError(
-                f"the separator of the chunk key encoding {self.name!r} must be '/' or '.', got {show(self.separator)}"
+                f"chunk key encoding {self.name!r}: the separator must be '/' or '.', got {show(separator)}"
             )
 
     def encode(self, chunk_coords: tuple[int, ...]) -> str:
@@ -90,7 +91,8 @@ class V2KeyEncoding(ChunkKeyEncoding):
 
     Notes
     -----
-    Spec: zarr v3 core, "v2 chunk key encoding". A key ``0`` decodes to ``(0,)``: it says nothing of 0-d or 1-d.
+    Spec: zarr v3 core, "v2 chunk key encoding". A key ``0`` decodes to ``(0,)``: it says nothing of 0-d or
+    1-d.
     """
 
     name: ClassVar[str] = "v2"

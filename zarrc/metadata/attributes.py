@@ -23,13 +23,14 @@ def attributes_to_json(attributes: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     attributes : Mapping
-        Values may be those of JSON, tuples, mappings, and NumPy scalars and arrays of bools, numbers and strings.
+        Values may be those of JSON, tuples, mappings, and NumPy scalars and arrays of bools, numbers and
+        strings.
 
     Raises
     ------
     AttributesError
-        If a value cannot be said in JSON (NaN and infinities included), or a key is not a string; the text names
-        the path of keys to it.
+        If a value cannot be said in JSON (NaN and infinities included), or a key is not a string; the text
+        names the path of keys to it.
     """
     if not isinstance(attributes, Mapping):
         raise AttributesError(f"attributes must be a mapping, got {show(attributes)}")

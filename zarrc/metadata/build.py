@@ -24,7 +24,7 @@ from zarrc.metadata.attributes import attributes_to_json
 from zarrc.metadata.chunking import parse_chunks, parse_shape
 from zarrc.metadata.model import ArrayMetadata, Endian, GroupMetadata, V2Fields
 from zarrc.metadata.v2 import codec_chain
-from zarrc.metadata.validation import check_shapes
+from zarrc.metadata.validation import check_shapes, check_zarr_format
 from zarrc.reading import Reading, show
 
 __all__ = ["build_array", "build_group"]
@@ -59,8 +59,8 @@ def build_array(
     ----------
     shape : int or sequence of int
     dtype : optional
-        What `zarrc.dtypes.parse_dtype` takes; by default float64. In v3 a byte order in it becomes the ``bytes``
-        codec's, unless a serializer is given.
+        What `zarrc.dtypes.parse_dtype` takes; by default float64. In v3 a byte order in it becomes the
+        ``bytes`` codec's, unless a serializer is given.
     chunks, chunk_shape : optional
         See `zarrc.metadata.chunking.parse_chunks`; two names of one thing.
     shards : None
@@ -76,7 +76,8 @@ def build_array(
     fill_value : optional
         See `zarrc.dtypes.fill_value_for`.
     order : {"C", "F"}, optional
-        v2: order of the elements in a stored chunk. v3: concerns results in memory only, and changes nothing here.
+        v2: order of the elements in a stored chunk. v3: concerns results in memory only, and changes nothing
+        here.
     dimension_separator : {".", "/"}, optional
         v2 only; by default ".".
     zarr_format : {2, 3}, default 3
@@ -101,8 +102,7 @@ def build_array(
     """
     if zarr_format is None:
         zarr_format = 3
-    if type(zarr_format) is not int or zarr_format not in (2, 3):
-        raise MetadataError(f"zarr_format: must be 2 or 3, got {show(zarr_format)}")
+    check_zarr_format(zarr_format)
     if shards is not None:
         raise UnknownExtensionError("shards: sharding is not supported in this version of zarrc")
     if order not in (None, "C", "F"):
@@ -145,12 +145,13 @@ def build_array(
     )
 
 
-def build_group(*, zarr_format: Literal[2, 3] | None = 3, attributes: Mapping[str, Any] | None = None) -> GroupMetadata:
+def build_group(
+    *, zarr_format: Literal[2, 3] | None = 3, attributes: Mapping[str, Any] | None = None
+) -> GroupMetadata:
     """The metadata of a new group."""
     if zarr_format is None:
         zarr_format = 3
-    if type(zarr_format) is not int or zarr_format not in (2, 3):
-        raise MetadataError(f"zarr_format: must be 2 or 3, got {show(zarr_format)}")
+    check_zarr_format(zarr_format)
     return GroupMetadata(zarr_format=zarr_format, attributes=attributes_to_json(attributes or {}))
 
 
@@ -201,15 +202,19 @@ def _part(name: str, kind: str, values: Any) -> tuple[Codec, ...]:
     codecs = codecs_from_user(values, reading)
     for codec in codecs:
         if codec.kind != kind:
-            raise reading.error(f"{codec.name!r} is {codec.kind}, and only {kind} is allowed here", codec=codec.name)
+            raise _wrong_kind(codec, kind, reading)
     return codecs
+
+
+def _wrong_kind(codec: Codec, kind: str, reading: Reading) -> MetadataError:
+    return reading.error(f"{codec.name!r} is {codec.kind}, and only {kind} is allowed here", codec=codec.name)
 
 
 def _serializer(value: Any, endian: Endian | None) -> Codec:
     reading = Reading(path="serializer", from_user=True)
     codec = BytesCodec(endian=endian or "little") if _is_auto(value) else codec_from_user(value, reading)
     if codec.kind != "array_to_bytes":
-        raise reading.error(f"{codec.name!r} is {codec.kind}, and only array_to_bytes is allowed here", codec=codec.name)
+        raise _wrong_kind(codec, "array_to_bytes", reading)
     return codec
 
 
@@ -260,9 +265,7 @@ def _v2_compressor(value: Any) -> Codec | None:
         raise reading.error(f"zarr_format 2 has one compressor, got {len(codecs)}; filters= takes any number")
     for codec in codecs:
         if codec.kind != "bytes_to_bytes":
-            raise reading.error(
-                f"{codec.name!r} is {codec.kind}, and only bytes_to_bytes is allowed here", codec=codec.name
-            )
+            raise _wrong_kind(codec, "bytes_to_bytes", reading)
     return codecs[0] if codecs else None
 
 

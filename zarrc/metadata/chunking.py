@@ -21,11 +21,17 @@ _TARGET_N_CHUNKS = 4096
 
 def parse_shape(shape: object) -> tuple[int, ...]:
     """The shape that a user passed: an integer or several, each at least 0."""
-    if not isinstance(shape, (str, bytes)) and isinstance(shape, Sequence) or hasattr(shape, "tolist"):
-        items: Any = shape.tolist() if hasattr(shape, "tolist") else shape
-        if not isinstance(items, int):
-            return tuple(_extent(item, "shape", 0) for item in items)
-    return (_extent(shape, "shape", 0),)
+    plain = _plain(shape)
+    if isinstance(plain, (tuple, list)):
+        return tuple(_extent(item, "shape", 0) for item in plain)
+    return (_extent(plain, "shape", 0),)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy arrays and scalars, and sequences of any kind, as what Python has for them."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else value
 
 
 def _extent(value: object, what: str, lowest: int) -> int:
@@ -46,8 +52,8 @@ def parse_chunks(chunks: object, shape: tuple[int, ...], itemsize: int) -> tuple
     Parameters
     ----------
     chunks : int, tuple, "auto", None or bool
-        One extent for every axis, or one for each, where -1 (or None) means the whole axis; ``"auto"``, None and True
-        guess, False means one chunk.
+        One extent for every axis, or one for each, where -1 (or None) means the whole axis; ``"auto"``, None
+        and True guess, False means one chunk.
     shape : tuple of int
         Shape of the array.
     itemsize : int
@@ -62,14 +68,15 @@ def parse_chunks(chunks: object, shape: tuple[int, ...], itemsize: int) -> tuple
         return guess_chunks(shape, itemsize)
     if chunks is False:
         return tuple(max(extent, 1) for extent in shape)
-    if isinstance(chunks, str) or not (isinstance(chunks, Sequence) or hasattr(chunks, "tolist")):
-        extents: list[Any] = [chunks] * len(shape)
-        _chunk_extent(chunks, 1)
+    plain = _plain(chunks)
+    if isinstance(plain, (tuple, list)):
+        extents = list(plain)
     else:
-        extents = list(chunks.tolist() if hasattr(chunks, "tolist") else chunks)
+        extents = [plain] * len(shape)
+        _chunk_extent(plain, 1)
     if len(extents) != len(shape):
         raise MetadataError(
-            f"chunks: {show(tuple(extents))} has {len(extents)} extents, the array has {len(shape)} dimensions"
+            f"chunks: {show(tuple(extents))} has {len(extents)} extents, the array {len(shape)} dimensions"
         )
     return tuple(_chunk_extent(chunk, extent) for chunk, extent in zip(extents, shape, strict=True))
 
@@ -77,7 +84,7 @@ def parse_chunks(chunks: object, shape: tuple[int, ...], itemsize: int) -> tuple
 def _chunk_extent(chunk: object, extent: int) -> int:
     """One extent of a chunk, along an axis of ``extent``."""
     if isinstance(chunk, (tuple, list)):
-        raise UnknownExtensionError("chunks: chunks of several sizes along an axis are not supported in this version")
+        raise UnknownExtensionError("chunks: several sizes along an axis are not supported in this version")
     if chunk is None:
         return max(extent, 1)
     size = _extent(chunk, "chunks", -1)
@@ -90,7 +97,7 @@ def _chunk_extent(chunk: object, extent: int) -> int:
 
 
 def guess_chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """A chunk shape of about 1 MiB (more for arrays of more than 4 GiB, up to 16 MiB), in the array's proportions."""
+    """A chunk shape of about 1 MiB; more for arrays of more than 4 GiB, up to 16 MiB."""
     chunks = [max(extent, 1) for extent in shape]
     nbytes = math.prod(chunks) * itemsize
     target = min(max(TARGET_NBYTES, nbytes // _TARGET_N_CHUNKS), MAX_TARGET_NBYTES)

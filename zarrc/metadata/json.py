@@ -15,8 +15,8 @@ __all__ = ["dump_document", "load_document"]
 def load_document(document: bytes, reading: Reading) -> dict[str, Any]:
     """The object that a document holds.
 
-    Integers are exact. Bare ``NaN``, ``Infinity`` and ``-Infinity``, which are no JSON but which zarr-python writes,
-    are noted.
+    Integers are exact. Bare ``NaN``, ``Infinity`` and ``-Infinity``, which are no JSON but which zarr-python
+    writes, are noted.
 
     Raises
     ------

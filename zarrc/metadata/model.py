@@ -16,7 +16,7 @@ from zarrc.grids.key_encoding import ChunkKeyEncoding
 from zarrc.grids.regular import RegularChunkGrid
 from zarrc.metadata.validation import check_array
 
-__all__ = ["ArrayMetadata", "GroupMetadata", "V2Fields"]
+__all__ = ["ArrayMetadata", "GroupMetadata", "NodeMetadata", "V2Fields"]
 
 Endian = Literal["little", "big"]
 
@@ -57,13 +57,15 @@ class ArrayMetadata:
         Shape of the array, in elements.
     data_type : DataType
     endian : {"little", "big"}
-        v2: byte order of the stored elements. v3: always "little"; the ``bytes`` codec says how elements are stored.
+        v2: byte order of the stored elements. v3: always "little"; the ``bytes`` codec says how elements are
+        stored.
     chunk_grid : RegularChunkGrid
     chunk_key_encoding : ChunkKeyEncoding
     fill_value : numpy.ndarray, optional
         0-d, read-only, native byte order; None only in v2 (``null``).
     codecs : tuple of Codec
-        The whole chain, from the array to the stored bytes; for v2 built from order, filters, dtype and compressor.
+        The whole chain, from the array to the stored bytes; for v2 built from order, filters, dtype and
+        compressor.
     attributes : Mapping
         The user's attributes, as JSON values.
     dimension_names : tuple of (str or None), optional
@@ -167,12 +169,14 @@ class ArrayMetadata:
         Returns
         -------
         dict
-            ``{"zarr.json": ...}``, or ``{".zarray": ..., ".zattrs": ...}`` (``.zattrs`` only where it is needed).
+            ``{"zarr.json": ...}``, or ``{".zarray": ..., ".zattrs": ...}`` (``.zattrs`` only where it is
+            needed).
 
         Raises
         ------
         AttributesError
-            If the attributes hold what JSON cannot say (such as a NaN that was read from an illegal document).
+            If the attributes hold what JSON cannot say (such as a NaN that was read from an illegal
+            document).
         """
         # The documents import the model.
         if self.zarr_format == 3:
@@ -237,3 +241,6 @@ class GroupMetadata:
         else:
             from zarrc.metadata.v2 import group_documents
         return group_documents(self, indent=indent)
+
+
+NodeMetadata = ArrayMetadata | GroupMetadata

@@ -23,7 +23,8 @@ from zarrc.reading import Reading
 __all__ = ["array_documents", "array_to_json", "codec_chain", "group_documents", "parse_array", "parse_group"]
 
 _FIELDS = (
-    "zarr_format", "shape", "chunks", "dtype", "compressor", "fill_value", "order", "filters", "dimension_separator",
+    "zarr_format", "shape", "chunks", "dtype", "compressor", "fill_value", "order", "filters",
+    "dimension_separator",
 )  # fmt: skip
 
 
@@ -77,7 +78,8 @@ def parse_group(
 def _attributes(zattrs: bytes | None, reading: Reading) -> dict[str, Any]:
     if zattrs is None:
         return {}
-    key = None if reading.key is None else reading.key.removesuffix(".zarray").removesuffix(".zgroup") + ".zattrs"
+    node = None if reading.key is None else reading.key.removesuffix(".zarray").removesuffix(".zgroup")
+    key = None if node is None else f"{node}.zattrs"
     return load_document(zattrs, Reading(strict=reading.strict, key=key, path=".zattrs", notes=reading.notes))
 
 
@@ -144,7 +146,9 @@ def _chunks(value: object, reading: Reading) -> tuple[int, ...]:
 
 def _fill_value(fields: Mapping[str, Any], data_type: DataType, reading: Reading) -> Fill | None:
     value = reading.required(fields, "fill_value")
-    return None if value is None else data_type.fill_from_json(value, zarr_format=2, reading=reading.at("fill_value"))
+    if value is None:
+        return None
+    return data_type.fill_from_json(value, zarr_format=2, reading=reading.at("fill_value"))
 
 
 def _filters(fields: Mapping[str, Any], reading: Reading) -> tuple[Codec, ...] | None:
@@ -162,14 +166,17 @@ def _compressor(fields: Mapping[str, Any], reading: Reading) -> Codec | None:
         return None
     codec = codec_from_v2_json(value, reading.at("compressor"))
     if codec.kind != "bytes_to_bytes":
-        raise reading.at("compressor").error(f"{codec.name!r} is a filter, not a compressor", codec=codec.name)
+        raise reading.at("compressor").error(
+            f"{codec.name!r} is a filter, not a compressor", codec=codec.name
+        )
     return codec
 
 
 def _separator(fields: Mapping[str, Any], reading: Reading) -> Literal[".", "/"] | None:
     if "dimension_separator" not in fields:
         return None
-    separator: Literal[".", "/"] = reading.at("dimension_separator").one_of(fields["dimension_separator"], (".", "/"))
+    at = reading.at("dimension_separator")
+    separator: Literal[".", "/"] = at.one_of(fields["dimension_separator"], (".", "/"))
     return separator
 
 

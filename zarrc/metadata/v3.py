@@ -18,12 +18,19 @@ from zarrc.metadata.model import ArrayMetadata, GroupMetadata
 from zarrc.metadata.validation import MAX_NBYTES, check_shapes
 from zarrc.reading import Reading, show
 
-__all__ = ["array_documents", "array_from_json", "array_to_json", "group_documents", "group_to_json", "parse_node"]
+__all__ = [
+    "array_documents",
+    "array_from_json",
+    "array_to_json",
+    "group_documents",
+    "group_to_json",
+    "parse_node",
+]
 
 _GROUP_FIELDS = ("zarr_format", "node_type", "attributes", "consolidated_metadata")
 _ARRAY_FIELDS = (
-    "zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs",
-    "attributes", "dimension_names", "storage_transformers", "consolidated_metadata",
+    "zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value",
+    "codecs", "attributes", "dimension_names", "storage_transformers", "consolidated_metadata",
 )  # fmt: skip
 
 
@@ -96,7 +103,7 @@ def array_from_json(
         check_shapes(shape, grid.chunk_shape, data_type.itemsize)
     fill = _fill_value(fields, data_type, repair_fill, reading)
     codecs = _codecs(fields, ChunkSpec(grid.chunk_shape, data_type.numpy, fill), reading)
-    known = _ARRAY_FIELDS
+    known: tuple[str, ...] = _ARRAY_FIELDS
     if _consolidated(fields, reading) is not None:
         known = tuple(name for name in known if name != "consolidated_metadata")
     extra = _extra_fields(fields, known, reading) | _storage_transformers(fields, reading)
@@ -197,7 +204,7 @@ def _extra_fields(fields: Mapping[str, Any], known: tuple[str, ...], reading: Re
 
 
 def array_to_json(metadata: ArrayMetadata) -> dict[str, Any]:
-    """The ``zarr.json`` of an array, canonical: long forms, every field, no optional field that says nothing."""
+    """The ``zarr.json`` of an array, canonical: long forms, no optional field that says nothing."""
     if metadata.fill_value is None:
         raise MetadataError("fill_value: zarr_format 3 requires one")
     document: dict[str, Any] = {

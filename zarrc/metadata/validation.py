@@ -11,18 +11,17 @@ from zarrc.reading import Reading, show
 if TYPE_CHECKING:
     from zarrc.metadata.model import ArrayMetadata
 
-__all__ = ["MAX_NBYTES", "MAX_NDIM", "check_array", "check_shapes"]
+__all__ = ["MAX_NBYTES", "MAX_NDIM", "check_array", "check_shapes", "check_zarr_format"]
 
 MAX_NDIM = 32
 MAX_NBYTES = 2**63 - 1
-"""The largest extent of an array in elements, and of a chunk in bytes: offsets are 64-bit integers with a sign."""
+"""The largest extent of an array in elements, and size of a chunk in bytes: offsets are signed 64-bit."""
 
 
 def check_array(metadata: ArrayMetadata) -> None:
     """Raise MetadataError if the parts of an array's metadata are wrong or do not fit together."""
     root = Reading()
-    if type(metadata.zarr_format) is not int or metadata.zarr_format not in (2, 3):
-        raise MetadataError(f"zarr_format: must be 2 or 3, got {show(metadata.zarr_format)}")
+    check_zarr_format(metadata.zarr_format)
     if (metadata.zarr_format == 2) != (metadata.v2 is not None):
         raise MetadataError("v2: must be given for zarr_format 2, and only there")
     check_shapes(metadata.shape, metadata.chunks, metadata.data_type.itemsize)
@@ -33,11 +32,15 @@ def check_array(metadata: ArrayMetadata) -> None:
     _check_names(metadata, root)
 
 
+def check_zarr_format(zarr_format: object) -> None:
+    """Raise MetadataError unless it is 2 or 3."""
+    if type(zarr_format) is not int or zarr_format not in (2, 3):
+        raise MetadataError(f"zarr_format: must be 2 or 3, got {show(zarr_format)}")
+
+
 def check_shapes(shape: tuple[int, ...], chunk_shape: tuple[int, ...], itemsize: int) -> None:
     """Raise MetadataError if a shape is absurd, or the shapes of array and chunk do not fit together."""
     at = Reading(path="shape")
-    if not isinstance(shape, tuple):
-        raise at.error(f"must be a tuple of integers, got {show(shape)}")
     for axis, extent in enumerate(shape):
         at.at(axis).integer(extent, 0, MAX_NBYTES)
     if len(shape) > MAX_NDIM:
@@ -45,7 +48,7 @@ def check_shapes(shape: tuple[int, ...], chunk_shape: tuple[int, ...], itemsize:
     at = Reading(path="chunk_grid")
     if len(chunk_shape) != len(shape):
         raise at.error(
-            f"the chunk shape {show(chunk_shape)} has {len(chunk_shape)} dimensions, the array has {len(shape)}"
+            f"the chunk shape {show(chunk_shape)} has {len(chunk_shape)} dimensions, the array {len(shape)}"
         )
     nbytes = itemsize
     for extent in chunk_shape:
