@@ -1,0 +1,126 @@
+"""Zarr v2 and v3 for Python: chunked, compressed, N-dimensional arrays; NumPy in, NumPy out.
+
+Everything loads on first use: ``import zarrc`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zarrc import codecs, dtypes, errors, storage
+    from zarrc.array import Array
+    from zarrc.attributes import Attributes
+    from zarrc.config import ArrayConfig, config
+    from zarrc.creation import (
+        array,
+        create,
+        create_array,
+        create_group,
+        empty,
+        empty_like,
+        from_array,
+        full,
+        full_like,
+        group,
+        load,
+        ones,
+        ones_like,
+        open,
+        open_array,
+        open_group,
+        open_like,
+        save,
+        save_array,
+        save_group,
+        tree,
+        zeros,
+        zeros_like,
+    )
+    from zarrc.group import Group
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Array",
+    "ArrayConfig",
+    "Attributes",
+    "Group",
+    "array",
+    "codecs",
+    "config",
+    "create",
+    "create_array",
+    "create_group",
+    "dtypes",
+    "empty",
+    "empty_like",
+    "errors",
+    "from_array",
+    "full",
+    "full_like",
+    "group",
+    "load",
+    "ones",
+    "ones_like",
+    "open",
+    "open_array",
+    "open_group",
+    "open_like",
+    "save",
+    "save_array",
+    "save_group",
+    "storage",
+    "tree",
+    "zeros",
+    "zeros_like",
+]
+
+# Public names that are not in zarrc.creation: the module that has them. None: the name is the module.
+_HOMES = {
+    "Array": "array",
+    "ArrayConfig": "config",
+    "Attributes": "attributes",
+    "Group": "group",
+    "codecs": None,
+    "config": "config",
+    "dtypes": None,
+    "errors": None,
+    "storage": None,
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+        )
+    home = _HOMES.get(name, "creation")
+    found = import_module(f"{__name__}.{home or name}")
+    value = found if home is None else getattr(found, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
+class _Package(ModuleType):
+    """The package, in which `array`, `group`, `config` and `tree` are what users call, not modules."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # The import system binds each submodule it has loaded to the package: over the function of the same
+        # name.
+        if (
+            isinstance(value, ModuleType)
+            and _HOMES.get(name, "creation" if name in __all__ else None) is not None
+        ):
+            return
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -5,7 +5,8 @@
     ZarrcError
     ├── NodeNotFoundError (FileNotFoundError, ValueError)
     │   ├── ArrayNotFoundError
-    │   └── GroupNotFoundError
+    │   ├── GroupNotFoundError
+    │   └── MemberNotFoundError (KeyError)
     ├── ContainsNodeError (FileExistsError, ValueError)
     │   ├── ContainsArrayError
     │   └── ContainsGroupError
@@ -47,6 +48,7 @@ __all__ = [
     "ContainsNodeError",
     "CorruptChunkError",
     "GroupNotFoundError",
+    "MemberNotFoundError",
     "MetadataError",
     "MissingExtraError",
     "NodeNotFoundError",
@@ -125,6 +127,10 @@ class ArrayNotFoundError(NodeNotFoundError):
 
 class GroupNotFoundError(NodeNotFoundError):
     """No group is stored there."""
+
+
+class MemberNotFoundError(NodeNotFoundError, KeyError):
+    """A group has no such member."""
 
 
 class ContainsNodeError(ZarrcError, FileExistsError, ValueError):

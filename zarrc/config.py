@@ -1,0 +1,337 @@
+"""Settings of the library (``zarrc.config``) and of one array (`ArrayConfig`)."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from zarrc.errors import ZarrcWarning
+
+__all__ = ["ArrayConfig", "Config", "config"]
+
+Casting = Literal["checked", "no", "equiv", "safe", "same_kind", "unsafe"]
+
+_CASTINGS: Final = ("checked", "no", "equiv", "safe", "same_kind", "unsafe")
+_MISSING: Final = object()
+
+
+def _one_of(*allowed: object) -> Callable[[object], str | None]:
+    """Return a check that a value is one of ``allowed``, and of the same type (so that True is not 1)."""
+
+    def check(value: object) -> str | None:
+        if any(value == one and type(value) is type(one) for one in allowed):
+            return None
+        return "must be one of " + ", ".join(repr(one) for one in allowed)
+
+    return check
+
+
+def _count_or_none(least: int) -> Callable[[object], str | None]:
+    """Return a check that a value is None, or an int of at least ``least``."""
+
+    def check(value: object) -> str | None:
+        if value is None or (type(value) is int and value >= least):
+            return None
+        return f"must be None or an int of at least {least}"
+
+    return check
+
+
+# One line a setting: its default, and a check that returns what is wrong with a value, or None.
+_SETTINGS: Final[Mapping[str, tuple[Any, Callable[[object], str | None]]]] = MappingProxyType(
+    {
+        "array.casting": ("checked", _one_of(*_CASTINGS)),
+        "array.order": ("C", _one_of("C", "F")),
+        "array.read_missing_chunks": (True, _one_of(True, False)),
+        "array.write_empty_chunks": (False, _one_of(True, False)),
+        "default_zarr_format": (3, _one_of(2, 3)),
+        "json_indent": (2, _count_or_none(0)),
+        "threading.max_workers": (None, _count_or_none(1)),
+    }
+)
+
+
+def close_names(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the known names that look like ``name``, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=3)
+    return f"; did you mean {' or '.join(repr(one) for one in close)}?" if close else ""
+
+
+class UnknownSettingError(KeyError):
+    """A setting's name is not known (a KeyError whose text is a sentence)."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def _check_setting(key: str, value: object) -> None:
+    if key not in _SETTINGS:
+        hint = close_names(key, _SETTINGS) or f"; known settings: {', '.join(_SETTINGS)}"
+        raise UnknownSettingError(f"unknown setting {key!r}{hint}")
+    if (problem := _SETTINGS[key][1](value)) is not None:
+        raise ValueError(f"setting {key!r} {problem}, got {value!r}")
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as ``{"a.b": value}``."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}".replace("__", ".")
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat
+
+
+def _parse_text(text: str) -> Any:
+    """Read an environment variable's value: JSON, or Python's spelling of it, else the text as it stands."""
+    spelled = {"true": True, "false": False, "none": None, "null": None, "": None}
+    if text.strip().lower() in spelled:
+        return spelled[text.strip().lower()]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Collect the settings of ``ZARRC_A__B`` variables; what is wrong with one is a warning only."""
+    found: dict[str, Any] = {}
+    for variable in sorted(environ):
+        key = variable.removeprefix("ZARRC_").lower().replace("__", ".")
+        # ZARRC_NUM_THREADS and the like belong to other parts: only names with "__" are surely meant for us.
+        if not variable.startswith("ZARRC_") or ("." not in key and key not in _SETTINGS):
+            continue
+        value = _parse_text(environ[variable])
+        try:
+            _check_setting(key, value)
+        except (UnknownSettingError, ValueError) as error:
+            warnings.warn(f"environment variable {variable} is ignored: {error}", ZarrcWarning, stacklevel=2)
+        else:
+            found[key] = value
+    return found
+
+
+class _Change:
+    """What `Config.set` returns: already in force; in a ``with`` statement for its block only."""
+
+    def __init__(self, owner: Config, new: dict[str, Any]) -> None:
+        self._owner = owner
+        self._new = new
+        self._old = owner._put_process(new)
+        self._token: Token[Mapping[str, Any]] | None = None
+
+    def __enter__(self) -> Config:
+        # The change moves from the process to this thread or task, where others do not see it.
+        self._owner._take_back(self._new, self._old)
+        local = self._owner._local
+        self._token = local.set({**local.get(), **self._new})
+        return self._owner
+
+    def __exit__(self, *exc: object) -> None:
+        if self._token is not None:
+            self._owner._local.reset(self._token)
+            self._token = None
+
+
+class Config:
+    """The library's settings, by dotted name.
+
+    ====================== ========= ====================================================================
+    name                   default   meaning
+    ====================== ========= ====================================================================
+    default_zarr_format    3         format of new nodes: 2 or 3
+    array.order            "C"       memory order of what a read returns (v3 arrays)
+    array.write_empty_chunks  False  store chunks that hold nothing but the fill value
+    array.read_missing_chunks True   read a missing chunk as the fill value; False: raise ChunkNotFoundError
+    array.casting          "checked" how written values become the array's data type
+    json_indent            2         indentation of metadata documents; None: compact
+    threading.max_workers  None      threads for encoding and decoding; None: as many as CPUs may be used
+    ====================== ========= ====================================================================
+
+    An environment variable ``ZARRC_ARRAY__ORDER=F`` sets ``array.order`` when the library is imported (JSON
+    values; "__" stands for the dot).
+
+    Notes
+    -----
+    ``config.set({...})`` as a statement holds for the whole process. As ``with config.set({...}):`` it holds
+    for the code inside the block only: other threads, also those started in the block, keep what they had,
+    and so do other asyncio tasks. Arrays take their settings when they are opened and keep them.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._lock = threading.Lock()
+        self._local: ContextVar[Mapping[str, Any]] = ContextVar("zarrc_config", default=MappingProxyType({}))
+        self._process: dict[str, Any] = {}
+        self.refresh(environ)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Every setting's name and built-in default."""
+        return {key: default for key, (default, _) in _SETTINGS.items()}
+
+    def get(self, key: str, default: Any = _MISSING) -> Any:
+        """Return one setting, or a dict of those below a prefix (``get("array")``).
+
+        Parameters
+        ----------
+        key : str
+            Dotted name.
+        default : object, optional
+            Returned for an unknown name.
+
+        Raises
+        ------
+        KeyError
+            If the name is unknown and no default is given; the text offers close names.
+        """
+        current = {**self._process, **self._local.get()}
+        if key in current:
+            return current[key]
+        below = {name[len(key) + 1 :]: value for name, value in current.items() if name.startswith(f"{key}.")}
+        if below:
+            return below
+        if default is not _MISSING:
+            return default
+        hint = close_names(key, current) or f"; known settings: {', '.join(current)}"
+        raise UnknownSettingError(f"unknown setting {key!r}{hint}")
+
+    def set(self, settings: Mapping[str, Any] | None = None, **more: Any) -> _Change:
+        """Change settings: all of them, or none if one is wrong.
+
+        Parameters
+        ----------
+        settings : Mapping, optional
+            ``{"array.order": "F"}`` or nested, ``{"array": {"order": "F"}}``.
+        **more
+            The same as keywords, with ``__`` for the dot: ``array__order="F"``.
+
+        Returns
+        -------
+        context manager
+            Used in a ``with`` statement it limits the change to the block and to its thread or asyncio task.
+
+        Raises
+        ------
+        KeyError
+            For an unknown name; the text offers close names.
+        ValueError
+            For a value that the setting does not allow.
+        """
+        new = _flatten({**(settings or {}), **more})
+        for key, value in new.items():
+            _check_setting(key, value)
+        return _Change(self, new)
+
+    def reset(self) -> None:
+        """Go back to the built-in defaults, environment variables left out."""
+        with self._lock:
+            self._process = self.defaults
+
+    def refresh(self, environ: Mapping[str, str] | None = None) -> None:
+        """Go back to the defaults, and read the environment variables again.
+
+        Parameters
+        ----------
+        environ : Mapping, optional
+            In place of ``os.environ``.
+        """
+        found = _from_environment(os.environ if environ is None else environ)
+        with self._lock:
+            self._process = {**self.defaults, **found}
+
+    def _put_process(self, new: Mapping[str, Any]) -> dict[str, Any]:
+        """Change settings of the process; return the old values."""
+        with self._lock:
+            old = {key: self._process[key] for key in new}
+            # A new dict each time: readers take no lock.
+            self._process = {**self._process, **new}
+        return old
+
+    def _take_back(self, new: Mapping[str, Any], old: Mapping[str, Any]) -> None:
+        """Undo `_put_process`, except where somebody changed the value since."""
+        with self._lock:
+            undone = {key: value for key, value in old.items() if self._process[key] is new[key]}
+            self._process = {**self._process, **undone}
+
+    def __repr__(self) -> str:
+        current = {**self._process, **self._local.get()}
+        return "Config(\n" + "".join(f"    {key!r}: {current[key]!r},\n" for key in sorted(current)) + ")"
+
+
+config = Config()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayConfig:
+    """How one array's handle reads and writes; nothing of it is stored.
+
+    Parameters
+    ----------
+    order : {"C", "F"}, default "C"
+        Memory order of what a read returns.
+    write_empty_chunks : bool, default False
+        Store chunks that hold nothing but the fill value; otherwise they are deleted.
+    read_missing_chunks : bool, default True
+        Read a missing chunk as the fill value; False raises `ChunkNotFoundError`.
+    casting : str, default "checked"
+        How written values become the array's data type. ``"checked"``: integers must fit, floats that go to
+        an integer type must be whole and fit, floats round to floats as in NumPy; or one of NumPy's own
+        rules, ``"no"``, ``"equiv"``, ``"safe"``, ``"same_kind"``, ``"unsafe"``.
+
+    Raises
+    ------
+    ValueError
+        If a field has a value that it does not allow.
+    """
+
+    order: Literal["C", "F"] = "C"
+    write_empty_chunks: bool = False
+    read_missing_chunks: bool = True
+    casting: Casting = "checked"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_setting(f"array.{field.name}", getattr(self, field.name))
+
+
+ArrayConfigLike = ArrayConfig | Mapping[str, Any] | None
+
+
+def parse_array_config(given: ArrayConfigLike, base: ArrayConfig | None = None) -> ArrayConfig:
+    """Return ``given`` as an `ArrayConfig`, with what it leaves out from ``base`` or from ``zarrc.config``.
+
+    Parameters
+    ----------
+    given : ArrayConfig, Mapping or None
+        Fields of `ArrayConfig` by name.
+    base : ArrayConfig, optional
+        Where the other fields come from.
+
+    Raises
+    ------
+    KeyError
+        For a field that does not exist; the text offers close names.
+    ValueError
+        For a value that a field does not allow.
+    """
+    if isinstance(given, ArrayConfig):
+        return given
+    start = base if base is not None else ArrayConfig(**config.get("array"))
+    if given is None:
+        return start
+    known = [field.name for field in fields(ArrayConfig)]
+    for name in given:
+        if name not in known:
+            hint = close_names(name, known) or f"; known options: {', '.join(known)}"
+            raise UnknownSettingError(f"unknown array option {name!r}{hint}")
+    return replace(start, **dict(given))

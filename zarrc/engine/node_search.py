@@ -1,0 +1,76 @@
+"""What to tell a user who named a node that is not there."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from typing import TYPE_CHECKING
+
+from zarrc.engine.node_names import ancestors, join
+from zarrc.errors import ArrayNotFoundError, GroupNotFoundError, NodeNotFoundError, ZarrcError
+
+if TYPE_CHECKING:
+    from zarrc.storage.base import Store
+
+__all__ = ["missing_node_error"]
+
+_DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")
+
+
+def missing_node_error(
+    store: Store, path: str, kind: str | None, zarr_format: int | None
+) -> NodeNotFoundError:
+    """Return the error for a node that is not there, with the nearest node above it and similar names.
+
+    Looking for these costs a few requests; whatever goes wrong meanwhile is left out of the text.
+    """
+    error = {"array": ArrayNotFoundError, "group": GroupNotFoundError}.get(kind or "", NodeNotFoundError)
+    what = f"Zarr{f' v{zarr_format}' if zarr_format else ''} {kind or 'array or group'}"
+    try:
+        hint = _hint(store, path)
+    except (ZarrcError, OSError):
+        hint = ""
+    return error(f"no {what} at {store}{f'/{path}' if path else ''}{hint}", key=path or None)
+
+
+def _hint(store: Store, path: str) -> str:
+    nearest = next((parent for parent in reversed(ancestors(path)) if _is_node(store, parent)), None)
+    if nearest is None:
+        return _place_hint(store)
+    below = path[len(nearest) :].lstrip("/").split("/")[0]
+    names = store.list_dir(nearest).prefixes
+    similar = _did_you_mean([join(nearest, name) for name in _similar(below, names)])
+    what = "the root" if not nearest else repr(nearest)
+    return f"; the nearest node above it is {what}{similar or f', which has {_some(names)}'}"
+
+
+def _is_node(store: Store, path: str) -> bool:
+    return any(store.stat(join(path, name)) is not None for name in _DOCUMENTS)
+
+
+def _place_hint(store: Store) -> str:
+    """Say what there is in place of a hierarchy, and which names are similar to a missing directory's."""
+    missing = store.missing_hint()
+    root = store.local_root
+    if root is None:
+        return f"; {missing}" if missing else ""
+    if missing is None:
+        listing = store.list_dir("")
+        names = [*listing.prefixes, *listing.keys]
+        return f"; the directory is there but holds {_some(names)}"
+    parent, name = os.path.split(root)
+    similar = _similar(name, os.listdir(parent)) if os.path.isdir(parent) else []
+    return f"; {missing}{_did_you_mean([os.path.join(parent, one) for one in similar])}"
+
+
+def _some(names: list[str]) -> str:
+    """Return the first few names."""
+    return (", ".join(names[:5]) + (", ..." if len(names) > 5 else "")) or "nothing"
+
+
+def _similar(name: str, names: list[str]) -> list[str]:
+    return difflib.get_close_matches(name, names, n=3)
+
+
+def _did_you_mean(names: list[str]) -> str:
+    return f"; did you mean {' or '.join(repr(name) for name in names)}?" if names else ""

@@ -1,0 +1,281 @@
+"""From what a user says about a new array to the stored array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+import numpy as np
+
+from zarrc.array import Array
+from zarrc.config import ArrayConfigLike, close_names, parse_array_config
+from zarrc.config import config as settings
+from zarrc.engine.nodes import create_node, place
+from zarrc.errors import ContainsGroupError
+from zarrc.metadata.build import build_array
+from zarrc.metadata.chunking import parse_shape
+from zarrc.streaming import chunk_shape_of, copy_into
+
+if TYPE_CHECKING:
+    from zarrc.metadata.model import ArrayMetadata
+    from zarrc.storage.base import Store
+
+__all__ = [
+    "ArrayKeywords",
+    "array_from_data",
+    "check_keywords",
+    "check_same",
+    "create_array_at",
+    "keywords_like",
+    "said",
+]
+
+
+class ArrayKeywords(TypedDict, total=False):
+    """What may be said about a new array, wherever one is created."""
+
+    shape: int | Iterable[int] | None
+    dtype: Any
+    data: Any
+    chunks: Any
+    shards: Any
+    chunk_grid: Any
+    codecs: Iterable[Any] | None
+    filters: Any
+    serializer: Any
+    compressors: Any
+    compressor: Any
+    fill_value: Any
+    order: Literal["C", "F"] | None
+    zarr_format: Literal[2, 3] | None
+    attributes: Mapping[str, Any] | None
+    chunk_key_encoding: Any
+    dimension_separator: Literal[".", "/"] | None
+    dimension_names: Iterable[str | None] | None
+    config: ArrayConfigLike
+    write_data: bool
+    write_empty_chunks: bool | None
+
+
+ARRAY_KEYWORDS = tuple(ArrayKeywords.__annotations__)
+
+# None has a meaning of its own for these ("no compressor"); for the others it is as if they had not been
+# named.
+_NONE_COUNTS = ("fill_value", "filters", "compressors", "compressor")
+
+_BUILD_KEYWORDS = (
+    "chunks",
+    "shards",
+    "codecs",
+    "filters",
+    "serializer",
+    "compressors",
+    "compressor",
+    "fill_value",
+    "order",
+    "chunk_key_encoding",
+    "dimension_separator",
+    "dimension_names",
+)
+
+
+def said(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords that say something: those that are not None, and those for which None counts."""
+    return {name: value for name, value in keywords.items() if value is not None or name in _NONE_COUNTS}
+
+
+def check_keywords(caller: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError for the first keyword that is not known, with close names."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            hint = close_names(name, known) or f"; known: {', '.join(sorted(known))}"
+            raise TypeError(f"{caller}() got an unexpected keyword argument {name!r}{hint}")
+
+
+def create_array_at(
+    store: Store, path: str, keywords: Mapping[str, Any], *, overwrite: bool, caller: str
+) -> Array:
+    """Create an array and write its data, if data are given.
+
+    Parameters
+    ----------
+    store : Store
+        Where to create it.
+    path : str
+        Normalised path inside the store.
+    keywords : Mapping
+        What the user said, by the names in ``ARRAY_KEYWORDS``.
+    overwrite : bool
+        Delete what is there first.
+    caller : str
+        The function that the user called, for errors.
+
+    Raises
+    ------
+    TypeError
+        For an unknown keyword, or if neither shape nor data are given.
+    MetadataError
+        If what was said makes no valid array.
+    """
+    check_keywords(caller, keywords, ARRAY_KEYWORDS)
+    given = said(keywords)
+    options = given.pop("config", None)
+    if "write_empty_chunks" in given:
+        options = parse_array_config(
+            {"write_empty_chunks": given.pop("write_empty_chunks")}, parse_array_config(options)
+        )
+    data = given.pop("data", None)
+    write_data = given.pop("write_data", True)
+    if data is not None:
+        data = as_source(data)
+        _take_from_data(given, data)
+    metadata = build_metadata(given, caller)
+    create_node(store, path, metadata, overwrite=overwrite)
+    array = Array(store, path, metadata, options)
+    if data is not None and write_data:
+        copy_into(array, data)
+    return array
+
+
+def build_metadata(given: Mapping[str, Any], caller: str) -> ArrayMetadata:
+    """Return the metadata that keywords describe."""
+    if "shape" not in given:
+        raise TypeError(f"{caller}() needs shape= (or data=) for a new array")
+    zarr_format = given.get("zarr_format", settings.get("default_zarr_format"))
+    build = {name: given[name] for name in _BUILD_KEYWORDS if name in given}
+    if "chunk_grid" in given:
+        build.setdefault("chunks", _chunks_of_grid(given["chunk_grid"]))
+    return build_array(
+        shape=given["shape"],
+        dtype=given.get("dtype"),
+        zarr_format=zarr_format,
+        attributes=given.get("attributes"),
+        **build,
+    )
+
+
+def _chunks_of_grid(grid: Any) -> Any:
+    """Return the chunk shape in a ``chunk_grid`` of the specification's form."""
+    name = grid.get("name") if isinstance(grid, Mapping) else getattr(grid, "name", None)
+    if name != "regular":
+        raise NotImplementedError(f"chunk_grid: only the regular grid can be created so far, got {name!r}")
+    if isinstance(grid, Mapping):
+        return grid.get("configuration", {}).get("chunk_shape")
+    return grid.chunk_shape
+
+
+# --- data
+
+
+def as_source(data: Any) -> Any:
+    """Return data that has ``shape`` and ``dtype`` as it is, anything else as a NumPy array."""
+    return data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
+
+
+def _take_from_data(given: dict[str, Any], data: Any) -> None:
+    """Add shape and data type of the data; refuse a shape that is not theirs."""
+    shape = tuple(data.shape)
+    if "shape" in given and parse_shape(given["shape"]) != shape:
+        raise ValueError(f"shape={given['shape']} does not fit data of shape {shape}; leave shape out")
+    given["shape"] = shape
+    given.setdefault("dtype", data.dtype)
+
+
+def array_from_data(
+    store: Store,
+    path: str,
+    data: Any,
+    keywords: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    caller: str = "from_array",
+) -> Array:
+    """Create an array from data, with the data's own chunks and codecs where no others are given."""
+    data = as_source(data)
+    if getattr(data, "store", None) is not None and (getattr(data, "path", None) == path):
+        _refuse_self(store, path, data)
+    wanted = {**keep_layout(data, keywords), **keywords, "data": data}
+    return create_array_at(store, path, wanted, overwrite=overwrite, caller=caller)
+
+
+def _refuse_self(store: Store, path: str, data: Any) -> None:
+    """Refuse to overwrite an array with itself: it would be deleted before it is read."""
+    identity = getattr(data.store, "identity_of", None)
+    if identity is not None and identity(data.path) == store.identity_of(path):
+        raise ValueError(f"{place(store, path)} is the source itself")
+
+
+def keywords_like(a: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``given`` with the shape, data type, chunks and codecs of ``a`` added where it has none."""
+    source = as_source(a)
+    shape = given.get("shape")
+    if shape is not None and len(parse_shape(shape)) != len(source.shape):
+        return {"dtype": source.dtype, **given}
+    return {"shape": tuple(source.shape), "dtype": source.dtype, **keep_layout(source, given), **given}
+
+
+def keep_layout(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords for a stored array's chunks, codecs and keys, where no others are given."""
+    kept: dict[str, Any] = {}
+    chunks = chunk_shape_of(source)
+    if chunks is not None:
+        kept["chunks"] = chunks
+    if isinstance(source, Array):
+        kept.update(_own_layout(source, given))
+    elif hasattr(getattr(source, "metadata", None), "zarr_format"):
+        kept.update(_peer_layout(source, given))
+    return {name: value for name, value in kept.items() if given.get(name) is None}
+
+
+def _own_layout(source: Array, given: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = source.metadata
+    zarr_format = given.get("zarr_format") or metadata.zarr_format
+    kept: dict[str, Any] = {"zarr_format": zarr_format, "dimension_names": metadata.dimension_names}
+    if zarr_format == 2:
+        kept["dimension_names"] = None
+    if zarr_format == metadata.zarr_format:
+        kept["chunk_key_encoding" if zarr_format == 3 else "dimension_separator"] = (
+            metadata.chunk_key_encoding if zarr_format == 3 else metadata.chunk_key_encoding.separator
+        )
+        if zarr_format == 2:
+            kept["order"] = source.order
+    if any(
+        given.get(name) is not None
+        for name in ("codecs", "filters", "serializer", "compressors", "compressor")
+    ):
+        return kept
+    if zarr_format == 3:
+        kept["codecs"] = metadata.codecs
+    else:
+        kept["filters"], kept["compressors"] = metadata.filters, metadata.compressors
+    return kept
+
+
+def _peer_layout(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same of another library's Zarr array, from its own JSON forms."""
+    metadata = source.metadata
+    zarr_format = given.get("zarr_format") or metadata.zarr_format
+    kept: dict[str, Any] = {"zarr_format": zarr_format}
+    if zarr_format == 3 and metadata.zarr_format == 3:
+        kept["codecs"] = [codec.to_dict() for codec in metadata.codecs]
+        kept["dimension_names"] = metadata.dimension_names
+    elif zarr_format == 2 and metadata.zarr_format == 2:
+        kept["filters"], kept["compressor"] = metadata.filters, metadata.compressor
+    return kept
+
+
+def check_same(found: Array, shape: Any, dtype: Any, *, exact: bool) -> None:
+    """Raise TypeError unless an array has this shape, and a data type that is (or holds) this one."""
+    if found.shape != parse_shape(shape):
+        raise TypeError(f"{place(found.store, found.path)} has shape {found.shape}, not {parse_shape(shape)}")
+    if dtype is None:
+        return
+    wanted = np.dtype(dtype)
+    if found.dtype != wanted and (exact or not np.can_cast(wanted, found.dtype)):
+        raise TypeError(f"{place(found.store, found.path)} has data type {found.dtype}, not {wanted}")
+
+
+def contains_group(store: Store, path: str) -> ContainsGroupError:
+    """Return the error for a group where an array is wanted."""
+    return ContainsGroupError(f"{place(store, path)} is a group, not an array")

@@ -1,0 +1,174 @@
+"""What arrays and groups have in common: a place in a store, a name, attributes."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from zarrc.attributes import Attributes, Change
+from zarrc.engine.node_names import normalize_path
+from zarrc.engine.nodes import NodeMetadata, open_node, place, update_node
+from zarrc.errors import ReadOnlyError, ZarrcWarning
+
+if TYPE_CHECKING:
+    from zarrc.storage import StorePath
+    from zarrc.storage.base import Store
+
+__all__ = ["Node"]
+
+
+class Node:
+    """An array's or group's handle: where it is, and its metadata as they were when last read or written."""
+
+    __slots__ = ("__weakref__", "_metadata", "_path", "_read_only", "_store")
+
+    _kind: Literal["array", "group"]
+    _metadata: NodeMetadata
+
+    def __init__(self, store: Store, path: str, metadata: NodeMetadata, *, read_only: bool = False) -> None:
+        self._store = store
+        self._path = normalize_path(path)
+        self._metadata = metadata
+        self._read_only = bool(read_only)
+
+    # --- where it is
+
+    @property
+    def store(self) -> Store:
+        """The store that holds the node."""
+        return self._store
+
+    @property
+    def path(self) -> str:
+        """Path inside the store, without a leading slash; ``""`` is the root."""
+        return self._path
+
+    @property
+    def store_path(self) -> StorePath:
+        """Store and path in one."""
+        from zarrc.storage import StorePath
+
+        return StorePath(self._store, self._path)
+
+    @property
+    def name(self) -> str:
+        """The path with a leading slash, as in HDF5."""
+        return f"/{self._path}"
+
+    @property
+    def basename(self) -> str:
+        """The last part of the path; ``""`` for the root."""
+        return self._path.rpartition("/")[2]
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writing is refused: by this handle (mode "r") or by its store."""
+        return self._read_only or self._store.read_only
+
+    def _check_writable(self, doing: str) -> None:
+        if self.read_only:
+            raise ReadOnlyError(
+                f"cannot {doing}: the {self._kind} was opened for reading only; open it with mode='r+'",
+                array=self._path or "/",
+            )
+
+    # --- metadata
+
+    @property
+    def attrs(self) -> Attributes:
+        """The user's attributes; writes to them are stored at once."""
+        return Attributes(self)
+
+    def update_attributes(self, new_attributes: Mapping[str, Any]) -> Self:
+        """Set these attributes, in one write; others stay.
+
+        Parameters
+        ----------
+        new_attributes : Mapping
+            Names and values; NumPy scalars and arrays become numbers and lists.
+
+        Returns
+        -------
+        Array or Group
+            This handle.
+
+        Raises
+        ------
+        AttributesError
+            If a value cannot be stored as JSON; then nothing is changed.
+        ReadOnlyError
+            If the array or group was opened for reading only.
+        """
+        self._check_writable("update attributes")
+        self.attrs.update(new_attributes)
+        return self
+
+    def _read_attributes(self) -> Mapping[str, Any]:
+        return self._metadata.attributes
+
+    def _change_attributes(self, change: Change) -> None:
+        """Apply a change to the attributes as they are stored now, and store them."""
+        self._check_writable("change attributes")
+
+        def changed(stored: NodeMetadata) -> NodeMetadata:
+            attributes = dict(stored.attributes)
+            change(attributes)
+            return stored.evolve(attributes=_without_nan(attributes, place(self._store, self._path)))
+
+        self._set_metadata(self._update(changed))
+
+    def _update(self, change: Callable[[NodeMetadata], NodeMetadata]) -> NodeMetadata:
+        return update_node(self._store, self._path, self._metadata.zarr_format, change)
+
+    def _refresh(self) -> None:
+        """Read the metadata again."""
+        self._set_metadata(
+            open_node(self._store, self._path, zarr_format=self._metadata.zarr_format, kind=self._kind)
+        )
+
+    def _set_metadata(self, metadata: NodeMetadata) -> None:
+        self._metadata = metadata
+
+    # --- identity
+
+    def __eq__(self, other: object) -> bool:
+        """Two handles are equal if they are of one node."""
+        if not isinstance(other, Node):
+            return NotImplemented
+        return self is other or (type(self) is type(other) and self._identity() == other._identity())
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> object:
+        return self._metadata.zarr_format, self._store.identity_of(self._path)
+
+
+def _without_nan(attributes: dict[str, Any], where: str) -> dict[str, Any]:
+    """Spell NaN and the infinities as strings: other writers store them bare, which is not JSON (RFC 8259).
+
+    Ours are refused on assignment; one that was read must not stop the user from changing another attribute.
+    """
+    found: list[str] = []
+    clean = {key: _spell(value, key, found) for key, value in attributes.items()}
+    if found:
+        warnings.warn(
+            f"{where}: the attributes {', '.join(map(repr, dict.fromkeys(found)))} held NaN or infinities, "
+            "which JSON cannot hold; they are stored as strings now",
+            ZarrcWarning,
+            stacklevel=8,
+        )
+    return clean
+
+
+def _spell(value: Any, key: str, found: list[str]) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        found.append(key)
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {name: _spell(one, key, found) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spell(one, key, found) for one in value]
+    return value
