@@ -176,7 +176,7 @@ def _patched(offset: int, layout: str, *values: int) -> Callable[[bytes], bytes]
 
 
 def _blosc_headers() -> Iterator[BadChunk]:
-    """Four bytes (version, compressor's version, flags, type size), then nbytes, block size, cbytes as u32."""
+    """Four bytes (version, codec version, flags, type size), then nbytes, block size and cbytes as u32."""
     for codecs in ("blosc lz4", "blosc blosclz", "blosc zstd", "blosc snappy"):
         for what, offset, layout, value in (
             ("a version from the future", 0, "<B", 200),

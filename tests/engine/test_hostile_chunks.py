@@ -128,7 +128,7 @@ def test_damage_that_the_format_cannot_tell_gives_the_right_size(codecs: str) ->
 
 
 def test_bombs_are_refused_without_allocating() -> None:
-    report = json.loads(run_module("tests.engine.bomb_program"))
+    report = json.loads(run_module("tests.engine.programs.bombs"))
     assert report["refused"] == len(list(bombs()))
     if "LD_PRELOAD" not in os.environ:  # sanitizers have memory of their own
         assert report["growth_kib"] < ALLOWED_GROWTH_KIB, report
