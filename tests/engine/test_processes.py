@@ -1,4 +1,4 @@
-"""Other processes: children of a busy one, kills in the middle of a write, Ctrl-C, folders that change underneath."""
+"""Other processes: children of a busy one, kills in the middle of a write, Ctrl-C, folders that change."""
 
 from __future__ import annotations
 

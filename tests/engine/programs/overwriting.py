@@ -19,10 +19,8 @@ CHUNK = 50_000
 
 def values(number: int) -> np.ndarray[Any, Any]:
     """The array's values at the given overwrite; the first element of a chunk tells which it is."""
-    index = np.arange(N_CHUNKS * CHUNK, dtype="u8")
-    return (
-        (index * np.uint64(2654435761)) % np.uint64(65521) + np.uint64(number) * np.uint64(100_000)
-    ).astype("u4")
+    index = np.arange(N_CHUNKS * CHUNK, dtype="i8")
+    return (index * 2654435761 % 65521 + number * 100_000).astype("u4")
 
 
 def create(path: str) -> None:
