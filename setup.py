@@ -109,11 +109,13 @@ class BuildExtensions(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         _, groups = C_SOURCES.get(ext.name, ((), ()))
-        objects = self._compiler("vendor").compile(native.vendor_sources(groups, native.target_machine()))
-        tag = f"{sys.implementation.cache_tag}-{ext.name}"
-        sources = [native.our_source(path) for path in c_sources(ext.name)]
-        sources += [native.Source(ROOT / path, self._python_flags(ext)) for path in self.translated[ext.name]]
-        objects += self._compiler(tag).compile(sources)
+        plain = native.vendor_sources(groups, native.target_machine())
+        plain += [native.our_source(path) for path in c_sources(ext.name)]
+        flags = self._python_flags(ext)
+        translated = [native.Source(ROOT / path, flags) for path in self.translated[ext.name]]
+        python = f"{sys.implementation.cache_tag}-{ext.name}"
+        objects = self._compiler("any-python", native.plain_command(self.compiler.compiler_so)).compile(plain)
+        objects += self._compiler(python, self.compiler.compiler_so).compile(translated)
         self.compiler.link_shared_object(
             [str(path) for path in objects],
             self.get_ext_fullpath(ext.name),
@@ -124,8 +126,8 @@ class BuildExtensions(build_ext):
             target_lang="c",
         )
 
-    def _compiler(self, tag: str) -> native.Compiler:
-        return native.Compiler(tuple(self.compiler.compiler_so), native.build_directory() / tag)
+    def _compiler(self, folder: str, command: list[str]) -> native.Compiler:
+        return native.Compiler(tuple(command), native.build_directory() / folder)
 
     def _python_flags(self, ext: Extension) -> tuple[str, ...]:
         import numpy

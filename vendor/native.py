@@ -71,6 +71,21 @@ def build_directory() -> Path:
     return ROOT / "build" / "objects" / f"{sysconfig.get_platform()}-{kind}"
 
 
+def plain_command(compiler_so: list[str]) -> list[str]:
+    """The compiler of ``compiler_so`` for C that knows no Python, with the same flags for every Python.
+
+    What Python adds for itself differs from version to version, and would have all compiled anew for each.
+    """
+    is_option = [part.startswith("-") for part in compiler_so]
+    command = compiler_so[: is_option.index(True)] if any(is_option) else list(compiler_so)
+    for part, value in zip(compiler_so, [*compiler_so[1:], ""], strict=True):
+        if part in {"-arch", "-isysroot"}:
+            command += [part, value]
+        elif part.startswith(("-m", "--target", "--sysroot")):
+            command.append(part)
+    return [*command, "-DNDEBUG", *shlex.split(os.environ.get("CFLAGS", ""))]
+
+
 def vendor_sources(groups: Iterable[str], machine: str) -> list[Source]:
     """The files of the vendored ``groups`` ("zstd", "libdeflate", "lz4", "blosc") for ``machine``."""
     return [source for group in groups for source in _GROUPS[group](machine)]
@@ -103,11 +118,10 @@ def _zstd(machine: str) -> Iterator[Source]:
 
 def _libdeflate(machine: str) -> Iterator[Source]:
     library = SOURCES / "libdeflate" / "lib"
-    folder = {"x86_64": "x86", "aarch64": "arm"}.get(machine)
-    for path in sorted(
-        [*library.glob("*.c"), *(library / folder).glob("*.c")] if folder else library.glob("*.c")
-    ):
-        yield Source(path, ())
+    dispatched = {"x86_64": ["x86"], "aarch64": ["arm"]}.get(machine, [])
+    for folder in (library, *(library / name for name in dispatched)):
+        for path in sorted(folder.glob("*.c")):
+            yield Source(path, ())
 
 
 # The SIMD level is chosen at run time, so each file is compiled for its own level and nothing else is.
