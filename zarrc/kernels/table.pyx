@@ -192,8 +192,8 @@ cdef class Table:
         return _list(self, prefix, 0)
 
     def children(self, str prefix not None=""):
-        """The keys that start with ``prefix``, cut after the first slash behind it, as a set."""
-        return set(_list(self, prefix, 1))
+        """The keys that start with ``prefix``, cut after the first slash behind it, each once."""
+        return list(set(_list(self, prefix, 1)))
 
 
 cdef list _list(Table table, str prefix, int shallow):

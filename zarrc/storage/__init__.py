@@ -1,0 +1,69 @@
+"""Stores: where the objects of arrays and groups are kept."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zarrc.storage.base import Blob, ByteRange, DirListing, Stat, Store
+    from zarrc.storage.fsspec_store import FsspecStore
+    from zarrc.storage.local import LocalStore
+    from zarrc.storage.mapping import MappingStore
+    from zarrc.storage.memory import MemoryStore
+    from zarrc.storage.registry import open_named, register_store, store_names
+    from zarrc.storage.resolve import AccessMode, StoreLike, make_store, open_store
+    from zarrc.storage.store_path import StorePath
+
+__all__ = [
+    "AccessMode",
+    "Blob",
+    "ByteRange",
+    "DirListing",
+    "FsspecStore",
+    "LocalStore",
+    "MappingStore",
+    "MemoryStore",
+    "Stat",
+    "Store",
+    "StoreLike",
+    "StorePath",
+    "make_store",
+    "open_named",
+    "open_store",
+    "register_store",
+    "store_names",
+]
+
+# Name -> module; loaded on first use, since fsspec takes longer to import than everything else.
+_HOMES = {
+    "AccessMode": "resolve",
+    "Blob": "base",
+    "ByteRange": "base",
+    "DirListing": "base",
+    "FsspecStore": "fsspec_store",
+    "LocalStore": "local",
+    "MappingStore": "mapping",
+    "MemoryStore": "memory",
+    "Stat": "base",
+    "Store": "base",
+    "StoreLike": "resolve",
+    "StorePath": "store_path",
+    "make_store": "resolve",
+    "open_named": "registry",
+    "open_store": "resolve",
+    "register_store": "registry",
+    "store_names": "registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(__all__) | set(globals()))

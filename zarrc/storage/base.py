@@ -1,0 +1,395 @@
+"""The contract of a store: named objects that are read, replaced, deleted and listed."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
+
+from zarrc.errors import ReadOnlyError, StoreConflictError, StoreError
+from zarrc.kernels.blob import Blob
+from zarrc.storage.key_locks import key_lock
+from zarrc.storage.keys import check_prefix
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Blob", "ByteRange", "DirListing", "Stat", "Store"]
+
+ByteRange: TypeAlias = "tuple[int, int | None]"
+"""``(start, nbytes)`` in bytes. ``nbytes`` None is "to the end"; a negative ``start`` counts from the end."""
+
+
+class DirListing(NamedTuple):
+    """What is directly below a prefix, sorted: names of objects, and names that lead to further keys."""
+
+    keys: list[str]
+    prefixes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """Size of an object in bytes, and its version: a text that differs after each change, or None."""
+
+    nbytes: int
+    version: str | None
+
+
+class Store(ABC):
+    """Objects (bytes) under keys.
+
+    To write a store, give it `get`, `set`, `delete` and `list_prefix`; everything else follows from them,
+    and can be overridden where the store can do better. The rules, which ``tests/storage/suite.py`` holds
+    every store to:
+
+    - Keys are names joined by ``/``; a store refuses others with `zarrc.storage.keys.check_key` before it
+      does anything.
+    - ``None`` means that there is no such object, and nothing else: no access, no connection, a broken
+      answer raise a `StoreError` that names the key.
+    - ``data`` given to a store is borrowed for the call. Blobs that a store gives never change.
+    - A range that leaves the object, and an answer of another length than was asked for, is a `StoreError`.
+    - An object is replaced as a whole: a reader sees the old bytes or the new ones.
+    - Names that start with ``.zc`` are ours (temporary files and journals); listings leave them out.
+    - A store may be used by several threads at once, pickled, and used in a forked child.
+
+    Parameters
+    ----------
+    read_only : bool, default False
+        Whether writing and deleting raise `ReadOnlyError`. A store that you write calls `_check_writable`
+        for that.
+
+    Examples
+    --------
+    A store that keeps its objects in a dict:
+
+    >>> class DictStore(Store):
+    ...     def __init__(self, objects, *, read_only=False):
+    ...         super().__init__(read_only=read_only)
+    ...         self.objects = objects
+    ...
+    ...     def get(self, key, range=None):
+    ...         check_key(key)
+    ...         data = self.objects.get(key)
+    ...         if data is None:
+    ...             return None
+    ...         start, nbytes = range or (0, None)
+    ...         return Blob(data, start=start, nbytes=nbytes)
+    ...
+    ...     def set(self, key, data):
+    ...         check_key(key)
+    ...         self._check_writable(key)
+    ...         self.objects[key] = bytes(data)
+    ...
+    ...     def delete(self, key):
+    ...         check_key(key)
+    ...         self._check_writable(key)
+    ...         self.objects.pop(key, None)
+    ...
+    ...     def list_prefix(self, prefix):
+    ...         yield from keys_below(check_prefix(prefix), list(self.objects))
+    """
+
+    _read_only = False
+
+    def __init__(self, *, read_only: bool = False) -> None:
+        self._read_only = bool(read_only)
+
+    # To write a store: these four.
+
+    @abstractmethod
+    def get(self, key: str, range: ByteRange | None = None) -> Blob | None:
+        """The object, or a range of it.
+
+        Parameters
+        ----------
+        key : str
+            Key of the object.
+        range : (int, int or None), optional
+            First byte and number of bytes; None for "to the end". A negative first byte counts from the end.
+
+        Returns
+        -------
+        Blob or None
+            None if there is no such object, and for no other reason.
+
+        Raises
+        ------
+        StoreError
+            If the key is not legal, the range leaves the object, or the store fails.
+        """
+
+    @abstractmethod
+    def set(self, key: str, data: Buffer) -> None:
+        """Make ``data`` the object, in place of what was there.
+
+        Parameters
+        ----------
+        key : str
+            Key of the object.
+        data : bytes-like
+            Any contiguous buffer; borrowed for the call.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the store is read-only.
+        StoreError
+            If the key is not legal or the store fails; what was there before is still there.
+        """
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Delete the object; it is fine if there is none.
+
+        Parameters
+        ----------
+        key : str
+            Key of the object.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the store is read-only.
+        StoreError
+            If the key is not legal or the store fails.
+        """
+
+    @abstractmethod
+    def list_prefix(self, prefix: str) -> Iterator[str]:
+        """The keys below a prefix, in any order.
+
+        Parameters
+        ----------
+        prefix : str
+            ``""`` for all keys, or names joined by ``/``; ``"a"`` and ``"a/"`` both mean the keys that
+            start with ``a/``.
+
+        Yields
+        ------
+        str
+            Whole keys (with the prefix). None if there is nothing below the prefix.
+        """
+
+    # What follows from them.
+
+    def get_many(self, requests: Sequence[tuple[str, ByteRange | None]]) -> Iterator[tuple[int, Blob | None]]:
+        """`get` for many objects at once.
+
+        Parameters
+        ----------
+        requests : sequence of (str, range or None)
+            Key and range of each; a key may come more than once.
+
+        Yields
+        ------
+        (int, Blob or None)
+            The number of the request and its answer, as they arrive: each request once, in any order.
+        """
+        for number, (key, range) in enumerate(requests):
+            yield number, self.get(key, range)
+
+    def get_into(self, key: str, buffer: Buffer, range: ByteRange | None = None) -> int | None:
+        """`get`, into the caller's memory.
+
+        Parameters
+        ----------
+        key : str
+            Key of the object.
+        buffer : writable bytes-like
+            Where the bytes go, from its start. On an error its contents are undefined.
+        range : (int, int or None), optional
+            As for `get`.
+
+        Returns
+        -------
+        int or None
+            Number of bytes written; None if there is no such object.
+
+        Raises
+        ------
+        StoreError
+            As for `get`, and if the bytes do not fit ``buffer``.
+        """
+        blob = self.get(key, range)
+        if blob is None:
+            return None
+        out = memoryview(buffer).cast("B")
+        if blob.nbytes > out.nbytes:
+            raise StoreError(f"{blob.nbytes} bytes do not fit a buffer of {out.nbytes} bytes", key=key)
+        out[: blob.nbytes] = memoryview(blob)
+        return blob.nbytes
+
+    def set_many(self, items: Iterable[tuple[str, Buffer]]) -> None:
+        """`set` for many objects; after an error some are written and some are not.
+
+        Parameters
+        ----------
+        items : iterable of (str, bytes-like)
+            Key and new content of each.
+        """
+        for key, data in items:
+            self.set(key, data)
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """`delete` for many objects; after an error some are deleted and some are not.
+
+        Parameters
+        ----------
+        keys : iterable of str
+            Their keys.
+        """
+        for key in keys:
+            self.delete(key)
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Delete every object below a prefix.
+
+        Parameters
+        ----------
+        prefix : str
+            As for `list_prefix`.
+        """
+        self._check_writable()
+        self.delete_many(list(self.list_prefix(prefix)))
+
+    def list_dir(self, prefix: str) -> DirListing:
+        """What is directly below a prefix.
+
+        Parameters
+        ----------
+        prefix : str
+            As for `list_prefix`.
+
+        Returns
+        -------
+        DirListing
+            Names without the prefix, sorted. A store of directories may name an empty one among the prefixes.
+        """
+        start = len(check_prefix(prefix))
+        keys: set[str] = set()
+        prefixes: set[str] = set()
+        for key in self.list_prefix(prefix):
+            name, slash, _ = key[start:].partition("/")
+            (prefixes if slash else keys).add(name)
+        return DirListing(sorted(keys), sorted(prefixes))
+
+    def stat(self, key: str) -> Stat | None:
+        """Size and version of an object, None if there is none.
+
+        Parameters
+        ----------
+        key : str
+            Key of the object.
+        """
+        blob = self.get(key)
+        return None if blob is None else Stat(blob.nbytes, blob.version)
+
+    def set_if(self, key: str, data: Buffer, version: str | None) -> str | None:
+        """`set`, if the object is still the one that the caller knows.
+
+        Parameters
+        ----------
+        key : str
+            Key of the object.
+        data : bytes-like
+            Its new content.
+        version : str or None
+            The version that `get` or `stat` gave; None if there must be no such object.
+
+        Returns
+        -------
+        str or None
+            The new version.
+
+        Raises
+        ------
+        StoreConflictError
+            If the object has another version, or is there where it must not be, or is gone. Nothing was
+            written.
+
+        Notes
+        -----
+        Compared and written as one step among the stores of one `identity` in this process. Stores that can
+        do that among all writers say so.
+        """
+        self._check_writable(key)
+        with key_lock(self.identity, key):
+            current = self.stat(key)
+            self._check_version(
+                key, version, None if current is None else current.version, current is not None
+            )
+            self.set(key, data)
+            written = self.stat(key)
+        return None if written is None else written.version
+
+    # What the store is.
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writing and deleting are refused."""
+        return self._read_only
+
+    def with_read_only(self, read_only: bool = True) -> Self:
+        """The same store, read-only or not.
+
+        Parameters
+        ----------
+        read_only : bool, default True
+            Whether the result refuses writing and deleting.
+        """
+        if read_only == self._read_only:
+            return self
+        _ = self.identity  # where it is made on first use, so that the two share it
+        twin = copy.copy(self)
+        twin._read_only = bool(read_only)
+        return twin
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for two stores of this process if they are on one place; locks and caches go by it."""
+        identity: Hashable = self.__dict__.setdefault("_identity", _Identity())
+        return identity
+
+    def identity_of(self, prefix: str) -> Hashable:
+        """The identity of the place below a prefix, where possible equal also for stores with other roots.
+
+        Parameters
+        ----------
+        prefix : str
+            As for `list_prefix`.
+        """
+        start = check_prefix(prefix)
+        return (self.identity, start) if start else self.identity
+
+    @property
+    def local_root(self) -> str | None:
+        """The absolute path of the directory whose files are the objects; None if there is none."""
+        return None
+
+    def missing_hint(self) -> str | None:
+        """Why nothing at all is found in the store, for an error message; None where it cannot tell."""
+        return None
+
+    # For those who write a store.
+
+    def _check_writable(self, key: str | None = None) -> None:
+        """Refuse if the store is read-only."""
+        if self._read_only:
+            raise ReadOnlyError(f"{self} was opened for reading only", key=key)
+
+    @staticmethod
+    def _check_version(key: str, wanted: str | None, found: str | None, exists: bool) -> None:
+        """Refuse if `set_if` must not write."""
+        if wanted is None and exists:
+            raise StoreConflictError("the object is there already", key=key)
+        if wanted is not None and (not exists or found != wanted):
+            raise StoreConflictError("the object changed since its version was read", key=key)
+
+    def __str__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class _Identity:
+    """Equal to itself only; a pickled one comes back as another, since the store it is of does too."""

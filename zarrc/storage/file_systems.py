@@ -1,0 +1,71 @@
+"""What differs between fsspec file systems: synchronous or not, how alike, what they know."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import pickle
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import fsspec.asyn
+
+__all__ = ["Call", "fingerprint", "is_async", "knows_create", "remade", "settle", "synchronous"]
+
+Call: TypeAlias = "tuple[tuple[Any, ...], dict[str, Any]]"
+"""Positional and named arguments."""
+
+# Requests in flight at once in one call of a store: more gives little against a server some milliseconds
+# away.
+_N_IN_FLIGHT = 64
+
+
+def is_async(fs: Any) -> bool:
+    """Whether ``_cat_file`` and so on can be awaited, here and in a file system that it stands on."""
+    inner = getattr(fs, "fs", None)
+    return bool(getattr(fs, "async_impl", False)) and (inner is None or is_async(inner))
+
+
+def synchronous(fs: Any) -> Any:
+    """The file system, made anew where it is one for use inside an event loop only."""
+    if not getattr(fs, "asynchronous", False):
+        return fs
+    return type(fs)(*fs.storage_args, **{**fs.storage_options, "asynchronous": False})
+
+
+def remade(fs: Any) -> Any:
+    """The same file system for a forked child."""
+    # Pickling makes it from its arguments, and so those of them that are file systems themselves.
+    return pickle.loads(pickle.dumps(fs))
+
+
+def knows_create(fs: Any) -> bool:
+    """Whether writing takes ``mode="create"``, which older fsspec and some file systems do not."""
+    method = fs._pipe_file if is_async(fs) else fs.pipe_file
+    return "mode" in inspect.signature(method).parameters
+
+
+def fingerprint(fs: Any) -> str:
+    """A text that is equal for file systems that were made alike; fsspec's own also depends on the thread."""
+    if getattr(fs, "global_store", True):  # a memory file system with a store of its own is like no other
+        try:
+            return hashlib.sha256(fs.to_json().encode()).hexdigest()
+        except Exception:  # it may be made with any objects, which need not go into JSON
+            pass
+    return str(id(fs))
+
+
+def settle(fs: Any, method: Callable[..., Any], calls: list[Call]) -> list[Any]:
+    """Await a method of an asynchronous file system for many arguments; results and exceptions in order."""
+    return list(fsspec.asyn.sync(fs.loop, _settle, method, calls))
+
+
+async def _settle(method: Callable[..., Any], calls: list[Call]) -> list[Any]:
+    free = asyncio.Semaphore(_N_IN_FLIGHT)
+
+    async def one(positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        async with free:
+            return await method(*positional, **named)
+
+    return await asyncio.gather(*(one(*call) for call in calls), return_exceptions=True)

@@ -1,0 +1,159 @@
+"""What a user passes as a store -> a store and a path in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Literal, TypeAlias, get_args
+
+from zarrc.errors import ReadOnlyError, StoreError
+from zarrc.storage.base import Store
+from zarrc.storage.local import LocalStore
+from zarrc.storage.mapping import MappingStore
+from zarrc.storage.memory import MemoryStore
+from zarrc.storage.store_path import StorePath
+
+__all__ = ["AccessMode", "StoreLike", "make_store", "open_store"]
+
+AccessMode: TypeAlias = Literal["r", "r+", "a", "w", "w-"]
+"""Read; read and write; the same, or create; create in place of what is there; create where nothing is."""
+
+StoreLike: TypeAlias = "Store | StorePath | str | os.PathLike[str] | MutableMapping[str, Any] | None"
+"""What can be passed as a store; also a mapping of fsspec and a path of universal_pathlib."""
+
+# A protocol, then "://" or "::" (a chain): at least two letters, so that it is no drive.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+(://|::)")
+_LOCAL_URL = re.compile(r"(?:file|local)://(?!.*::)")
+
+
+def make_store(
+    store: StoreLike,
+    *,
+    mode: AccessMode | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[Store, str]:
+    """The store that the user means, and the path in it.
+
+    Parameters
+    ----------
+    store : str, os.PathLike, Store, StorePath, MutableMapping, fsspec.FSMap or None
+        A path of a directory, a URL that fsspec knows, a store, a place in one, or a mapping from keys to
+        bytes. None is a new `MemoryStore`.
+    mode : {"r", "r+", "a", "w", "w-"}, optional
+        With ``"r"`` the store comes back read-only; with another mode a read-only one is refused; by
+        default it stays as it is. Whether a node must or must not be there is not looked at.
+    storage_options : mapping, optional
+        For a URL: what its file system is made with.
+
+    Returns
+    -------
+    (Store, str)
+        The path is ``""`` unless ``store`` is a `StorePath`.
+
+    Raises
+    ------
+    ReadOnlyError
+        If the store is read-only and ``mode`` is not ``"r"``.
+    StoreError
+        If the URL cannot be used.
+    MissingExtraError
+        If the URL needs a package that is not installed.
+    TypeError
+        If ``store`` is nothing that can be a store, or ``storage_options`` come without a URL.
+    ValueError
+        If ``mode`` is unknown.
+    """
+    if mode is not None and mode not in get_args(AccessMode):
+        raise ValueError(f"mode must be one of {', '.join(map(repr, get_args(AccessMode)))}, not {mode!r}")
+    if storage_options and not (isinstance(store, str) and _URL.match(store)):
+        raise TypeError("storage_options are for URLs; this store is none")
+    place = _place(store, storage_options)
+    return _in_mode(place.store, mode), place.path
+
+
+def open_store(
+    store: StoreLike,
+    *,
+    mode: AccessMode | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> StorePath:
+    """`make_store`, as a `StorePath`.
+
+    Parameters
+    ----------
+    store : str, os.PathLike, Store, StorePath, MutableMapping, fsspec.FSMap or None
+        As for `make_store`.
+    mode : {"r", "r+", "a", "w", "w-"}, optional
+        As for `make_store`.
+    storage_options : mapping, optional
+        As for `make_store`.
+    """
+    return StorePath(*make_store(store, mode=mode, storage_options=storage_options))
+
+
+def _place(store: StoreLike, storage_options: Mapping[str, Any] | None) -> StorePath:
+    if isinstance(store, StorePath):
+        return store
+    return StorePath(store if isinstance(store, Store) else _new_store(store, storage_options))
+
+
+def _new_store(store: Any, storage_options: Mapping[str, Any] | None) -> Store:
+    if store is None:
+        return MemoryStore()
+    if isinstance(store, str):
+        return _from_text(store, storage_options)
+    if _is_fsspec_mapper(store) or _is_universal_path(store):
+        return _from_fsspec(store)
+    if isinstance(store, os.PathLike):
+        return _from_path(os.fspath(store))
+    if isinstance(store, MutableMapping):
+        return MappingStore(store)
+    raise TypeError(
+        "a store is a path, a URL, a zarrc Store or StorePath, a mutable mapping, an fsspec mapper or None; "
+        f"this is a {type(store).__module__}.{type(store).__qualname__}"
+    )
+
+
+def _from_text(text: str, storage_options: Mapping[str, Any] | None) -> Store:
+    local = _LOCAL_URL.match(text)
+    if local is not None:
+        return _from_path(text[local.end() :])
+    if _URL.match(text) is None:
+        return _from_path(text)
+    from zarrc.storage.fsspec_store import FsspecStore
+
+    return FsspecStore.from_url(text, storage_options=storage_options)
+
+
+def _from_path(path: str) -> Store:
+    if path.lower().endswith(".zip") and not os.path.isdir(path):
+        raise StoreError(f"{path!r} names a zip archive; there is no store for these yet")
+    return LocalStore(path)
+
+
+def _is_fsspec_mapper(store: Any) -> bool:
+    # Whoever made one has imported fsspec.
+    mapping = sys.modules.get("fsspec.mapping")
+    return mapping is not None and isinstance(store, mapping.FSMap)
+
+
+def _is_universal_path(store: Any) -> bool:
+    return all(hasattr(store, name) for name in ("fs", "path", "storage_options"))
+
+
+def _from_fsspec(place: Any) -> Store:
+    from zarrc.storage.fsspec_store import FsspecStore
+
+    if _is_fsspec_mapper(place):
+        return FsspecStore.from_mapper(place)
+    return FsspecStore.from_file_system(place.fs, place.path)
+
+
+def _in_mode(store: Store, mode: AccessMode | None) -> Store:
+    if mode == "r":
+        return store.with_read_only()
+    if mode is not None and store.read_only:
+        raise ReadOnlyError(f"{store} is read-only, which mode {mode!r} does not allow")
+    return store
