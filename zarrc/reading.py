@@ -94,7 +94,11 @@ class Reading:
         self, message: str, cls: type[MetadataError] = MetadataError, *, codec: str | None = None
     ) -> MetadataError:
         """The error that says ``message`` about this field."""
-        return cls(f"{self.path}: {message}" if self.path else message, key=self.key, codec=codec)
+        if not self.path:
+            return cls(message, key=self.key, codec=codec)
+        error = cls(f"{self.path}: {message}", key=self.key, codec=codec)
+        error.located = True  # type: ignore[attr-defined]
+        return error
 
     def assume(self, problem: str, remedy: str) -> None:
         """Note that ``problem`` was met with ``remedy``; a strict reading refuses instead."""
@@ -111,15 +115,14 @@ class Reading:
 
     @contextmanager
     def locate(self) -> Iterator[None]:
-        """Give this reading's path and key to a MetadataError raised inside that has none yet."""
+        """Give the path and key of this reading to a MetadataError raised inside, where it has none yet."""
         try:
             yield
         except MetadataError as error:
-            if error.key is not None or getattr(error, "_located", False):
+            error.key = error.key or self.key
+            if getattr(error, "located", False):
                 raise
-            located = self.error(error.message, type(error), codec=error.codec)
-            located._located = True  # type: ignore[attr-defined]
-            raise located from None
+            raise self.error(error.message, type(error), codec=error.codec) from None
 
     # Typed values: each gives the value back, or raises.
 

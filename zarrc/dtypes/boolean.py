@@ -35,7 +35,7 @@ class Bool(DataType):
 
     def fill_from_user(self, value: object) -> Fill:
         """The fill value of a bool, or of a number equal to 0 or 1."""
-        if isinstance(value, (np.bool_, np.number)):
+        if isinstance(value, (np.bool_, np.number, np.ndarray)):
             value = value.item()
         return self.fill_from_json(value, reading=Reading(path="fill_value", from_user=True))
 
