@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from zarrc import new_array
 from zarrc.array import Array
-from zarrc.config import ArrayConfigLike
+from zarrc.config import ArrayConfigLike, close_names
 from zarrc.config import config as settings
 from zarrc.engine.node_names import join, normalize_path
 from zarrc.engine.node_search import missing_node_error
@@ -130,20 +131,37 @@ def _make_store(
         # The path is all that was said: it is where the data are, not a path inside a new memory store.
         store, path = path, None
     options = None if storage_options is None else dict(storage_options)
-    found, prefix = make_store(store, mode=mode or "a", storage_options=options)
+    found, prefix = make_store(store, mode=mode, storage_options=options)
     inner = normalize_path(path or "")
     return found, join(prefix, inner) if inner else prefix
 
 
 def _open_named(store: Any, path: str | None, named: Mapping[str, Any]) -> Store:
+    """Make the store of ``storage=`` from its own keywords."""
     from zarrc.storage.registry import open_named
 
     if store is not None:
         raise TypeError("pass either store= or storage=, not both")
-    keywords = dict(named)
-    if path is not None:
-        keywords["path"] = path
-    return open_named(keywords.pop("storage"), **keywords)
+    options = {**named} if path is None else {**named, "path": path}
+    storage = options.pop("storage")
+    try:
+        return open_named(storage, **options)
+    except TypeError as error:
+        raise _about_keyword(error, storage) from error
+
+
+def _about_keyword(error: TypeError, storage: str) -> TypeError:
+    """Say a store's complaint about its keywords in terms of what the user called."""
+    unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    missing = re.search(r"missing \d+ required .* arguments?: (.*)", str(error))
+    if unexpected:
+        name = unexpected[1]
+        return TypeError(
+            f"{name}= is no keyword of a new array or of storage={storage!r}{close_names(name, ARRAY_KEYWORDS)}"
+        )
+    if missing:
+        return TypeError(f"storage={storage!r} needs {missing[1]}")
+    return error
 
 
 def _format(zarr_format: Any, zarr_version: Any) -> ZarrFormat | None:

@@ -421,9 +421,12 @@ def _try_update(
     if old is None:
         raise missing_node_error(store, path, None, zarr_format)
     new = change(old)
-    before = dump(old)
+    # Written with the new attributes, the old document shows what else changed. The old attributes may be
+    # such that they cannot be written: other libraries store bare NaN.
+    before = dump(old.evolve(attributes=new.attributes))
     for name, document in dump(new).items():
-        if before.get(name) != document:
+        holds_attributes = name in (V3_DOCUMENT, ".zattrs")
+        if before.get(name) != document or (holds_attributes and old.attributes != new.attributes):
             _replace(store, join(path, name), document, blobs[name])
     return new
 

@@ -1,0 +1,202 @@
+"""Settings: names, values, the environment, threads and tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import zarrc
+from zarrc.config import ArrayConfig, Config, parse_array_config
+from zarrc.errors import ZarrcWarning
+
+
+@pytest.fixture
+def config() -> Config:
+    return Config(environ={})
+
+
+def test_every_setting_has_its_documented_default(config: Config) -> None:
+    assert config.defaults == {
+        "array.casting": "checked",
+        "array.order": "C",
+        "array.read_missing_chunks": True,
+        "array.write_empty_chunks": False,
+        "default_zarr_format": 3,
+        "json_indent": 2,
+        "threading.max_workers": None,
+    }
+    assert {key: config.get(key) for key in config.defaults} == config.defaults
+
+
+def test_a_prefix_gives_the_settings_below_it(config: Config) -> None:
+    assert config.get("threading") == {"max_workers": None}
+
+
+def test_an_unknown_setting_is_a_key_error_with_close_names(config: Config) -> None:
+    with pytest.raises(KeyError, match=r"unknown setting 'array.ordr'; did you mean 'array.order'"):
+        config.get("array.ordr")
+    with pytest.raises(KeyError, match=r"did you mean 'json_indent'"):
+        config.set({"json_indnt": 2})
+
+
+def test_an_unknown_setting_can_have_a_default(config: Config) -> None:
+    assert config.get("no.such", 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("default_zarr_format", 4),
+        ("default_zarr_format", "3"),
+        ("array.order", "K"),
+        ("array.write_empty_chunks", 1),
+        ("array.casting", "sometimes"),
+        ("threading.max_workers", 0),
+        ("threading.max_workers", True),
+        ("json_indent", -1),
+    ],
+)
+def test_a_value_that_a_setting_does_not_allow_is_refused_and_named(
+    config: Config, key: str, value: object
+) -> None:
+    with pytest.raises(ValueError, match=key):
+        config.set({key: value})
+    assert config.get(key) == config.defaults[key]
+
+
+def test_one_wrong_setting_changes_none(config: Config) -> None:
+    with pytest.raises(ValueError, match="json_indent"):
+        config.set({"array.order": "F", "json_indent": "wide"})
+    assert config.get("array.order") == "C"
+
+
+def test_set_as_a_statement_lasts(config: Config) -> None:
+    config.set({"array": {"order": "F"}}, json_indent=None)
+    assert (config.get("array.order"), config.get("json_indent")) == ("F", None)
+    config.reset()
+    assert (config.get("array.order"), config.get("json_indent")) == ("C", 2)
+
+
+def test_set_in_a_with_statement_lasts_for_the_block(config: Config) -> None:
+    config.set({"array.order": "F"})
+    with config.set({"array.order": "C"}), config.set(array__write_empty_chunks=True):
+        assert config.get("array") == {
+            "casting": "checked",
+            "order": "C",
+            "read_missing_chunks": True,
+            "write_empty_chunks": True,
+        }
+    assert config.get("array.order") == "F"
+    assert config.get("array.write_empty_chunks") is False
+
+
+def test_a_with_block_ends_on_an_error_too(config: Config) -> None:
+    with pytest.raises(RuntimeError), config.set({"json_indent": 8}):
+        raise RuntimeError
+    assert config.get("json_indent") == 2
+
+
+def test_a_with_block_is_not_seen_by_other_threads(config: Config) -> None:
+    seen = []
+    with config.set({"json_indent": 8}):
+        thread = threading.Thread(target=lambda: seen.append(config.get("json_indent")))
+        thread.start()
+        thread.join()
+    assert seen == [2]
+
+
+def test_a_statement_is_seen_by_other_threads(config: Config) -> None:
+    seen = []
+    config.set({"json_indent": 8})
+    thread = threading.Thread(target=lambda: seen.append(config.get("json_indent")))
+    thread.start()
+    thread.join()
+    assert seen == [8]
+
+
+def test_tasks_that_overlap_keep_their_own_settings(config: Config) -> None:
+    async def task(indent: int) -> list[int]:
+        seen = []
+        with config.set({"json_indent": indent}):
+            for _ in range(3):
+                await asyncio.sleep(0)
+                seen.append(config.get("json_indent"))
+        return seen
+
+    async def both() -> list[list[int]]:
+        return await asyncio.gather(task(4), task(6))
+
+    assert asyncio.run(both()) == [[4] * 3, [6] * 3]
+    assert config.get("json_indent") == 2
+
+
+def test_environment_variables_set_the_start() -> None:
+    config = Config(
+        environ={
+            "ZARRC_ARRAY__ORDER": "F",
+            "ZARRC_ARRAY__WRITE_EMPTY_CHUNKS": "True",
+            "ZARRC_DEFAULT_ZARR_FORMAT": "2",
+            "ZARRC_JSON_INDENT": "null",
+            "ZARRC_THREADING__MAX_WORKERS": "3",
+            "ZARRC_NUM_THREADS": "5",
+            "OTHER__THING": "1",
+        }
+    )
+    assert config.get("array.order") == "F"
+    assert config.get("array.write_empty_chunks") is True
+    assert config.get("default_zarr_format") == 2
+    assert config.get("json_indent") is None
+    assert config.get("threading.max_workers") == 3
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ZARRC_ARRAY__ORDR", "F"), ("ZARRC_THREADING__MAX_WORKERS", "many")]
+)
+def test_a_wrong_environment_variable_is_a_warning_that_names_it(variable: str, value: str) -> None:
+    with pytest.warns(ZarrcWarning, match=variable):
+        config = Config(environ={variable: value})
+    assert {key: config.get(key) for key in config.defaults} == config.defaults
+
+
+def test_the_library_reads_the_environment(child_environment: dict[str, str]) -> None:
+    program = "import zarrc; print(zarrc.create((3,)).metadata.zarr_format)"
+    environment = child_environment | {"ZARRC_DEFAULT_ZARR_FORMAT": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "2\n"
+
+
+def test_array_options_come_from_the_settings_and_are_completed() -> None:
+    with zarrc.config.set({"array.write_empty_chunks": True}):
+        assert parse_array_config({"order": "F"}) == ArrayConfig(order="F", write_empty_chunks=True)
+    assert parse_array_config(None) == ArrayConfig()
+    assert parse_array_config({"casting": "unsafe"}, ArrayConfig(order="F")) == ArrayConfig(
+        "F", casting="unsafe"
+    )
+
+
+def test_an_unknown_array_option_is_a_key_error_with_close_names() -> None:
+    with pytest.raises(KeyError, match=r"unknown array option 'write_empty'.*write_empty_chunks"):
+        parse_array_config({"write_empty": True})
+
+
+def test_array_options_check_their_values_pickle_and_hash() -> None:
+    with pytest.raises(ValueError, match=r"array.order.*'K'"):
+        ArrayConfig(order="K")  # type: ignore[arg-type]
+    option = ArrayConfig(order="F", casting="same_kind")
+    assert pickle.loads(pickle.dumps(option)) == option
+    assert len({option, ArrayConfig(order="F", casting="same_kind")}) == 1
+
+
+def test_documents_are_indented_as_the_settings_say() -> None:
+    with zarrc.config.set({"json_indent": None}):
+        store = zarrc.create_group().store
+        document = store.get("zarr.json")
+    assert document is not None
+    assert b"\n" not in bytes(document).strip()
