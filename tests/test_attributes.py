@@ -101,13 +101,24 @@ def test_numpy_values_become_plain_json(value: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [object(), b"bytes", {1, 2}, 1j, np.datetime64("2020"), float("nan"), np.float32("inf"), {3: 4},
-    np.void(b"x")],
+    [
+        object(),
+        b"bytes",
+        {1, 2},
+        1j,
+        np.datetime64("2020"),
+        float("nan"),
+        np.float32("inf"),
+        {3: 4},
+        np.void(b"x"),
+    ],
 )
-def test_a_value_that_json_cannot_hold_names_its_key_and_changes_nothing(node: Array | Group, value: Any) ->
-None:
+def test_a_value_that_json_cannot_hold_names_its_key_and_changes_nothing(
+    node: Array | Group, value: Any
+) -> None:
     node.attrs["good"] = 1
-    before = {name: bytes(node.store.get(name) or b"") for name in ("zarr.json", ".zarray", ".zgroup", ".zattrs")}
+    documents = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+    before = {name: bytes(node.store.get(name) or b"") for name in documents}
     with pytest.raises(AttributesError, match="bad"):
         node.attrs["bad"] = value
     with pytest.raises(AttributesError, match=r"bad.*deep"):
@@ -223,8 +234,8 @@ def test_attributes_of_a_node_that_is_gone_cannot_be_written(tmp_path: Path) -> 
 
 def test_a_bare_nan_that_others_wrote_is_read_and_does_not_block_other_attributes() -> None:
     store = MemoryStore()
-    document = b'{"zarr_format": 3, "node_type": "group", "attributes": {"missing": NaN, "x": [1, -Infinity]}}'
-    store.set("zarr.json", document)
+    attributes = b'{"missing": NaN, "x": [1, -Infinity]}'
+    store.set("zarr.json", b'{"zarr_format": 3, "node_type": "group", "attributes": ' + attributes + b"}")
     group = zarrc.open_group(store, mode="r+")
     assert np.isnan(group.attrs["missing"])
     with pytest.warns(ZarrcWarning, match="'missing', 'x'"):

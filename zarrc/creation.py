@@ -157,7 +157,7 @@ def _about_keyword(error: TypeError, storage: str) -> TypeError:
     if unexpected:
         name = unexpected[1]
         return TypeError(
-            f"{name}= is no keyword of a new array or of storage={storage!r}{close_names(name, ARRAY_KEYWORDS)}"
+            f"{name}= is no keyword of an array or of storage={storage!r}{close_names(name, ARRAY_KEYWORDS)}"
         )
     if missing:
         return TypeError(f"storage={storage!r} needs {missing[1]}")
