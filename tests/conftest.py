@@ -38,9 +38,16 @@ hypothesis.settings.load_profile("zarrc")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to test the source tree where an installed package is meant."""
-    if os.environ.get("ZARRC_EXPECT_INSTALLED") == "1" and package_folder() == SOURCE_ROOT / "zarrc":
-        raise pytest.UsageError(f"zarrc is imported from the source tree, {package_folder()}")
+    """Refuse to test the source tree where an installed package is meant, or plain modules where sanitized are."""
+    package = package_folder()
+    if os.environ.get("ZARRC_EXPECT_INSTALLED") == "1" and package == SOURCE_ROOT / "zarrc":
+        raise pytest.UsageError(f"zarrc is imported from the source tree, {package}")
+    if os.environ.get("ZARRC_SANITIZE") == "1" and not all(map(_is_sanitized, package.rglob("*.so"))):
+        raise pytest.UsageError(f"not every module of {package} was built with ZARRC_SANITIZE=1")
+
+
+def _is_sanitized(path: Path) -> bool:
+    return b"__asan_init" in path.read_bytes()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
