@@ -33,7 +33,10 @@ C_SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("zstd", "libdeflate", "lz4", "blosc"),
     ),
     "zarrc.kernels.checksums": (("zc_crc32c*.c",), ()),
-    "zarrc.kernels.strided": (("zc_strided.c", "zc_box.c", "zc_items.c", "zc_rows.c", "zc_transpose*.c"), ()),
+    "zarrc.kernels.strided": (
+        ("zc_strided.c", "zc_box.c", "zc_fill.c", "zc_items.c", "zc_rows.c", "zc_transpose.c"),
+        (),
+    ),
     "zarrc.kernels.bitround": (("zc_bitround*.c",), ()),
     "zarrc.kernels.pool": (("zc_pool.c",), ()),
     "zarrc.kernels.locks": (("zc_locks.c",), ()),
