@@ -38,7 +38,7 @@ hypothesis.settings.load_profile("zarrc")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse the source tree where an installed package is meant, and plain modules where sanitized ones are."""
+    """Refuse the source tree where an installed package is meant, and plain modules in a sanitized run."""
     package = package_folder()
     if os.environ.get("ZARRC_EXPECT_INSTALLED") == "1" and package == SOURCE_ROOT / "zarrc":
         raise pytest.UsageError(f"zarrc is imported from the source tree, {package}")
