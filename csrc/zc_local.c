@@ -331,7 +331,7 @@ static zc_status publish(const pending *file, int *errno_ret)
 	return ZC_OK;
 }
 
-static zc_status put(pending *file, int *errno_ret)
+static zc_status put_once(pending *file, int *errno_ret)
 {
 	int fd = -1;
 	zc_status status = open_temporary(file, &fd, errno_ret);
@@ -343,6 +343,17 @@ static zc_status put(pending *file, int *errno_ret)
 		status = publish(file, errno_ret);
 	if (status != ZC_OK)
 		unlink(file->temporary);
+	return status;
+}
+
+/* Who removes the tree that we write to can take the temporary file too; the object is then written after that. */
+static zc_status put(pending *file, int *errno_ret)
+{
+	zc_status status = ZC_EOS;
+
+	*errno_ret = ENOENT;
+	for (int round = 0; round < ZC_MAX_ROUNDS && status == ZC_EOS && *errno_ret == ENOENT; round++)
+		status = put_once(file, errno_ret);
 	return status;
 }
 

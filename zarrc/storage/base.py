@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -72,10 +73,7 @@ class Store(ABC):
     ...     def get(self, key, range=None):
     ...         check_key(key)
     ...         data = self.objects.get(key)
-    ...         if data is None:
-    ...             return None
-    ...         start, nbytes = range or (0, None)
-    ...         return Blob(data, start=start, nbytes=nbytes)
+    ...         return None if data is None else self._part(key, data, range)
     ...
     ...     def set(self, key, data):
     ...         check_key(key)
@@ -92,6 +90,13 @@ class Store(ABC):
     """
 
     _read_only = False
+    _identity: Hashable
+
+    def __new__(cls, *_: object, **__: object) -> Self:  # noqa: D102
+        # Here, so that a store which forgets to call our __init__ has one, and a copy takes it over.
+        self = super().__new__(cls)
+        self._identity = _Identity()
+        return self
 
     def __init__(self, *, read_only: bool = False) -> None:
         self._read_only = bool(read_only)
@@ -341,16 +346,17 @@ class Store(ABC):
         """
         if read_only == self._read_only:
             return self
-        _ = self.identity  # where it is made on first use, so that the two share it
         twin = copy.copy(self)
         twin._read_only = bool(read_only)
         return twin
 
     @property
     def identity(self) -> Hashable:
-        """Equal for two stores of this process if they are on one place; locks and caches go by it."""
-        identity: Hashable = self.__dict__.setdefault("_identity", _Identity())
-        return identity
+        """Equal, with equal ``repr``, for two stores of this process on one place, and only for these.
+
+        Locks and caches go by it.
+        """
+        return self._identity
 
     def identity_of(self, prefix: str) -> Hashable:
         """The identity of the place below a prefix, where possible equal also for stores with other roots.
@@ -380,6 +386,16 @@ class Store(ABC):
             raise ReadOnlyError(f"{self} was opened for reading only", key=key)
 
     @staticmethod
+    def _part(key: str, data: Buffer, range: ByteRange | None, *, version: str | None = None) -> Blob:
+        """The blob of a range of an object, of which ``data`` is the whole."""
+        start, nbytes = range or (0, None)
+        try:
+            return Blob(data, start=start, nbytes=nbytes, version=version)
+        except StoreError as error:
+            error.key = key
+            raise
+
+    @staticmethod
     def _check_version(key: str, wanted: str | None, found: str | None, exists: bool) -> None:
         """Refuse if `set_if` must not write."""
         if wanted is None and exists:
@@ -391,5 +407,17 @@ class Store(ABC):
         return f"<{type(self).__name__}>"
 
 
+_serials = itertools.count(1)
+
+
 class _Identity:
     """Equal to itself only; a pickled one comes back as another, since the store it is of does too."""
+
+    def __init__(self) -> None:
+        self.serial = next(_serials)
+
+    def __reduce__(self) -> tuple[type[_Identity], tuple[()]]:
+        return _Identity, ()
+
+    def __repr__(self) -> str:
+        return f"<store {self.serial}>"

@@ -338,7 +338,11 @@ class FsspecStore(Store):
         due = nbytes if start >= 0 else -start
         if len(body) != due:
             raise StoreError(f"{len(body)} bytes came for a range of {due}", key=key)
-        return Blob(body, start=0, nbytes=nbytes, object_nbytes=-1)
+        if nbytes is not None and nbytes > due:
+            raise StoreError(
+                f"the range of {nbytes} bytes, {-start} before the end, leaves the object", key=key
+            )
+        return Blob(body, nbytes=nbytes, object_nbytes=-1)
 
     def _empty_range(self, key: str, range: ByteRange) -> Blob | None:
         """The answer for a range that should hold no bytes, which no request can ask for."""

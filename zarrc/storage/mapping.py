@@ -63,7 +63,6 @@ class MappingStore(Store):
     def get(self, key: str, range: ByteRange | None = None) -> Blob | None:
         """See `Store.get`."""
         check_key(key)
-        start, nbytes = range or (0, None)
         try:
             value = self._mapping[key]
         except KeyError:
@@ -71,10 +70,7 @@ class MappingStore(Store):
         except Exception as error:
             raise _translated(error, key) from error
         try:
-            return Blob(value, start=start, nbytes=nbytes)
-        except StoreError as error:
-            error.key = key
-            raise
+            return self._part(key, value, range)
         except (TypeError, BufferError) as error:
             raise StoreError(f"the value is no bytes but a {type(value).__name__}", key=key) from error
 

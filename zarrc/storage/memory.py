@@ -131,12 +131,9 @@ class MemoryStore(Store):
         """See `Store.list_dir`."""
         start = check_prefix(prefix)
         names = [name[len(start) :] for name in self._table.children(start)]
-        shown = sorted(keys_below("", (name.removesuffix("/") for name in names)))
-        slashed = {name.removesuffix("/") for name in names if name.endswith("/")}
-        plain = {name for name in names if not name.endswith("/")}
-        return DirListing(
-            [name for name in shown if name in plain], [name for name in shown if name in slashed]
-        )
+        keys = (name for name in names if not name.endswith("/"))
+        prefixes = (name.removesuffix("/") for name in names if name.endswith("/"))
+        return DirListing(sorted(keys_below("", keys)), sorted(keys_below("", prefixes)))
 
     def __copy__(self) -> Self:
         twin = type(self).__new__(type(self))
