@@ -155,6 +155,15 @@ class Reading:
             raise self.error(f"must be in [{lowest}, {highest}], got {show(value)}")
         return value
 
+    def integers(self, value: object, lowest: int, highest: int) -> tuple[int, ...]:
+        """A JSON array of integers in ``[lowest, highest]``."""
+        items = self.sequence(value)
+        for i, item in enumerate(items):
+            # Checked here first, because a document made to hurt has millions of items.
+            if type(item) is not int or not lowest <= item <= highest:
+                self.at(i).integer(item, lowest, highest)
+        return tuple(items)
+
     def one_of(self, value: object, allowed: Sequence[Any]) -> Any:
         """One of the allowed values."""
         if not any(value == item and type(value) is type(item) for item in allowed):

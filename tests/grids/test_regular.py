@@ -44,7 +44,9 @@ def test_an_extent_is_a_positive_integer(extent: object) -> None:
 @pytest.mark.parametrize("name", ["rectilinear", "irregular", "zarrs.regular_bounded"])
 def test_a_grid_that_comes_later_is_named_as_such(name: str) -> None:
     with pytest.raises(UnknownExtensionError, match=f"chunk grid '{name}' is not supported in this version"):
-        chunk_grid_from_v3_json({"name": name, "configuration": {"kind": "inline"}}, Reading(path="chunk_grid"))
+        chunk_grid_from_v3_json(
+            {"name": name, "configuration": {"kind": "inline"}}, Reading(path="chunk_grid")
+        )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,10 @@ def test_a_grid_that_comes_later_is_named_as_such(name: str) -> None:
         ({"name": "regluar"}, "unknown chunk grid 'regluar' (did you mean 'regular'?); known: 'regular'"),
         ("regular", "chunk_grid.configuration: 'chunk_shape' is missing"),
         ({"name": "regular", "configuration": {"chunk_shape": 3}}, "chunk_shape: must be a list, got 3"),
-        ({"name": "regular", "configuration": {"chunk_shape": [], "x": 1}}, "unknown key 'x'; allowed: 'chunk_shape'"),
+        (
+            {"name": "regular", "configuration": {"chunk_shape": [], "x": 1}},
+            "unknown key 'x'; allowed: 'chunk_shape'",
+        ),
         ({"name": "regular", "configuration": []}, "chunk_grid.configuration: must be an object"),
         ({"name": "regular", "must_understand": False}, "must_understand: false is not allowed here"),
         (None, "chunk_grid: must be a name or an object with a name, got None"),

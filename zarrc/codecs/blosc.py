@@ -103,7 +103,7 @@ class BloscCodec(BytesBytesCodec):
 
     def configuration(self) -> dict[str, Any]:
         """All five fields; those that the array decides only once it has (`with_spec`)."""
-        decided = {"typesize": self.typesize, "shuffle": self.shuffle}
+        decided = {"shuffle": self.shuffle, "typesize": self.typesize}
         configuration = {"cname": self.cname, "clevel": self.clevel, **decided, "blocksize": self.blocksize}
         return {name: value for name, value in configuration.items() if value is not None}
 

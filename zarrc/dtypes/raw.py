@@ -43,9 +43,7 @@ class RawBits(DataType):
             )
         if zarr_format == 2:
             reading.assume("a list of integers is v3's form of raw bits", "read as base64")
-        return self._from_bytes(
-            bytes(reading.at(i).integer(item, 0, 255) for i, item in enumerate(value)), reading
-        )
+        return self._from_bytes(bytes(reading.integers(value, 0, 255)), reading)
 
     def fill_to_json(self, fill: Fill, *, zarr_format: Literal[2, 3] = 3) -> Any:
         """A list of integers in v3, base64 in v2."""

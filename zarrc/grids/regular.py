@@ -55,9 +55,8 @@ class RegularChunkGrid:
     def from_v3_json(cls, configuration: Mapping[str, Any], reading: Reading) -> RegularChunkGrid:
         """The grid of a v3 ``configuration`` object."""
         reading.only_keys(configuration, ("chunk_shape",))
-        at = reading.at("chunk_shape")
-        extents = at.sequence(reading.required(configuration, "chunk_shape"))
-        return cls(tuple(at.at(i).integer(extent, 1, MAX_EXTENT) for i, extent in enumerate(extents)))
+        extents = reading.required(configuration, "chunk_shape")
+        return cls(reading.at("chunk_shape").integers(extents, 1, MAX_EXTENT))
 
 
 def _extent(value: object) -> int:

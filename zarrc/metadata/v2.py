@@ -89,7 +89,7 @@ def array_from_json(
     """The array of a ``.zarray`` that is parsed already."""
     reading.at("zarr_format").one_of(reading.required(fields, "zarr_format"), (2,))
     shape = shape_from_json(reading.required(fields, "shape"), reading.at("shape"))
-    chunks = _chunks(reading.required(fields, "chunks"), reading.at("chunks"))
+    chunks = reading.at("chunks").integers(reading.required(fields, "chunks"), 1, MAX_EXTENT)
     data_type, endian = from_v2_json(reading.required(fields, "dtype"), reading.at("dtype"))
     with reading.locate():
         check_shapes(shape, chunks, data_type.itemsize)
@@ -137,11 +137,6 @@ def codec_chain(v2: V2Fields, spec: ChunkSpec, endian: Endian) -> tuple[Codec, .
     with at.locate():
         check_order(chain)
         return complete_chain(chain, spec)
-
-
-def _chunks(value: object, reading: Reading) -> tuple[int, ...]:
-    extents = reading.sequence(value)
-    return tuple(reading.at(i).integer(extent, 1, MAX_EXTENT) for i, extent in enumerate(extents))
 
 
 def _fill_value(fields: Mapping[str, Any], data_type: DataType, reading: Reading) -> Fill | None:

@@ -136,8 +136,7 @@ def _codecs(fields: Mapping[str, Any], spec: ChunkSpec, reading: Reading) -> tup
 
 def shape_from_json(value: object, reading: Reading) -> tuple[int, ...]:
     """The ``shape`` of a document, of either format."""
-    extents = reading.sequence(value)
-    return tuple(reading.at(i).integer(extent, 0, MAX_NBYTES) for i, extent in enumerate(extents))
+    return reading.integers(value, 0, MAX_NBYTES)
 
 
 def _fill_value(fields: Mapping[str, Any], data_type: DataType, repair: object, reading: Reading) -> Fill:

@@ -41,10 +41,9 @@ def check_zarr_format(zarr_format: object) -> None:
 def check_shapes(shape: tuple[int, ...], chunk_shape: tuple[int, ...], itemsize: int) -> None:
     """Raise MetadataError if a shape is absurd, or the shapes of array and chunk do not fit together."""
     at = Reading(path="shape")
-    for axis, extent in enumerate(shape):
-        at.at(axis).integer(extent, 0, MAX_NBYTES)
     if len(shape) > MAX_NDIM:
         raise at.error(f"has {len(shape)} dimensions; up to {MAX_NDIM} are supported")
+    at.integers(shape, 0, MAX_NBYTES)
     at = Reading(path="chunk_grid")
     if len(chunk_shape) != len(shape):
         raise at.error(
