@@ -22,6 +22,15 @@ PARSERS: tuple[Any, ...] = tuple(KEYS)
 DEEP = b'{"attributes": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
 
 
+def refusal(parse: Callable[..., Any], document: bytes, **options: Any) -> MetadataError | None:
+    """The error that reading the document gives, if it gives one; it may be no other than a MetadataError."""
+    try:
+        parse(document, **options)
+    except MetadataError as error:
+        return error
+    return None
+
+
 @pytest.mark.parametrize("parse", PARSERS)
 @pytest.mark.parametrize(
     ("document", "text"),
