@@ -9,10 +9,6 @@ from typing import Any
 
 import fetch
 from setuptools import build_meta
-from setuptools.build_meta import (
-    prepare_metadata_for_build_editable,
-    prepare_metadata_for_build_wheel,
-)
 
 __all__ = [
     "build_editable",
@@ -41,6 +37,17 @@ def get_requires_for_build_editable(config_settings: Any = None) -> list[str]:
 
 def get_requires_for_build_sdist(config_settings: Any = None) -> list[str]:
     return _pip_if_fetching()
+
+
+def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Any = None) -> str:
+    # The metadata lists the licences, which come with the sources.
+    fetch.fetch()
+    return build_meta.prepare_metadata_for_build_wheel(metadata_directory, config_settings)
+
+
+def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: Any = None) -> str:
+    fetch.fetch()
+    return build_meta.prepare_metadata_for_build_editable(metadata_directory, config_settings)
 
 
 def build_wheel(
