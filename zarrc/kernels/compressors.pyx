@@ -207,10 +207,12 @@ def blosc_info(const uint8_t[::1] data not None) -> dict:
     cdef size_t src_nbytes = data.shape[0]
     cdef const uint8_t *src = &data[0] if src_nbytes else NULL
     cdef zc_worker *worker = lease_worker()
+    cdef zc_status status
     if worker is NULL:
         raise MemoryError("a worker")
     try:
-        check(zc_blosc_read_header(worker, src, src_nbytes, &header), worker.detail, 0, "blosc")
+        status = zc_blosc_read_header(worker, src, src_nbytes, &header)
+        check(status, worker.detail, 0, "blosc")
     finally:
         return_worker(worker)
     return {
@@ -256,3 +258,29 @@ def blosc_range(const uint8_t[::1] data not None, size_t start, size_t stop) -> 
     finally:
         return_worker(worker)
     return result
+
+
+def decode_into(CodecKernel kernel not None, const uint8_t[::1] data not None, uint8_t[::1] out not None) -> int:
+    """Decode ``data`` to the front of ``out``, which the engine's buffers do too; returns how many bytes there are.
+
+    Raises
+    ------
+    CorruptChunkError
+        If ``data`` is not valid, or decodes to more than ``out`` can hold.
+    """
+    cdef size_t src_nbytes = data.shape[0]
+    cdef size_t capacity = out.shape[0]
+    cdef const uint8_t *src = &data[0] if src_nbytes else NULL
+    cdef uint8_t *dst = &out[0] if capacity else NULL
+    cdef size_t dst_nbytes = 0
+    cdef zc_worker *worker = lease_worker()
+    cdef zc_status status
+    if worker is NULL:
+        raise MemoryError("a worker")
+    try:
+        with nogil:
+            status = kernel.run_decode(kernel.config, worker, src, src_nbytes, dst, capacity, &dst_nbytes)
+        check(status, worker.detail, worker.error_number, kernel.name)
+    finally:
+        return_worker(worker)
+    return dst_nbytes

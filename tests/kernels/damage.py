@@ -1,0 +1,110 @@
+"""Damaged streams: whatever a decoder is given, it raises or returns, and stays inside its buffers."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.soak import count
+from zarrc.errors import CodecError
+from zarrc.kernels.codec import CodecKernel
+from zarrc.kernels.compressors import decode_into
+
+Bytes = npt.NDArray[np.uint8]
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+class Guarded:
+    """Memory that ends where a page begins which may not be touched."""
+
+    def __init__(self, nbytes: int) -> None:
+        pages = -(-max(nbytes, 1) // mmap.PAGESIZE)
+        self._map = mmap.mmap(-1, (pages + 1) * mmap.PAGESIZE)
+        begin = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        self._end = begin + pages * mmap.PAGESIZE
+        if _libc.mprotect(self._end, mmap.PAGESIZE, 0) != 0:
+            raise OSError(ctypes.get_errno(), "mprotect")
+
+    def last(self, nbytes: int) -> Bytes:
+        """The last ``nbytes`` bytes before the guard; valid as long as this object."""
+        if nbytes == 0:
+            return np.empty(0, np.uint8)
+        return np.frombuffer((ctypes.c_ubyte * nbytes).from_address(self._end - nbytes), np.uint8)
+
+    def holding(self, content: bytes) -> Bytes:
+        """``content``, right before the guard."""
+        view = self.last(len(content))
+        view[:] = np.frombuffer(content, np.uint8)
+        return view
+
+
+def cuts(encoded: bytes) -> Iterator[bytes]:
+    """``encoded`` cut at every length."""
+    return (encoded[:nbytes] for nbytes in range(len(encoded)))
+
+
+def flips(encoded: bytes, n: int) -> Iterator[bytes]:
+    """``encoded`` with one to four bytes changed, more often near the front, where headers are."""
+    generator = random.Random(len(encoded))
+    for _ in range(n):
+        damaged = bytearray(encoded)
+        for _ in range(generator.randint(1, 4)):
+            end = min(40, len(encoded)) if generator.random() < 0.4 else len(encoded)
+            damaged[generator.randrange(end)] = generator.choice((0, 0xFF, generator.randrange(256)))
+        yield bytes(damaged)
+
+
+def garbage(n: int) -> Iterator[bytes]:
+    """Short streams of anything."""
+    generator = random.Random(n)
+    return (generator.randbytes(generator.randrange(80)) for _ in range(n))
+
+
+def assert_survives(kernel: CodecKernel, encoded: bytes, nbytes: int) -> None:
+    """Decode damaged forms of ``encoded`` between guards: a CodecError, or no more than ``nbytes`` bytes."""
+    source, target = Guarded(len(encoded) + 80), Guarded(nbytes)
+    out = target.last(nbytes)
+    assert decode_into(kernel, source.holding(encoded), out) == nbytes
+    for damaged in (*cuts(encoded), *flips(encoded, count(20_000)), *garbage(count(2_000))):
+        try:
+            got = decode_into(kernel, source.holding(damaged), out)
+        except CodecError:
+            continue
+        assert 0 <= got <= nbytes
+
+
+def assert_every_cut_is_an_error(kernel: CodecKernel, encoded: bytes, nbytes: int) -> None:
+    """No proper prefix of ``encoded`` decodes to the full length."""
+    out = np.empty(nbytes, np.uint8)
+    for cut in cuts(encoded):
+        try:
+            got = decode_into(kernel, cut, out)
+        except CodecError:
+            continue
+        assert got < nbytes, f"{len(cut)} of {len(encoded)} bytes decoded to {got}"
+
+
+def resident_nbytes() -> int:
+    """Bytes of memory that this process has touched and keeps."""
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * mmap.PAGESIZE
+
+
+def assert_refused_untouched(kernel: CodecKernel, bomb: bytes, capacity: int = 1 << 30) -> None:
+    """``bomb`` raises, and hardly any memory is used for it: neither of ours nor of the room it is given."""
+    room = mmap.mmap(-1, capacity)
+    out = np.frombuffer(room, np.uint8)
+    before = resident_nbytes()
+    try:
+        decode_into(kernel, bomb, out)
+    except CodecError:
+        assert resident_nbytes() - before < 32 << 20
+        return
+    raise AssertionError("the bomb was decoded")
