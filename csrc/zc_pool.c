@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <time.h>
 
-#include "zc_worker.h"
-
 #define POLL_INTERVAL_NS 50000000LL
 
 /* A job lives on its caller's stack.  'next_item' and 'stopped' are shared without a lock, the rest under pool_mutex. */
@@ -31,6 +29,14 @@ static pthread_cond_t pool_wake = PTHREAD_COND_INITIALIZER;
 static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 static zc_job *jobs;
 static int n_threads_running;
+static zc_worker *(*lease_worker)(void);
+static void (*give_back_worker)(zc_worker *worker);
+
+void zc_pool_set_workers(zc_worker *(*lease)(void), void (*give_back)(zc_worker *worker))
+{
+	lease_worker = lease;
+	give_back_worker = give_back;
+}
 
 static void before_fork(void)
 {
@@ -89,7 +95,7 @@ static void stop_job(zc_job *job)
 
 static void help(zc_job *job)
 {
-	zc_worker *worker = zc_worker_lease();
+	zc_worker *worker = lease_worker();
 	size_t first, count;
 
 	if (worker == NULL)
@@ -97,7 +103,7 @@ static void help(zc_job *job)
 	while (take_items(job, &first, &count))
 		if (job->task(job->context, first, count, worker) != 0)
 			stop_job(job);
-	zc_worker_return(worker);
+	give_back_worker(worker);
 }
 
 /* The first job that wants one more thread, with that thread counted in; pool_mutex is held. */
@@ -241,7 +247,7 @@ zc_status zc_pool_run(zc_task task, zc_poll poll, void *context, size_t n, size_
 
 	if (n == 0)
 		return ZC_OK;
-	worker = zc_worker_lease();
+	worker = lease_worker();
 	if (worker == NULL)
 		return ZC_ENOMEM;
 	atomic_init(&job.next_item, 0);
@@ -255,7 +261,7 @@ zc_status zc_pool_run(zc_task task, zc_poll poll, void *context, size_t n, size_
 	work_on(&job, poll, worker);
 	if (job.listed)
 		drain(&job, poll);
-	zc_worker_return(worker);
+	give_back_worker(worker);
 	return ZC_OK;
 }
 

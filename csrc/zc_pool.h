@@ -11,6 +11,9 @@
 
 #define ZC_POOL_MAX_THREADS 256
 
+/* Where threads get their workers from (zc_worker.h, which another module may own).  Once, before the first job. */
+void zc_pool_set_workers(zc_worker *(*lease)(void), void (*give_back)(zc_worker *worker));
+
 /* Do items [first, first + count) of the job.  Non-zero: no further items are handed out. */
 typedef int (*zc_task)(void *context, size_t first, size_t count, zc_worker *worker);
 

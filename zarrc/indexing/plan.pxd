@@ -13,14 +13,14 @@ ctypedef struct zc_plan_axis:
     int64_t chunk_extent
     int64_t first_chunk
     size_t n_parts          # chunks of this axis that hold a selected index
-    ptrdiff_t result_stride # bytes in the result from one selected index to the next (may be negative or 0)
+    Py_ssize_t result_stride # bytes in the result from one selected index to the next (may be negative or 0)
 
 # Plain data, shared by all threads.  Part i of the plan is worked out from i alone: its memory does not grow with the
 # number of chunks, and any thread can take any part.
 ctypedef struct zc_plan:
     int ndim
     size_t n_parts
-    ptrdiff_t result_offset # bytes from the result's first element to the part of the lowest selected indices
+    Py_ssize_t result_offset # bytes from the result's first element to the part of the lowest selected indices
     zc_plan_axis axis[MAX_NDIM]
 
 # One part: a box of one chunk.  Elements start[d], start[d] + step[d], ... (count[d] of them) along axis d of the chunk go
@@ -29,12 +29,12 @@ ctypedef struct zc_part:
     int64_t chunk[MAX_NDIM]
     size_t start[MAX_NDIM]
     size_t count[MAX_NDIM]
-    ptrdiff_t result_offset
+    Py_ssize_t result_offset
     bint covers             # every element of the chunk that lies inside the array, each once
 
 # Lay the selection over a regular grid; result strides are per dimension of the result, in bytes.
 cdef int make_plan(zc_plan *plan, Selection selection, const int64_t *shape, const int64_t *chunk_shape,
-                   const ptrdiff_t *result_strides) except -1
+                   const Py_ssize_t *result_strides) except -1
 
 # Part 'index' < n_parts, in C order of the chunks.
 cdef void plan_part(const zc_plan *plan, size_t index, zc_part *part) noexcept nogil

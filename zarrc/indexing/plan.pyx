@@ -7,9 +7,9 @@ from zarrc.errors import SelectionError
 
 
 cdef int make_plan(zc_plan *plan, Selection selection, const int64_t *shape, const int64_t *chunk_shape,
-                   const ptrdiff_t *result_strides) except -1:
+                   const Py_ssize_t *result_strides) except -1:
     cdef int d, result_axis
-    cdef ptrdiff_t stride
+    cdef Py_ssize_t stride
     plan.ndim = selection.ndim
     plan.n_parts = 1
     plan.result_offset = 0
@@ -23,7 +23,7 @@ cdef int make_plan(zc_plan *plan, Selection selection, const int64_t *shape, con
 
 
 cdef int _plan_axis(zc_plan_axis *axis, int64_t start, int64_t step, int64_t count, int64_t extent,
-                    int64_t chunk_extent, ptrdiff_t stride, ptrdiff_t *offset) except -1:
+                    int64_t chunk_extent, Py_ssize_t stride, Py_ssize_t *offset) except -1:
     cdef int64_t last
     if step < 0:
         # The same indices upwards; the result is walked backwards instead.
@@ -100,7 +100,7 @@ cdef class Plan:
     def __init__(self, Selection selection not None, shape, chunk_shape, result_strides):
         cdef int64_t extents[MAX_NDIM]
         cdef int64_t chunk_extents[MAX_NDIM]
-        cdef ptrdiff_t strides[64]
+        cdef Py_ssize_t strides[64]
         cdef int i
         for i in range(selection.ndim):
             extents[i], chunk_extents[i] = shape[i], chunk_shape[i]

@@ -1,0 +1,157 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Read and write an array's data: what a handle holds, parsed once."""
+
+import numpy as np
+
+cimport cython
+cimport numpy as cnp
+from libc.stdint cimport int64_t, uint8_t
+
+from zarrc.engine.replaced import same_layout
+from zarrc.engine.threads import thread_count
+from zarrc.engine.values import as_values
+from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError
+
+from zarrc.engine.layout cimport ChunkLayout
+from zarrc.engine.objects cimport Objects
+from zarrc.engine.read cimport read_plan
+from zarrc.engine.write cimport write_plan
+from zarrc.indexing.plan cimport make_plan, zc_plan
+from zarrc.indexing.selection cimport MAX_NDIM, MAX_RESULT_NDIM, Selection, parse_basic
+
+cnp.import_array()
+
+
+@cython.final
+cdef class ArrayAccess:
+    """The data of one array.
+
+    Parameters
+    ----------
+    store : Store
+        The array's store.
+    path : str
+        The array's path in it.
+    metadata : ArrayMetadata
+        Of the array.
+    config : ArrayConfig
+        How to read and write.
+    """
+
+    cdef readonly object store
+    cdef readonly str path
+    cdef readonly object metadata
+    cdef readonly object config
+    cdef ChunkLayout layout
+    cdef Objects objects
+    cdef int64_t shape[MAX_NDIM]
+    cdef int64_t chunk_shape[MAX_NDIM]
+    cdef int ndim
+    cdef object dtype
+    cdef object seen            # the metadata document's version when it was last looked at
+
+    def __init__(self, store, str path not None, metadata, config):
+        cdef int i
+        self.store = store
+        self.path = path
+        self.metadata = metadata
+        self.config = config
+        self.dtype = metadata.dtype
+        self.ndim = len(metadata.shape)
+        for i in range(self.ndim):
+            self.shape[i] = metadata.shape[i]
+            self.chunk_shape[i] = metadata.chunks[i]
+        self.layout = ChunkLayout(metadata, metadata.chunks)
+        name = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
+        self.objects = Objects(store, path, metadata.chunk_key_encoding, name)
+
+    def __reduce__(self):
+        return ArrayAccess, (self.store, self.path, self.metadata, self.config)
+
+    def read(self, key, out=None):
+        """The elements that ``key`` selects.
+
+        Parameters
+        ----------
+        key : int, slice, Ellipsis, None or a tuple of these
+            A basic selection, with NumPy's meaning.
+        out : numpy.ndarray, optional
+            Where to put them: of the result's shape and the array's dtype, writable, with any strides. After an error it
+            may be partly written.
+
+        Returns
+        -------
+        numpy.ndarray or NumPy scalar
+            ``out`` if it was given; a scalar if ``key`` is one integer for each axis.
+        """
+        cdef Selection selection = parse_basic(key, self.ndim, self.shape)
+        cdef zc_plan plan
+        result = self._result_for(selection, out)
+        self._plan(&plan, selection, result)
+        self._check_place()
+        if plan.n_parts:
+            missing = read_plan(&plan, self.layout, self.objects, <uint8_t *>cnp.PyArray_DATA(result),
+                                thread_count(), not self.config.read_missing_chunks)
+            if missing and self.objects.gone():
+                raise NodeNotFoundError("the array was deleted", array=self.path)
+        if out is not None:
+            return out
+        return result[()] if selection.is_scalar else result
+
+    def write(self, key, value):
+        """Set the elements that ``key`` selects; ``value`` is broadcast to the selection's shape as NumPy does.
+
+        Raises
+        ------
+        CastingError
+            If a value does not fit the data type; nothing is written then.
+        ValueError
+            If the shape of ``value`` does not broadcast to the selection's.
+        """
+        cdef Selection selection = parse_basic(key, self.ndim, self.shape)
+        cdef zc_plan plan
+        if self.layout.unwritable is not None:
+            raise ReadOnlyError(f"data cannot be written: {self.layout.unwritable}", array=self.path)
+        values = as_values(value, self.dtype, selection.result_shape, self.config.casting, self.path)
+        self._plan(&plan, selection, values)
+        self._check_place()
+        if plan.n_parts:
+            write_plan(&plan, self.layout, self.objects, <uint8_t *>cnp.PyArray_DATA(values), thread_count(),
+                       self.config.write_empty_chunks)
+
+    cdef cnp.ndarray _result_for(self, Selection selection, out):
+        shape = selection.result_shape
+        if out is None:
+            return np.empty(shape, dtype=self.dtype, order=self.config.order)
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}")
+        if out.dtype != self.dtype:
+            raise TypeError(f"out has dtype {out.dtype}, the array has {self.dtype}")
+        if out.shape != shape:
+            raise ValueError(f"out has shape {out.shape}, the selection has {shape}")
+        if not out.flags.writeable:
+            raise ValueError("out is read-only")
+        return np.asarray(out)
+
+    cdef int _plan(self, zc_plan *plan, Selection selection, cnp.ndarray array) except -1:
+        cdef Py_ssize_t strides[MAX_RESULT_NDIM]
+        cdef int i
+        for i in range(selection.result_ndim):
+            strides[i] = cnp.PyArray_STRIDE(array, i)
+        return make_plan(plan, selection, self.shape, self.chunk_shape, strides)
+
+    cdef int _check_place(self) except -1:
+        """Notice an array that was deleted, or made again with another layout, under this handle.
+
+        One look at the metadata document a call, on stores where that is nearly free.
+        """
+        if not self.objects.is_near():
+            return 0
+        seen = self.store.stat(self.objects.metadata_key)
+        if seen is None:
+            raise NodeNotFoundError("the array was deleted", array=self.path)
+        if seen != self.seen:
+            if not same_layout(self.store, self.path, self.metadata):
+                raise MetadataError("the array was made again with another layout: open it again", array=self.path)
+            self.seen = seen
+        return 0

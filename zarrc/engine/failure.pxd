@@ -1,0 +1,30 @@
+"""The first thing that went wrong in a job, kept by the thread that met it for the caller to raise."""
+
+from cpython.object cimport PyObject
+
+from zarrc.kernels.chain cimport Chain
+from zarrc.kernels.status cimport zc_status
+from zarrc.kernels.worker cimport zc_worker
+from zarrc.engine.objects cimport Objects
+from zarrc.indexing.plan cimport zc_plan
+
+ctypedef struct zc_failure:
+    int claimed             # by the first thread that fails
+    zc_status status        # ZC_OK: none yet
+    size_t part
+    int step                # of the chain; -1 outside it
+    int error_number
+    const char *detail
+    PyObject *exception     # owned; of a step in Python, or of a signal's handler
+
+# Keep a failure unless one is kept already.
+cdef void keep_failure(zc_failure *failure, zc_status status, size_t part, int step, const zc_worker *worker) noexcept nogil
+
+# Keep the Python exception 'error' (with the GIL).
+cdef void keep_exception(zc_failure *failure, size_t part, object error) noexcept
+
+# Run Python's signal handlers; 1 if one raised.  A zc_poll's body.
+cdef int poll_signals(zc_failure *failure) noexcept nogil
+
+# Raise what was kept, with array, key and codec; 0 if nothing was.
+cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects, Chain chain) except -1

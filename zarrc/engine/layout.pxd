@@ -1,0 +1,53 @@
+"""A chunk's way through its codecs, compiled: where each element lies in the chunk's buffer, and the chain behind it."""
+
+from libc.stdint cimport int64_t, uint8_t
+
+from zarrc.indexing.plan cimport zc_part, zc_plan
+from zarrc.indexing.selection cimport MAX_NDIM
+from zarrc.kernels.bitround cimport zc_bitround_config
+from zarrc.kernels.chain cimport Chain
+
+cdef enum:
+    MAX_BITROUNDS = 4
+
+# The buffer is what the bytes-to-bytes chain encodes.  Transposing and byte swapping are not steps of their own: they
+# are the strides and the swap of the one copy between the buffer and the user's array.
+ctypedef struct zc_layout:
+    int ndim
+    size_t shape[MAX_NDIM]          # of a chunk, in elements
+    Py_ssize_t strides[MAX_NDIM]     # bytes in the buffer, along the array's own axes
+    size_t itemsize
+    size_t nbytes                   # of the buffer
+    size_t read_swap_unit           # buffer -> user; 0: same byte order
+    size_t write_swap_unit          # user -> buffer
+    size_t late_swap_unit           # in place in the buffer, between rounding and encoding
+    int n_bitrounds                 # in place in the buffer, in native byte order
+    zc_bitround_config bitround[MAX_BITROUNDS]
+    bint has_fill                   # else (v2 fill_value null) missing chunks read as zeros and no chunk is "empty"
+    uint8_t *user_fill              # one element in the user's byte order
+    uint8_t *buffer_fill            # and as the write copy leaves it in the buffer
+
+
+cdef class ChunkLayout:
+    cdef zc_layout c
+    cdef readonly Chain chain       # None where a codec runs in Python
+    cdef readonly tuple codecs      # (codec, what it sees), in encoding order
+    cdef readonly str unwritable    # why data cannot be written, or None
+    cdef bytes _fills
+    cdef tuple _decoded_nbytes      # of each codec, where it is known (codecs in Python)
+    cdef str _fold(self, metadata)
+    cdef _set_strides(self, tuple stored_axes)
+    cdef _set_swaps(self, metadata, str stored_endian)
+    cdef _set_fills(self, metadata)
+
+
+# Whether the part is the whole stored chunk, laid out in the user's array as in the buffer.
+cdef bint layout_matches(const zc_layout *layout, const zc_plan *plan, const zc_part *part) noexcept nogil
+
+# Bytes from the buffer's start to the part's first element, and to one past its last.
+cdef void layout_span(const zc_layout *layout, const zc_plan *plan, const zc_part *part, size_t *first_ret,
+                      size_t *end_ret) noexcept nogil
+
+# The box of a part: strides in the buffer and in the user's array.
+cdef void layout_strides(const zc_layout *layout, const zc_plan *plan, Py_ssize_t *buffer_strides,
+                         Py_ssize_t *user_strides) noexcept nogil

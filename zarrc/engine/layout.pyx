@@ -1,0 +1,186 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""A chunk's way through its codecs, compiled: where each element lies in the chunk's buffer, and the chain behind it."""
+
+import sys
+
+import numpy as np
+
+from zarrc.codecs import BitroundCodec, BytesCodec, TransposeCodec
+from zarrc.codecs.base import ChunkSpec
+from zarrc.codecs.unknown import UnknownCodec
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
+
+from zarrc.kernels.bitround cimport parse_config
+from zarrc.kernels.codec cimport CodecKernel
+
+
+@cython.final
+cdef class ChunkLayout:
+    """How chunks of one shape are stored.
+
+    Parameters
+    ----------
+    metadata : ArrayMetadata
+        Of the array.
+    chunk_shape : tuple of int
+        Elements of a chunk along each axis.
+    """
+
+    def __cinit__(self, metadata, chunk_shape):
+        cdef int i
+        self.c.ndim = len(chunk_shape)
+        self.c.itemsize = metadata.data_type.itemsize
+        for i in range(self.c.ndim):
+            self.c.shape[i] = chunk_shape[i]
+        self.codecs = _with_specs(self, metadata, chunk_shape)
+        if _all_kernels(self.codecs):
+            stored_endian = self._fold(metadata)
+        else:
+            # A codec in Python takes and gives whole chunks as native NumPy arrays in C order.
+            stored_endian = sys.byteorder
+            self._set_strides(tuple(range(self.c.ndim)))
+            self._decoded_nbytes = _known_sizes(self.codecs)
+        self._set_swaps(metadata, stored_endian)
+        self._set_fills(metadata)
+
+    cdef str _fold(self, metadata):
+        """Array codecs become strides, roundings and a byte order; the others become the chain."""
+        cdef tuple stored_axes = tuple(range(self.c.ndim))
+        kernels = []
+        stored_endian = sys.byteorder
+        for codec, spec in self.codecs:
+            if isinstance(codec, TransposeCodec):
+                stored_axes = tuple([stored_axes[axis] for axis in codec.order])
+            elif isinstance(codec, BitroundCodec):
+                self.c.bitround[self.c.n_bitrounds] = parse_config(spec.dtype, codec.keepbits)
+                self.c.n_bitrounds += 1
+            elif isinstance(codec, BytesCodec):
+                stored_endian = codec.endian or sys.byteorder
+            else:
+                kernels.append(codec.kernel(spec))
+        self._set_strides(stored_axes)
+        self.chain = Chain(kernels, self.c.nbytes)
+        return stored_endian
+
+    cdef _set_strides(self, tuple stored_axes):
+        """C order over the axes as they are stored, outermost first."""
+        cdef size_t stride = self.c.itemsize
+        for axis in reversed(stored_axes):
+            self.c.strides[<int>axis] = stride
+            stride *= self.c.shape[<int>axis]
+        self.c.nbytes = stride
+
+    cdef _set_swaps(self, metadata, str stored_endian):
+        """The user's byte order is the data type's (v2) or the machine's; rounding needs the machine's."""
+        cdef size_t unit = metadata.data_type.swap_unit
+        native = sys.byteorder
+        user_endian = metadata.endian if metadata.zarr_format == 2 else native
+        buffer_endian = native if self.c.n_bitrounds else stored_endian
+        if unit <= 1:
+            return
+        self.c.read_swap_unit = unit if user_endian != stored_endian else 0
+        self.c.write_swap_unit = unit if user_endian != buffer_endian else 0
+        self.c.late_swap_unit = unit if buffer_endian != stored_endian else 0
+
+    cdef _set_fills(self, metadata):
+        cdef size_t itemsize = self.c.itemsize
+        fill = metadata.fill_value
+        self.c.has_fill = fill is not None
+        native = bytes(itemsize) if fill is None else np.asarray(fill).tobytes()
+        unit = metadata.data_type.swap_unit
+        swap_user = metadata.zarr_format == 2 and metadata.endian != sys.byteorder
+        user = _swapped(native, unit) if swap_user else native
+        buffer = _swapped(user, unit) if self.c.write_swap_unit else user
+        self._fills = user + buffer
+        self.c.user_fill = <uint8_t *>PyBytes_AS_STRING(self._fills)
+        self.c.buffer_fill = self.c.user_fill + itemsize
+
+    def encode_chunk(self, chunk):
+        """The stored bytes of one chunk, by the codecs' Python side."""
+        for codec, spec in self.codecs:
+            chunk = codec.encode(chunk, spec)
+        return chunk
+
+    def decode_chunk(self, data):
+        """One chunk as a native array in C order, by the codecs' Python side."""
+        for (codec, spec), nbytes in zip(reversed(self.codecs), reversed(self._decoded_nbytes)):
+            if codec.kind == "bytes_to_bytes":
+                data = codec.decode(data, spec, nbytes)
+            else:
+                data = codec.decode(data, spec)
+        return np.ascontiguousarray(data)
+
+
+def _with_specs(ChunkLayout layout, metadata, chunk_shape):
+    """Pair each codec with the chunk as it sees it; codecs that may be skipped are left out."""
+    fill = metadata.fill_value
+    spec = ChunkSpec(shape=tuple(chunk_shape), dtype=metadata.data_type.numpy, fill=fill)
+    pairs = []
+    for codec in metadata.codecs:
+        if isinstance(codec, UnknownCodec):
+            layout.unwritable = f"codec {codec.to_v3_json()['name']!r} is not known here and was skipped"
+            continue
+        pairs.append((codec, spec))
+        spec = codec.resolve(spec)
+    return tuple(pairs)
+
+
+def _known_sizes(codecs):
+    """For each codec the bytes that decoding it must give; None where that does not follow from the chunk."""
+    cdef CodecKernel kernel
+    sizes = []
+    nbytes = None
+    for codec, spec in codecs:
+        sizes.append(nbytes)
+        if isinstance(codec, BytesCodec):
+            nbytes = spec.nbytes
+        elif codec.kind == "bytes_to_bytes" and nbytes is not None:
+            kernel = codec.kernel(spec)
+            nbytes = kernel.bound(nbytes) if kernel is not None and kernel.fixed_size else None
+    return tuple(sizes)
+
+
+def _all_kernels(codecs):
+    folded = (TransposeCodec, BitroundCodec, BytesCodec)
+    return all(isinstance(codec, folded) or codec.kernel(spec) is not None for codec, spec in codecs)
+
+
+def _swapped(data, unit):
+    return b"".join(data[i : i + unit][::-1] for i in range(0, len(data), unit)) if unit > 1 else data
+
+
+cdef bint layout_matches(const zc_layout *layout, const zc_plan *plan, const zc_part *part) noexcept nogil:
+    cdef int d
+    for d in range(layout.ndim):
+        if part.count[d] != layout.shape[d]:
+            return False
+        if layout.shape[d] > 1 and layout.strides[d] != plan.axis[d].result_stride:
+            return False
+    return True
+
+
+cdef void layout_span(const zc_layout *layout, const zc_plan *plan, const zc_part *part, size_t *first_ret,
+                      size_t *end_ret) noexcept nogil:
+    cdef size_t first = 0
+    cdef size_t last = 0
+    cdef int d
+    for d in range(layout.ndim):
+        first += part.start[d] * <size_t>layout.strides[d]
+        last += (part.start[d] + (part.count[d] - 1) * <size_t>_step(plan, part, d)) * <size_t>layout.strides[d]
+    first_ret[0] = first
+    end_ret[0] = last + layout.itemsize
+
+
+cdef inline int64_t _step(const zc_plan *plan, const zc_part *part, int d) noexcept nogil:
+    return plan.axis[d].step if part.count[d] > 1 else 1
+
+
+cdef void layout_strides(const zc_layout *layout, const zc_plan *plan, Py_ssize_t *buffer_strides,
+                         Py_ssize_t *user_strides) noexcept nogil:
+    cdef int d
+    for d in range(layout.ndim):
+        # A step that leaves the chunk at once has one element there: any stride serves, none overflows.
+        buffer_strides[d] = layout.strides[d] * (plan.axis[d].step if plan.axis[d].step < plan.axis[d].chunk_extent else 1)
+        user_strides[d] = plan.axis[d].result_stride

@@ -1,0 +1,62 @@
+"""The stored objects of one array: their keys, and how compiled code fetches, replaces and removes them."""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+from zarrc.kernels.status cimport zc_status
+from zarrc.kernels.table cimport Table, zc_blob, zc_table
+from zarrc.kernels.worker cimport zc_worker
+
+cdef enum:
+    MAX_KEY_NBYTES = 4800   # PATH_MAX and 32 chunk indices
+
+cdef enum zc_place:
+    PLACE_LOCAL             # files of a directory
+    PLACE_MEMORY            # a table of this process
+    PLACE_PYTHON            # any other store: one Python call an object
+
+# Plain data, shared by all threads; the strings belong to ObjectKeys.
+ctypedef struct zc_objects:
+    zc_place place
+    const char *prefix      # what stands before the chunk indices: a path (local) or a key
+    size_t prefix_nbytes
+    size_t node_nbytes      # the first so many bytes of 'prefix' name the array's own node
+    bint bare_zero          # a 0-d array's only chunk: the prefix alone, or the prefix and "0"
+    char separator
+    zc_table *table
+    uint64_t lock_seed
+
+# An object's bytes, borrowed until it is released.
+ctypedef struct zc_object:
+    const uint8_t *data
+    size_t nbytes
+    zc_blob *blob
+
+
+cdef class Objects:
+    cdef zc_objects c
+    cdef readonly object store
+    cdef readonly str node_path     # of the array in its store
+    cdef readonly str metadata_key
+    cdef bytes _prefix
+    cdef Table _table
+    cdef str key_of(self, const int64_t *chunk, int ndim)
+    cdef bint is_near(self)
+    cdef bint gone(self) except -1
+
+
+# The name of the chunk's object, NUL-terminated; 'buffer' has MAX_KEY_NBYTES.  Its length, or 0 if it does not fit.
+cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndim, char *buffer) noexcept nogil
+
+# The whole object, in place (memory) or in ZC_SCRATCH_ENCODED (local).  ZC_ABSENT; ZC_ETOOLARGE past 'limit' bytes.
+cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes, size_t limit,
+                            zc_object *object_ret) noexcept nogil
+cdef void object_release(zc_object *object) noexcept nogil
+
+# Bytes [first, end) of a local object that must have 'nbytes' bytes, in ZC_SCRATCH_ENCODED or in 'dst' if not NULL.
+cdef zc_status object_fetch_range(const zc_objects *objects, zc_worker *worker, const char *name, size_t nbytes, size_t first,
+                                  size_t end, uint8_t *dst, const uint8_t **data_ret) noexcept nogil
+
+# Whole and at once: readers see the old bytes or the new.
+cdef zc_status object_replace(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes,
+                              const uint8_t *data, size_t nbytes) noexcept nogil
+cdef zc_status object_remove(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes) noexcept nogil

@@ -1,0 +1,240 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The stored objects of one array: their keys, and how compiled code fetches, replaces and removes them."""
+
+import hashlib
+import os
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from zarrc.kernels.local_io cimport local_close, local_open, local_pread, local_remove, local_replace
+from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_ELENGTH, ZC_ENOMEM, ZC_ETOOLARGE, ZC_OK
+from zarrc.kernels.table cimport (
+    blob_data,
+    blob_nbytes,
+    blob_new,
+    blob_unref,
+    table_get,
+    table_put,
+    table_remove,
+)
+from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, zc_worker_scratch
+
+
+@cython.final
+cdef class Objects:
+    """Where the chunks of one array are.
+
+    Parameters
+    ----------
+    store : Store
+        The array's store.
+    node_path : str
+        The array's path in it, "" for the root.
+    key_encoding : DefaultKeyEncoding or V2KeyEncoding
+        How chunk indices become keys.
+    metadata_name : str
+        Name of the array's own document, "zarr.json" or ".zarray".
+    """
+
+    def __cinit__(self, store, str node_path not None, key_encoding, str metadata_name not None):
+        self.store = store
+        self.node_path = node_path
+        self.metadata_key = f"{node_path}/{metadata_name}" if node_path else metadata_name
+        node = f"{node_path}/" if node_path else ""
+        head = f"{node}{key_encoding.prefix}"
+        self.c.separator = ord(key_encoding.separator)
+        self.c.bare_zero = bool(key_encoding.prefix)
+        self.c.place = PLACE_PYTHON
+        root = store.local_root
+        table = getattr(store, "_table", None)
+        if root is not None:
+            self.c.place = PLACE_LOCAL
+            node_path = os.path.join(root, node_path) if node_path else root
+            head = os.path.join(root, head)
+        elif isinstance(table, Table):
+            self.c.place = PLACE_MEMORY
+            self._table = table
+            self.c.table = self._table.ptr
+        self._prefix = os.fsencode(head) if root is not None else head.encode()
+        self.c.prefix = PyBytes_AS_STRING(self._prefix)
+        self.c.prefix_nbytes = len(self._prefix)
+        self.c.node_nbytes = len(os.fsencode(node_path) if root is not None else node_path.encode())
+        identity = repr(store.identity_of(self.node_path)).encode()
+        digest = hashlib.blake2b(identity, digest_size=8).digest()
+        self.c.lock_seed = int.from_bytes(digest, "little")
+
+    cdef str key_of(self, const int64_t *chunk, int ndim):
+        """The chunk's key in its store."""
+        cdef char name[MAX_KEY_NBYTES]
+        cdef size_t nbytes = object_name(&self.c, chunk, ndim, name)
+        if nbytes == 0:
+            raise ValueError(f"the chunk keys of array {self.node_path!r} are too long")
+        if self.c.place != PLACE_LOCAL:
+            return name[:nbytes].decode()
+        key = os.fsdecode(name[self.c.node_nbytes : nbytes]).lstrip("/")
+        return f"{self.node_path}/{key}" if self.node_path else key
+
+    cdef bint is_near(self):
+        """Whether a look at the metadata document costs no more than a system call."""
+        return self.c.place != PLACE_PYTHON
+
+    cdef bint gone(self) except -1:
+        """Whether the array itself is known not to be there any more."""
+        return self.is_near() and self.store.stat(self.metadata_key) is None
+
+    def locked(self, keys):
+        """A context in which this thread alone changes the objects of these keys (without duplicates)."""
+        return _Locked.__new__(_Locked, self, sorted(keys))
+
+
+@cython.final
+cdef class _Locked:
+    """The locks of several objects, taken in key order."""
+
+    cdef Objects objects
+    cdef list names
+    cdef zc_lock *locks
+    cdef size_t n_held
+
+    def __cinit__(self, Objects objects, list keys):
+        skipped = len(objects.node_path) + 1 if objects.node_path else 0
+        self.objects = objects
+        # As compiled code names them: by what follows the array's own path.
+        self.names = [("/" if objects.node_path else "").encode() + key[skipped:].encode() for key in keys]
+        self.locks = <zc_lock *>malloc(max(len(keys), 1) * sizeof(zc_lock))
+        if self.locks is NULL:
+            raise MemoryError(f"{len(keys)} locks")
+
+    def __dealloc__(self):
+        free(self.locks)
+
+    def __enter__(self):
+        cdef bytes name
+        cdef const char *data
+        cdef size_t nbytes
+        for name in self.names:
+            data, nbytes = PyBytes_AS_STRING(name), len(name)
+            with nogil:
+                lock_acquire(&self.locks[self.n_held], self.objects.c.lock_seed, data, nbytes)
+            self.n_held += 1
+        return self
+
+    def __exit__(self, *exc):
+        while self.n_held:
+            self.n_held -= 1
+            lock_release(&self.locks[self.n_held])
+
+
+cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndim, char *buffer) noexcept nogil:
+    cdef char digits[24]
+    cdef size_t n = objects.prefix_nbytes
+    cdef int64_t value
+    cdef int i, n_digits
+    if n + 22 * <size_t>(ndim + 1) >= MAX_KEY_NBYTES:
+        return 0
+    memcpy(buffer, objects.prefix, n)
+    if ndim == 0 and not objects.bare_zero:
+        buffer[n] = c"0"
+        n += 1
+    for i in range(ndim):
+        # The "default" encoding has a separator after its prefix "c"; "v2" has no prefix, and so none.
+        if i > 0 or objects.bare_zero:
+            buffer[n] = objects.separator
+            n += 1
+        value = chunk[i]
+        n_digits = 0
+        while True:
+            digits[n_digits] = <char>(c"0" + value % 10)
+            n_digits += 1
+            value //= 10
+            if value == 0:
+                break
+        while n_digits > 0:
+            n_digits -= 1
+            buffer[n] = digits[n_digits]
+            n += 1
+    buffer[n] = 0
+    return n
+
+
+cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes, size_t limit,
+                            zc_object *object_ret) noexcept nogil:
+    object_ret.blob = NULL
+    if objects.place == PLACE_MEMORY:
+        object_ret.blob = table_get(objects.table, name, name_nbytes)
+        if object_ret.blob is NULL:
+            return ZC_ABSENT
+        object_ret.data = blob_data(object_ret.blob)
+        object_ret.nbytes = blob_nbytes(object_ret.blob)
+        return ZC_OK
+    return _fetch_file(worker, name, limit, object_ret)
+
+
+cdef zc_status _fetch_file(zc_worker *worker, const char *name, size_t limit, zc_object *object_ret) noexcept nogil:
+    cdef uint64_t nbytes = 0
+    cdef uint8_t *data
+    cdef int fd = -1
+    cdef zc_status status = local_open(name, &fd, &nbytes, &worker.error_number)
+    if status != ZC_OK:
+        return status
+    data = NULL
+    if nbytes > limit:
+        status = ZC_ETOOLARGE
+        worker.detail = b"the object is larger than any encoding of its chunk"
+    else:
+        data = zc_worker_scratch(worker, ZC_SCRATCH_ENCODED, nbytes)
+        status = ZC_ENOMEM if data is NULL else local_pread(fd, 0, data, nbytes, &worker.error_number)
+    local_close(fd)
+    object_ret.data = data
+    object_ret.nbytes = nbytes
+    return status
+
+
+cdef void object_release(zc_object *object) noexcept nogil:
+    if object.blob is not NULL:
+        blob_unref(object.blob)
+        object.blob = NULL
+
+
+cdef zc_status object_fetch_range(const zc_objects *objects, zc_worker *worker, const char *name, size_t nbytes, size_t first,
+                                  size_t end, uint8_t *dst, const uint8_t **data_ret) noexcept nogil:
+    cdef uint64_t object_nbytes = 0
+    cdef int fd = -1
+    cdef zc_status status = local_open(name, &fd, &object_nbytes, &worker.error_number)
+    if status != ZC_OK:
+        return status
+    if object_nbytes != nbytes:
+        status = ZC_ELENGTH
+    else:
+        if dst is NULL:
+            dst = zc_worker_scratch(worker, ZC_SCRATCH_ENCODED, end - first)
+        status = ZC_ENOMEM if dst is NULL else local_pread(fd, first, dst, end - first, &worker.error_number)
+    local_close(fd)
+    data_ret[0] = dst
+    return status
+
+
+cdef zc_status object_replace(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes,
+                              const uint8_t *data, size_t nbytes) noexcept nogil:
+    cdef zc_blob *blob
+    if objects.place == PLACE_LOCAL:
+        return local_replace(name, objects.node_nbytes, data, nbytes, &worker.error_number)
+    blob = blob_new(nbytes)
+    if blob is NULL:
+        return ZC_ENOMEM
+    if nbytes:
+        memcpy(blob_data(blob), data, nbytes)
+    return table_put(objects.table, name, name_nbytes, blob)
+
+
+cdef zc_status object_remove(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes) noexcept nogil:
+    cdef zc_status status
+    if objects.place == PLACE_LOCAL:
+        status = local_remove(name, &worker.error_number)
+    else:
+        status = table_remove(objects.table, name, name_nbytes)
+    return ZC_OK if status == ZC_ABSENT else status

@@ -1,0 +1,308 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The read path: plan -> fetch -> decode -> scatter.
+
+One task reads one part; it runs on the caller's thread and on the pool's. Local and memory stores are read by compiled
+code. From any other store the caller's thread takes the objects as they come and hands them out in groups.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from zarrc.engine.failure cimport keep_exception, keep_failure, poll_signals, raise_failure, zc_failure
+from zarrc.engine.job cimport grain_of, threads_for
+from zarrc.engine.layout cimport layout_matches, layout_span, layout_strides, zc_layout
+from zarrc.engine.objects cimport (
+    MAX_KEY_NBYTES,
+    PLACE_LOCAL,
+    PLACE_PYTHON,
+    object_fetch,
+    object_fetch_range,
+    object_name,
+    object_release,
+    zc_object,
+    zc_objects,
+)
+from zarrc.indexing.plan cimport plan_part, zc_part
+from zarrc.indexing.selection cimport MAX_NDIM
+from zarrc.kernels.chain cimport chain_decode, chain_object_limit, zc_chain
+from zarrc.kernels.pool cimport pool_run
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, zc_status
+from zarrc.kernels.strided cimport strided_copy, strided_fill, swap_bytes
+from zarrc.kernels.worker cimport zc_worker
+
+cdef extern from "zc_atomic.h":
+    void zc_raise_flag(int *flag) noexcept nogil
+
+cdef enum:
+    # Objects of a store in Python that are decoded together: enough for all threads, few enough to hold in memory.
+    GROUP_OBJECTS = 64
+    GROUP_NBYTES = 8 << 20
+    # Requests that one get_many is given.
+    REQUESTS = 1024
+
+# An object's bytes that a store in Python gave; data NULL: there is no such object.
+ctypedef struct zc_at_hand:
+    const uint8_t *data
+    size_t nbytes
+
+# Shared by the threads of one read; all but 'failure' and 'missing' is constant while it runs.
+ctypedef struct zc_read_job:
+    const zc_plan *plan
+    const zc_layout *layout
+    const zc_chain *chain       # NULL where a codec runs in Python
+    const zc_objects *objects
+    void *python_layout         # the ChunkLayout, borrowed
+    uint8_t *result
+    Py_ssize_t buffer_strides[MAX_NDIM]
+    Py_ssize_t user_strides[MAX_NDIM]
+    bint missing_is_error
+    const size_t *part_of       # item -> part, for objects at hand; NULL: the item is the part
+    const zc_at_hand *at_hand   # item -> the object's bytes
+    int missing
+    zc_failure failure
+
+
+cdef int read_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uint8_t *result, int n_threads,
+                    bint missing_is_error) except -1:
+    cdef zc_read_job job
+    memset(&job, 0, sizeof(job))
+    job.plan = plan
+    job.layout = &layout.c
+    job.chain = NULL if layout.chain is None else &layout.chain.c
+    job.objects = &objects.c
+    job.python_layout = <void *>layout
+    job.result = result
+    job.missing_is_error = missing_is_error
+    layout_strides(&layout.c, plan, job.buffer_strides, job.user_strides)
+    if objects.c.place == PLACE_PYTHON:
+        _read_from_python(&job, objects, layout, n_threads)
+    else:
+        _run(&job, plan.n_parts, n_threads)
+    raise_failure(&job.failure, plan, objects, layout.chain)
+    return job.missing
+
+
+cdef int _run(zc_read_job *job, size_t n_items, int n_threads) except -1:
+    cdef size_t nbytes = job.layout.nbytes
+    cdef zc_status status
+    with nogil:
+        status = pool_run(_read_items, _poll, job, n_items, grain_of(nbytes), threads_for(n_items, nbytes, n_threads))
+    if status != ZC_OK:
+        raise MemoryError("a worker for the read")
+    return 0
+
+
+cdef int _poll(void *context) noexcept nogil:
+    return poll_signals(&(<zc_read_job *>context).failure)
+
+
+cdef int _read_items(void *context, size_t first, size_t count, zc_worker *worker) noexcept nogil:
+    cdef zc_read_job *job = <zc_read_job *>context
+    cdef size_t item, part_index
+    cdef int step
+    cdef zc_status status
+    for item in range(first, first + count):
+        part_index = item if job.part_of is NULL else job.part_of[item]
+        step = -1
+        worker.detail = NULL
+        status = _read_part(job, item, part_index, worker, &step)
+        if status != ZC_OK:
+            keep_failure(&job.failure, status, part_index, step, worker)
+            return 1
+    return 0
+
+
+cdef zc_status _read_part(zc_read_job *job, size_t item, size_t part_index, zc_worker *worker, int *step) noexcept nogil:
+    cdef zc_part part
+    cdef zc_object object
+    cdef char name[MAX_KEY_NBYTES]
+    cdef size_t name_nbytes
+    cdef zc_status status
+    plan_part(job.plan, part_index, &part)
+    if job.at_hand is not NULL:
+        if job.at_hand[item].data is NULL:
+            return _fill_part(job, &part)
+        return _decode_part(job, &part, job.at_hand[item].data, job.at_hand[item].nbytes, part_index, worker, step)
+    name_nbytes = object_name(job.objects, part.chunk, job.plan.ndim, name)
+    if name_nbytes == 0:
+        return ZC_EINVAL
+    if job.objects.place == PLACE_LOCAL and job.chain is not NULL and job.chain.n_steps == 0:
+        return _read_raw_part(job, &part, name, worker)
+    status = object_fetch(job.objects, worker, name, name_nbytes, _object_limit(job), &object)
+    if status == ZC_ABSENT:
+        return _fill_part(job, &part)
+    if status == ZC_OK:
+        status = _decode_part(job, &part, object.data, object.nbytes, part_index, worker, step)
+        object_release(&object)
+    return status
+
+
+cdef size_t _object_limit(const zc_read_job *job) noexcept nogil:
+    """The most bytes an object may have; a codec in Python sets none but a generous one."""
+    if job.chain is not NULL:
+        return chain_object_limit(job.chain)
+    return 2 * job.layout.nbytes + (<size_t>1 << 20)
+
+
+cdef zc_status _fill_part(zc_read_job *job, const zc_part *part) noexcept nogil:
+    zc_raise_flag(&job.missing)
+    if job.missing_is_error:
+        return ZC_ABSENT
+    strided_fill(job.result + part.result_offset, job.user_strides, part.count, job.plan.ndim, job.layout.itemsize,
+                 job.layout.user_fill)
+    return ZC_OK
+
+
+cdef zc_status _read_raw_part(zc_read_job *job, const zc_part *part, const char *name, zc_worker *worker) noexcept nogil:
+    """An uncompressed file: no more of it than the part spans is read, where it can be straight into the result."""
+    cdef const zc_layout *layout = job.layout
+    cdef size_t first = 0
+    cdef size_t end = layout.nbytes
+    cdef const uint8_t *data = NULL
+    cdef bint direct = layout_matches(layout, job.plan, part)
+    cdef uint8_t *target = job.result + part.result_offset
+    cdef zc_status status
+    if not direct:
+        layout_span(layout, job.plan, part, &first, &end)
+    status = object_fetch_range(job.objects, worker, name, layout.nbytes, first, end, target if direct else NULL, &data)
+    if status == ZC_ABSENT:
+        return _fill_part(job, part)
+    if status != ZC_OK:
+        return status
+    if direct:
+        swap_bytes(target, layout.nbytes, layout.read_swap_unit)
+    else:
+        _scatter(job, part, data)
+    return ZC_OK
+
+
+cdef zc_status _decode_part(zc_read_job *job, const zc_part *part, const uint8_t *src, size_t src_nbytes, size_t part_index,
+                            zc_worker *worker, int *step) noexcept nogil:
+    cdef const zc_layout *layout = job.layout
+    cdef uint8_t *target = job.result + part.result_offset
+    cdef const uint8_t *chunk = NULL
+    cdef size_t first, end
+    cdef bint direct
+    cdef zc_status status
+    if job.chain is NULL:
+        return _decode_in_python(job, part, src, src_nbytes, part_index)
+    direct = layout_matches(layout, job.plan, part)
+    status = chain_decode(job.chain, worker, src, src_nbytes, target if direct else NULL, &chunk, step)
+    if status != ZC_OK:
+        return status
+    if direct:
+        swap_bytes(target, layout.nbytes, layout.read_swap_unit)
+    else:
+        layout_span(layout, job.plan, part, &first, &end)
+        _scatter(job, part, chunk + first)
+    return ZC_OK
+
+
+cdef void _scatter(const zc_read_job *job, const zc_part *part, const uint8_t *first) noexcept nogil:
+    """Copy the part, whose first element is at 'first', to the result."""
+    strided_copy(job.result + part.result_offset, job.user_strides, first, job.buffer_strides, part.count, job.plan.ndim,
+                 job.layout.itemsize, job.layout.read_swap_unit)
+
+
+cdef zc_status _decode_in_python(zc_read_job *job, const zc_part *part, const uint8_t *src, size_t src_nbytes,
+                                 size_t part_index) noexcept nogil:
+    with gil:
+        try:
+            _decode_with(<ChunkLayout>job.python_layout, job, part, src, src_nbytes)
+        except BaseException as error:
+            keep_exception(&job.failure, part_index, error)
+            return ZC_EPYTHON
+    return ZC_OK
+
+
+cdef int _decode_with(ChunkLayout layout, zc_read_job *job, const zc_part *part, const uint8_t *src,
+                      size_t src_nbytes) except -1:
+    cdef size_t first, end
+    cdef const uint8_t[::1] view
+    chunk = layout.decode_chunk(bytes((<const char *>src)[:src_nbytes]) if src_nbytes else b"")
+    expected = tuple([job.layout.shape[d] for d in range(job.layout.ndim)])
+    if chunk.shape != expected or <size_t>chunk.nbytes != job.layout.nbytes:
+        raise ValueError(f"the codecs gave a chunk of shape {chunk.shape} and {chunk.nbytes} bytes, not {expected}")
+    view = chunk.reshape(-1).view("u1")
+    layout_span(job.layout, job.plan, part, &first, &end)
+    _scatter(job, part, &view[first])
+    return 0
+
+
+cdef int _read_from_python(zc_read_job *job, Objects objects, ChunkLayout layout, int n_threads) except -1:
+    """Ask the store for the objects, and decode them in groups while it goes on fetching."""
+    cdef size_t first = 0
+    cdef size_t end
+    cdef _Group group
+    while first < job.plan.n_parts and job.failure.status == ZC_OK:
+        end = min(first + REQUESTS, job.plan.n_parts)
+        keys = [_key_of_part(job.plan, objects, i) for i in range(first, end)]
+        group = _new_group(job, n_threads)
+        for index, blob in objects.store.get_many([(key, None) for key in keys]):
+            group.add(first + <size_t>index, blob)
+        group.flush()
+        first = end
+    return 0
+
+
+cdef str _key_of_part(const zc_plan *plan, Objects objects, size_t index):
+    cdef zc_part part
+    plan_part(plan, index, &part)
+    return objects.key_of(part.chunk, plan.ndim)
+
+
+cdef class _Group:
+    """Objects at hand that wait to be decoded together."""
+
+    cdef zc_read_job *job
+    cdef int n_threads
+    cdef size_t n
+    cdef size_t nbytes
+    cdef size_t part_of[GROUP_OBJECTS]
+    cdef zc_at_hand at_hand[GROUP_OBJECTS]
+    cdef Py_buffer views[GROUP_OBJECTS]
+    cdef size_t n_views
+
+    def __dealloc__(self):
+        self._release()
+
+    cdef int add(self, size_t part_index, blob) except -1:
+        cdef Py_buffer *view
+        self.at_hand[self.n].data = NULL
+        self.at_hand[self.n].nbytes = 0
+        if blob is not None:
+            view = &self.views[self.n_views]
+            PyObject_GetBuffer(blob, view, PyBUF_SIMPLE)
+            self.n_views += 1
+            # An empty object is an object: its data is not NULL.
+            self.at_hand[self.n].data = <const uint8_t *>view.buf if view.buf is not NULL else <const uint8_t *>b""
+            self.at_hand[self.n].nbytes = view.len
+        self.part_of[self.n] = part_index
+        self.nbytes += self.at_hand[self.n].nbytes
+        self.n += 1
+        if self.n == GROUP_OBJECTS or self.nbytes >= GROUP_NBYTES:
+            self.flush()
+        return 0
+
+    cdef int flush(self) except -1:
+        if self.n and self.job.failure.status == ZC_OK:
+            self.job.part_of = self.part_of
+            self.job.at_hand = self.at_hand
+            _run(self.job, self.n, self.n_threads)
+        self._release()
+        return 0
+
+    cdef void _release(self):
+        while self.n_views:
+            self.n_views -= 1
+            PyBuffer_Release(&self.views[self.n_views])
+        self.n = 0
+        self.nbytes = 0
+
+
+cdef _Group _new_group(zc_read_job *job, int n_threads):
+    cdef _Group group = _Group.__new__(_Group)
+    group.job = job
+    group.n_threads = n_threads
+    return group

@@ -1,0 +1,66 @@
+"""How many threads this process may really use."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from zarrc.config import config
+
+__all__ = ["thread_count", "usable_cpus"]
+
+# By process id: a forked child may have another affinity.
+_usable: dict[int, int] = {}
+
+
+def thread_count() -> int:
+    """Threads for one read or write: ``threading.max_workers`` of the configuration, else the usable CPUs."""
+    asked = config.get("threading.max_workers")
+    return max(1, int(asked)) if asked is not None else usable_cpus()
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use, counted once.
+
+    The least of ``ZARRC_NUM_THREADS`` (which alone may also be more than the CPUs), the affinity mask, the control
+    group's quota and ``SLURM_CPUS_PER_TASK``.
+    """
+    pid = os.getpid()
+    if pid not in _usable:
+        _usable.clear()
+        _usable[pid] = _count()
+    return _usable[pid]
+
+
+def _count() -> int:
+    asked = _positive(os.environ.get("ZARRC_NUM_THREADS"))
+    if asked is not None:
+        return asked
+    limits = [_affinity(), _quota(), _positive(os.environ.get("SLURM_CPUS_PER_TASK"))]
+    return max(1, min(limit for limit in limits if limit is not None))
+
+
+def _positive(text: str | None) -> int | None:
+    return int(text) if text is not None and text.strip().isdigit() and int(text) > 0 else None
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _quota(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """CPUs of the control group's bandwidth limit, rounded up; None without one (cgroup v2, then v1)."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    if not (quota.isdigit() and period.isdigit()) or int(quota) == 0 or int(period) == 0:
+        return None
+    return math.ceil(int(quota) / int(period))

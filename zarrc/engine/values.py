@@ -1,0 +1,85 @@
+"""What the user assigns -> an array of the stored data type, broadcast over the selection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zarrc.errors import CastingError
+from zarrc.kernels.casting import checked_astype
+
+__all__ = ["as_values"]
+
+
+def as_values(
+    value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], casting: str, array: str
+) -> npt.NDArray[Any]:
+    """``value`` as an array of ``dtype``, broadcast to ``shape`` (a view: strides may be 0).
+
+    Parameters
+    ----------
+    value : array_like
+        What the user assigns. Python scalars and lists are values, not int64 or float64.
+    dtype : numpy.dtype
+        The array's data type, byte order included.
+    shape : tuple of int
+        Shape of the selection.
+    casting : str
+        "checked", or one of NumPy's rules.
+    array : str
+        The array's path, for messages.
+
+    Raises
+    ------
+    CastingError
+        If a value does not fit ``dtype`` under ``casting``.
+    ValueError
+        If the value does not broadcast to ``shape``.
+    """
+    values = _as_array(value, dtype, casting)
+    broadcast = _broadcast(values, shape, array)
+    if values.dtype == dtype:
+        return broadcast
+    # Cast before broadcasting: one row that goes to many is checked and copied once.
+    return _broadcast(_cast(values, dtype, casting, array), shape, array)
+
+
+def _as_array(value: Any, dtype: np.dtype[Any], casting: str) -> npt.NDArray[Any]:
+    if isinstance(value, np.ndarray | np.generic):
+        return np.asarray(value)
+    if dtype.kind == "V":
+        return np.asarray(value, dtype=dtype)
+    values = np.asarray(value)
+    if hasattr(value, "__array__") or casting == "checked":
+        return values
+    # A Python scalar or list takes the array's type if NumPy's own assignment would.
+    return np.asarray(value, dtype=dtype)
+
+
+def _cast(values: npt.NDArray[Any], dtype: np.dtype[Any], casting: str, array: str) -> npt.NDArray[Any]:
+    if casting == "checked":
+        try:
+            return checked_astype(values, dtype)
+        except CastingError as error:
+            error.array = array
+            raise
+    if not np.can_cast(values.dtype, dtype, casting=casting):  # type: ignore[arg-type]
+        raise CastingError(f"cannot cast {values.dtype} to {dtype} under casting {casting!r}", array=array)
+    with np.errstate(all="ignore"):
+        return values.astype(dtype, casting="unsafe")
+
+
+def _broadcast(values: npt.NDArray[Any], shape: tuple[int, ...], array: str) -> npt.NDArray[Any]:
+    extra = values.ndim - len(shape)
+    try:
+        if extra > 0 and all(extent == 1 for extent in values.shape[:extra]):
+            # As NumPy's own assignment: leading dimensions of 1 may be left out.
+            return np.broadcast_to(values.reshape(values.shape[extra:]), shape)
+        return np.broadcast_to(values, shape)
+    except ValueError:
+        where = f" (array {array!r})" if array else ""
+        raise ValueError(
+            f"could not broadcast input array from shape {values.shape} into shape {shape}{where}"
+        ) from None

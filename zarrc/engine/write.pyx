@@ -1,0 +1,440 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The write path: gather -> encode -> replace.
+
+A part that covers its chunk never reads it. Any other part is a read-modify-write under the lock of its object. A chunk
+that equals the fill value bit for bit, inside the array, is removed instead of stored unless the array says otherwise.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from zarrc.engine.failure cimport keep_exception, keep_failure, poll_signals, raise_failure, zc_failure
+from zarrc.engine.job cimport grain_of, threads_for
+from zarrc.engine.layout cimport layout_matches, layout_span, layout_strides, zc_layout
+from zarrc.engine.objects cimport (
+    MAX_KEY_NBYTES,
+    PLACE_PYTHON,
+    object_fetch,
+    object_name,
+    object_release,
+    object_remove,
+    object_replace,
+    zc_object,
+    zc_objects,
+)
+from zarrc.indexing.plan cimport plan_part, zc_part
+from zarrc.indexing.selection cimport MAX_NDIM
+from zarrc.kernels.bitround cimport bitround_inplace
+from zarrc.kernels.chain cimport chain_decode, chain_encode, chain_object_limit, zc_chain
+from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
+from zarrc.kernels.pool cimport pool_run
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, zc_status
+from zarrc.kernels.strided cimport strided_copy, strided_equals, strided_fill, swap_bytes
+from zarrc.kernels.worker cimport ZC_SCRATCH_CHUNK, lease_worker, return_worker, zc_worker, zc_worker_scratch
+
+cdef enum:
+    # Encoded objects that are handed to a store in Python together.
+    GROUP_OBJECTS = 64
+
+# Shared by the threads of one write; all but 'failure' and '*encoded' is constant while it runs.
+ctypedef struct zc_write_job:
+    const zc_plan *plan
+    const zc_layout *layout
+    const zc_chain *chain       # NULL where a codec runs in Python
+    const zc_objects *objects
+    void *python_layout         # the ChunkLayout, borrowed
+    uint8_t *value
+    Py_ssize_t buffer_strides[MAX_NDIM]
+    Py_ssize_t user_strides[MAX_NDIM]
+    bint write_empty_chunks
+    size_t first_part           # the part of item 0
+    PyObject **encoded          # item -> bytes for a store in Python; NULL in it: remove the object
+    zc_failure failure
+
+# What became of a chunk on its way to its object.
+ctypedef struct zc_encoded:
+    bint is_empty               # nothing to store
+    const uint8_t *data
+    size_t nbytes
+    PyObject *owner             # of 'data' where Python encoded it (owned), else NULL
+
+
+cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uint8_t *value, int n_threads,
+                    bint write_empty_chunks) except -1:
+    cdef zc_write_job job
+    memset(&job, 0, sizeof(job))
+    job.plan = plan
+    job.layout = &layout.c
+    job.chain = NULL if layout.chain is None else &layout.chain.c
+    job.objects = &objects.c
+    job.python_layout = <void *>layout
+    job.value = value
+    job.write_empty_chunks = write_empty_chunks
+    layout_strides(&layout.c, plan, job.buffer_strides, job.user_strides)
+    if objects.c.place == PLACE_PYTHON:
+        _write_to_python(&job, objects, n_threads)
+    else:
+        _run(&job, plan.n_parts, n_threads)
+    raise_failure(&job.failure, plan, objects, layout.chain)
+    return 0
+
+
+cdef int _run(zc_write_job *job, size_t n_items, int n_threads) except -1:
+    cdef size_t nbytes = job.layout.nbytes
+    cdef zc_status status
+    with nogil:
+        status = pool_run(_write_items, _poll, job, n_items, grain_of(nbytes), threads_for(n_items, nbytes, n_threads))
+    if status != ZC_OK:
+        raise MemoryError("a worker for the write")
+    return 0
+
+
+cdef int _poll(void *context) noexcept nogil:
+    return poll_signals(&(<zc_write_job *>context).failure)
+
+
+cdef int _write_items(void *context, size_t first, size_t count, zc_worker *worker) noexcept nogil:
+    cdef zc_write_job *job = <zc_write_job *>context
+    cdef size_t item, part_index
+    cdef int step
+    cdef zc_status status
+    for item in range(first, first + count):
+        part_index = job.first_part + item
+        step = -1
+        worker.detail = NULL
+        if job.encoded is NULL:
+            status = _write_part(job, part_index, worker, &step)
+        else:
+            status = _encode_for_python(job, item, part_index, worker, &step)
+        if status != ZC_OK:
+            keep_failure(&job.failure, status, part_index, step, worker)
+            return 1
+    return 0
+
+
+cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *worker, int *step) noexcept nogil:
+    """Local and memory stores."""
+    cdef zc_part part
+    cdef zc_lock lock
+    cdef char name[MAX_KEY_NBYTES]
+    cdef size_t name_nbytes, node_nbytes
+    cdef zc_encoded encoded
+    cdef zc_status status
+    plan_part(job.plan, part_index, &part)
+    name_nbytes = object_name(job.objects, part.chunk, job.plan.ndim, name)
+    if name_nbytes == 0:
+        return ZC_EINVAL
+    node_nbytes = job.objects.node_nbytes
+    memset(&encoded, 0, sizeof(encoded))
+    if part.covers:
+        # Encoded before the lock is taken: only the replacing must not come between another's read and write.
+        status = _encode_covering(job, &part, part_index, worker, &encoded, step)
+        lock_acquire(&lock, job.objects.lock_seed, name + node_nbytes, name_nbytes - node_nbytes)
+    else:
+        lock_acquire(&lock, job.objects.lock_seed, name + node_nbytes, name_nbytes - node_nbytes)
+        status = _modify(job, &part, part_index, name, name_nbytes, worker, &encoded, step)
+    if status == ZC_OK:
+        if encoded.is_empty:
+            status = object_remove(job.objects, worker, name, name_nbytes)
+        else:
+            status = object_replace(job.objects, worker, name, name_nbytes, encoded.data, encoded.nbytes)
+    lock_release(&lock)
+    if encoded.owner is not NULL:
+        with gil:
+            Py_XDECREF(encoded.owner)
+    return status
+
+
+cdef zc_status _encode_covering(zc_write_job *job, const zc_part *part, size_t part_index, zc_worker *worker,
+                                zc_encoded *encoded, int *step) noexcept nogil:
+    """A whole chunk out of the value alone."""
+    cdef const zc_layout *layout = job.layout
+    cdef const uint8_t *value = job.value + part.result_offset
+    cdef uint8_t *buffer
+    if (layout_matches(layout, job.plan, part) and layout.write_swap_unit == 0 and layout.n_bitrounds == 0
+            and job.chain is not NULL):
+        # The value's own memory is the chunk.
+        encoded.is_empty = _is_empty(job, part, value, layout.user_fill)
+        return ZC_OK if encoded.is_empty else _encode(job, value, part_index, worker, encoded, step)
+    buffer = zc_worker_scratch(worker, ZC_SCRATCH_CHUNK, layout.nbytes)
+    if buffer is NULL:
+        return ZC_ENOMEM
+    if not _is_full(layout, part):
+        _fill_buffer(layout, buffer)
+    _gather(job, part, buffer)
+    encoded.is_empty = _is_empty(job, part, buffer, layout.buffer_fill)
+    return ZC_OK if encoded.is_empty else _encode_buffer(job, buffer, part_index, worker, encoded, step)
+
+
+cdef zc_status _modify(zc_write_job *job, const zc_part *part, size_t part_index, const char *name, size_t name_nbytes,
+                       zc_worker *worker, zc_encoded *encoded, int *step) noexcept nogil:
+    """The stored chunk, or one of fill, with the part changed."""
+    cdef zc_object object
+    cdef size_t limit
+    cdef zc_status status
+    limit = 2 * job.layout.nbytes + (<size_t>1 << 20) if job.chain is NULL else chain_object_limit(job.chain)
+    status = object_fetch(job.objects, worker, name, name_nbytes, limit, &object)
+    if status == ZC_ABSENT:
+        return _change(job, part, part_index, NULL, 0, worker, encoded, step)
+    if status == ZC_OK:
+        status = _change(job, part, part_index, &object, object.nbytes, worker, encoded, step)
+        object_release(&object)
+    return status
+
+
+cdef zc_status _change(zc_write_job *job, const zc_part *part, size_t part_index, const zc_object *old, size_t old_nbytes,
+                       zc_worker *worker, zc_encoded *encoded, int *step) noexcept nogil:
+    """'old' (NULL: a chunk that is not stored) with the part changed, encoded anew."""
+    cdef const zc_layout *layout = job.layout
+    cdef uint8_t *buffer = zc_worker_scratch(worker, ZC_SCRATCH_CHUNK, layout.nbytes)
+    cdef zc_part whole = part[0]
+    cdef zc_status status
+    cdef int d
+    if buffer is NULL:
+        return ZC_ENOMEM
+    if old is NULL:
+        _fill_buffer(layout, buffer)
+    else:
+        status = _decode_to_buffer(job, old.data, old_nbytes, part_index, buffer, worker, step)
+        if status != ZC_OK:
+            return status
+    _gather(job, part, buffer)
+    for d in range(layout.ndim):
+        whole.start[d] = 0
+        whole.count[d] = <size_t>min(job.plan.axis[d].chunk_extent,
+                                     job.plan.axis[d].extent - part.chunk[d] * job.plan.axis[d].chunk_extent)
+    encoded.is_empty = _is_empty(job, &whole, buffer, layout.buffer_fill)
+    return ZC_OK if encoded.is_empty else _encode_buffer(job, buffer, part_index, worker, encoded, step)
+
+
+cdef zc_status _decode_to_buffer(zc_write_job *job, const uint8_t *src, size_t src_nbytes, size_t part_index,
+                                 uint8_t *buffer, zc_worker *worker, int *step) noexcept nogil:
+    cdef const uint8_t *where = NULL
+    cdef zc_status status
+    if job.chain is NULL:
+        return _decode_in_python(job, src, src_nbytes, part_index, buffer)
+    status = chain_decode(job.chain, worker, src, src_nbytes, buffer, &where, step)
+    if status == ZC_OK:
+        swap_bytes(buffer, job.layout.nbytes, job.layout.late_swap_unit)
+    return status
+
+
+cdef bint _is_full(const zc_layout *layout, const zc_part *part) noexcept nogil:
+    """Whether the part has every element of the stored chunk, those past the array's edge included."""
+    cdef int d
+    for d in range(layout.ndim):
+        if part.count[d] != layout.shape[d]:
+            return False
+    return True
+
+
+cdef void _fill_buffer(const zc_layout *layout, uint8_t *buffer) noexcept nogil:
+    strided_fill(buffer, layout.strides, layout.shape, layout.ndim, layout.itemsize, layout.buffer_fill)
+
+
+cdef void _gather(const zc_write_job *job, const zc_part *part, uint8_t *buffer) noexcept nogil:
+    cdef size_t first, end
+    layout_span(job.layout, job.plan, part, &first, &end)
+    strided_copy(buffer + first, job.buffer_strides, job.value + part.result_offset, job.user_strides, part.count,
+                 job.plan.ndim, job.layout.itemsize, job.layout.write_swap_unit)
+
+
+cdef bint _is_empty(const zc_write_job *job, const zc_part *inside, const uint8_t *buffer, const uint8_t *fill) noexcept nogil:
+    """Whether the chunk's part inside the array equals the fill value bit for bit."""
+    if job.write_empty_chunks or not job.layout.has_fill:
+        return False
+    return strided_equals(buffer, job.layout.strides, inside.count, job.layout.ndim, job.layout.itemsize, fill)
+
+
+cdef zc_status _encode_buffer(zc_write_job *job, uint8_t *buffer, size_t part_index, zc_worker *worker, zc_encoded *encoded,
+                              int *step) noexcept nogil:
+    """Round and swap our own buffer in place, then encode it."""
+    cdef const zc_layout *layout = job.layout
+    cdef int i
+    for i in range(layout.n_bitrounds):
+        bitround_inplace(&layout.bitround[i], buffer, layout.nbytes // layout.itemsize)
+    swap_bytes(buffer, layout.nbytes, layout.late_swap_unit)
+    return _encode(job, buffer, part_index, worker, encoded, step)
+
+
+cdef zc_status _encode(zc_write_job *job, const uint8_t *buffer, size_t part_index, zc_worker *worker, zc_encoded *encoded,
+                       int *step) noexcept nogil:
+    if job.chain is NULL:
+        return _encode_in_python(job, buffer, part_index, encoded)
+    return chain_encode(job.chain, worker, buffer, &encoded.data, &encoded.nbytes, step)
+
+
+cdef zc_status _encode_in_python(zc_write_job *job, const uint8_t *buffer, size_t part_index,
+                                 zc_encoded *encoded) noexcept nogil:
+    with gil:
+        try:
+            chunk = _native_chunk(<ChunkLayout>job.python_layout, buffer, job.layout.nbytes)
+            data = bytes((<ChunkLayout>job.python_layout).encode_chunk(chunk))
+        except BaseException as error:
+            keep_exception(&job.failure, part_index, error)
+            return ZC_EPYTHON
+        Py_INCREF(data)
+        encoded.owner = <PyObject *>data
+        encoded.data = <const uint8_t *>PyBytes_AS_STRING(data)
+        encoded.nbytes = PyBytes_GET_SIZE(data)
+    return ZC_OK
+
+
+cdef object _native_chunk(ChunkLayout layout, const uint8_t *buffer, size_t nbytes):
+    spec = layout.codecs[0][1]
+    data = PyBytes_FromStringAndSize(<const char *>buffer, nbytes)
+    return np.frombuffer(data, dtype=spec.dtype).reshape(spec.shape)
+
+
+cdef zc_status _decode_in_python(zc_write_job *job, const uint8_t *src, size_t src_nbytes, size_t part_index,
+                                 uint8_t *buffer) noexcept nogil:
+    with gil:
+        try:
+            _decode_with(<ChunkLayout>job.python_layout, src, src_nbytes, buffer, job.layout.nbytes)
+        except BaseException as error:
+            keep_exception(&job.failure, part_index, error)
+            return ZC_EPYTHON
+    return ZC_OK
+
+
+cdef int _decode_with(ChunkLayout layout, const uint8_t *src, size_t src_nbytes, uint8_t *buffer, size_t nbytes) except -1:
+    cdef const uint8_t[::1] view
+    chunk = layout.decode_chunk(bytes((<const char *>src)[:src_nbytes]) if src_nbytes else b"")
+    if <size_t>chunk.nbytes != nbytes:
+        raise ValueError(f"the codecs gave a chunk of {chunk.nbytes} bytes, not {nbytes}")
+    if nbytes:
+        view = chunk.reshape(-1).view("u1")
+        memcpy(buffer, &view[0], nbytes)
+    return 0
+
+
+cdef int _write_to_python(zc_write_job *job, Objects objects, int n_threads) except -1:
+    """Encode a group of chunks on all threads, then hand it to the store; changed chunks go one by one."""
+    cdef PyObject *encoded[GROUP_OBJECTS]
+    cdef size_t first = 0
+    cdef size_t n, i
+    cdef zc_part part
+    while first < job.plan.n_parts and job.failure.status == ZC_OK:
+        n = 0
+        while n < GROUP_OBJECTS and first + n < job.plan.n_parts:
+            plan_part(job.plan, first + n, &part)
+            if not part.covers:
+                break
+            n += 1
+        if n == 0:
+            _modify_in_python(job, objects, first)
+            first += 1
+            continue
+        memset(encoded, 0, sizeof(encoded))
+        job.first_part = first
+        job.encoded = encoded
+        try:
+            _run(job, n, n_threads)
+            if job.failure.status == ZC_OK:
+                _hand_over(job, objects, first, n, encoded)
+        finally:
+            for i in range(n):
+                Py_XDECREF(encoded[i])
+        first += n
+    return 0
+
+
+cdef zc_status _encode_for_python(zc_write_job *job, size_t item, size_t part_index, zc_worker *worker,
+                                  int *step) noexcept nogil:
+    cdef zc_part part
+    cdef zc_encoded encoded
+    cdef zc_status status
+    plan_part(job.plan, part_index, &part)
+    memset(&encoded, 0, sizeof(encoded))
+    status = _encode_covering(job, &part, part_index, worker, &encoded, step)
+    if status == ZC_OK and not encoded.is_empty:
+        job.encoded[item] = _as_bytes(job, part_index, &encoded)
+        if job.encoded[item] is NULL:
+            return ZC_EPYTHON
+    return status
+
+
+cdef PyObject *_as_bytes(zc_write_job *job, size_t part_index, zc_encoded *encoded) noexcept nogil:
+    """The encoded bytes as an owned bytes object; NULL when memory is short."""
+    if encoded.owner is not NULL:
+        return encoded.owner
+    with gil:
+        try:
+            data = PyBytes_FromStringAndSize(<const char *>encoded.data, encoded.nbytes)
+        except BaseException as error:
+            keep_exception(&job.failure, part_index, error)
+            return NULL
+        Py_INCREF(data)
+        return <PyObject *>data
+
+
+cdef int _hand_over(zc_write_job *job, Objects objects, size_t first, size_t n, PyObject **encoded) except -1:
+    stored, empty = [], []
+    cdef size_t i
+    cdef zc_part part
+    for i in range(n):
+        plan_part(job.plan, first + i, &part)
+        key = objects.key_of(part.chunk, job.plan.ndim)
+        if encoded[i] is NULL:
+            empty.append(key)
+        else:
+            stored.append((key, <object>encoded[i]))
+    with objects.locked([key for key, _ in stored] + empty):
+        objects.store.set_many(stored)
+        objects.store.delete_many(empty)
+    return 0
+
+
+cdef int _modify_in_python(zc_write_job *job, Objects objects, size_t part_index) except -1:
+    """Read, change and write one object of a store in Python, under its lock."""
+    cdef zc_part part
+    cdef PyObject *encoded = NULL
+    plan_part(job.plan, part_index, &part)
+    key = objects.key_of(part.chunk, job.plan.ndim)
+    with objects.locked([key]):
+        blob = objects.store.get(key)
+        if _change_in_python(job, part_index, blob, &encoded):
+            return 0
+        if encoded is NULL:
+            objects.store.delete(key)
+            return 0
+        try:
+            objects.store.set(key, <object>encoded)
+        finally:
+            Py_XDECREF(encoded)
+    return 0
+
+
+cdef bint _change_in_python(zc_write_job *job, size_t part_index, blob, PyObject **encoded_ret) except -1:
+    """Change the old bytes 'blob' (None: not stored); whether that failed. NULL in '*encoded_ret': nothing to store."""
+    cdef zc_part part
+    cdef zc_object old
+    cdef zc_encoded encoded
+    cdef const uint8_t[::1] view
+    cdef int step = -1
+    cdef bint is_stored = blob is not None
+    cdef zc_status status
+    cdef zc_worker *worker
+    memset(&old, 0, sizeof(old))
+    memset(&encoded, 0, sizeof(encoded))
+    if is_stored and len(memoryview(blob)):
+        view = blob
+        old.data, old.nbytes = &view[0], view.shape[0]
+    plan_part(job.plan, part_index, &part)
+    worker = lease_worker()
+    if worker is NULL:
+        raise MemoryError("a worker for the write")
+    with nogil:
+        status = _change(job, &part, part_index, &old if is_stored else NULL, old.nbytes, worker, &encoded, &step)
+        if status == ZC_OK and not encoded.is_empty:
+            encoded_ret[0] = _as_bytes(job, part_index, &encoded)
+            status = ZC_EPYTHON if encoded_ret[0] is NULL else ZC_OK
+        if status != ZC_OK:
+            keep_failure(&job.failure, status, part_index, step, worker)
+        return_worker(worker)
+    return status != ZC_OK

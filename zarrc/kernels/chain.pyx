@@ -1,0 +1,211 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The codec chain: a chunk's bytes-to-bytes steps, run in one call without the GIL."""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
+
+from zarrc.kernels.checksums cimport crc32c_value
+from zarrc.kernels.codec cimport CodecKernel
+from zarrc.kernels.status cimport (
+    ZC_ECHECKSUM,
+    ZC_ELENGTH,
+    ZC_ENOMEM,
+    ZC_ETOOLARGE,
+    ZC_ETRUNCATED,
+    ZC_OK,
+    check,
+)
+from zarrc.kernels.worker cimport ZC_SCRATCH_PING, ZC_SCRATCH_PONG, lease_worker, return_worker, zc_scratch_id, zc_worker_scratch
+
+cdef enum:
+    CRC32C_NBYTES = 4
+
+# Where a step's input size is not known, a stream of another encoder may be longer than our own bound says: stored blocks,
+# many members, small frames.  Beyond this much more it is no honest encoding of the chunk.
+cdef inline size_t lenient(size_t nbytes) noexcept nogil:
+    return nbytes + nbytes // 2 + (1 << 20)
+
+
+@cython.final
+cdef class Chain:
+    """The bytes-to-bytes codecs of an array, in encoding order, for chunks of ``decoded_nbytes`` bytes.
+
+    Parameters
+    ----------
+    kernels : sequence of CodecKernel
+        In encoding order; at most 16.
+    decoded_nbytes : int
+        Bytes of a chunk as the first of them sees it.
+
+    Raises
+    ------
+    CodecError
+        If a chunk is larger than the format of one of the codecs can hold.
+    """
+
+    def __cinit__(self, kernels, size_t decoded_nbytes):
+        self.kernels = tuple(kernels)
+        if len(self.kernels) > MAX_STEPS:
+            raise ValueError(f"a chain has at most {MAX_STEPS} bytes-to-bytes codecs, got {len(self.kernels)}")
+        self.c.n_steps = len(self.kernels)
+        self.c.decoded_nbytes = decoded_nbytes
+        self._size_steps(decoded_nbytes)
+
+    cdef _size_steps(self, size_t nbytes):
+        """Work out what each step gets and gives: exact sizes as far as they go, then bounds."""
+        cdef CodecKernel kernel
+        cdef bint exact = True
+        cdef size_t largest = nbytes
+        cdef int i
+        for i in range(self.c.n_steps):
+            kernel = self.kernels[i]
+            self.c.step[i] = zc_step(encode=kernel.run_encode, decode=kernel.run_decode, config=kernel.config,
+                                     is_crc32c=kernel.name == "crc32c", exact=exact, nbytes=nbytes)
+            nbytes = kernel.bound(nbytes)
+            exact = exact and kernel.fixed_size
+            largest = max(largest, nbytes)
+        self.c.encoded_nbytes = nbytes
+        self.c.fixed_size = exact
+        # Each crc32c may append to any of the buffers.
+        self.c.buffer_nbytes = largest + CRC32C_NBYTES * self.c.n_steps
+
+    def encode(self, const uint8_t[::1] data not None):
+        """The encoded bytes of one chunk (tests and tools; the engine runs the chain without Python)."""
+        cdef const uint8_t *result = NULL
+        cdef size_t nbytes = 0
+        cdef int failed = -1
+        cdef zc_worker *worker
+        if <size_t>data.shape[0] != self.c.decoded_nbytes:
+            raise ValueError(f"{data.shape[0]} bytes given where a chunk has {self.c.decoded_nbytes}")
+        cdef const uint8_t *src = &data[0] if data.shape[0] else NULL
+        worker = lease_worker()
+        if worker is NULL:
+            raise MemoryError("a worker")
+        try:
+            with nogil:
+                status = chain_encode(&self.c, worker, src, &result, &nbytes, &failed)
+            check(status, worker.detail, worker.error_number, self.name_of(failed))
+            return PyBytes_FromStringAndSize(<const char *>result, nbytes)
+        finally:
+            return_worker(worker)
+
+    def decode(self, const uint8_t[::1] data not None):
+        """The decoded bytes of one chunk (tests and tools)."""
+        cdef const uint8_t *src = &data[0] if data.shape[0] else NULL
+        cdef size_t src_nbytes = data.shape[0]
+        cdef bytes result = PyBytes_FromStringAndSize(NULL, self.c.decoded_nbytes)
+        cdef const uint8_t *where = NULL
+        cdef uint8_t *dst = <uint8_t *>PyBytes_AS_STRING(result)
+        cdef int failed = -1
+        cdef zc_worker *worker = lease_worker()
+        if worker is NULL:
+            raise MemoryError("a worker")
+        try:
+            with nogil:
+                status = chain_decode(&self.c, worker, src, src_nbytes, dst, &where, &failed)
+            check(status, worker.detail, worker.error_number, self.name_of(failed))
+        finally:
+            return_worker(worker)
+        return result
+
+    cdef str name_of(self, int step):
+        return self.kernels[step].name if 0 <= step < len(self.kernels) else None
+
+
+cdef zc_status chain_decode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
+                            const uint8_t **result_ret, int *failed_ret) noexcept nogil:
+    cdef const zc_step *step
+    cdef zc_scratch_id side = ZC_SCRATCH_PING
+    cdef uint8_t *target
+    cdef size_t capacity, nbytes
+    cdef zc_status status
+    cdef int i
+    for i in range(chain.n_steps - 1, -1, -1):
+        step = &chain.step[i]
+        failed_ret[0] = i
+        if step.is_crc32c:
+            status = _check_crc32c(src, src_nbytes)
+            if status != ZC_OK:
+                return status
+            src_nbytes -= CRC32C_NBYTES
+        else:
+            capacity = step.nbytes if step.exact else lenient(step.nbytes)
+            target = dst if i == 0 and dst is not NULL else zc_worker_scratch(worker, side, capacity)
+            if target is NULL and capacity != 0:
+                return ZC_ENOMEM
+            nbytes = 0
+            status = step.decode(step.config, worker, src, src_nbytes, target, capacity, &nbytes)
+            if status != ZC_OK:
+                return status
+            src, src_nbytes = target, nbytes
+            side = ZC_SCRATCH_PONG if side == ZC_SCRATCH_PING else ZC_SCRATCH_PING
+        if step.exact and src_nbytes != step.nbytes:
+            return ZC_ELENGTH
+    failed_ret[0] = -1
+    if src_nbytes != chain.decoded_nbytes:
+        return ZC_ELENGTH
+    if dst is not NULL and src != dst and src_nbytes != 0:
+        memcpy(dst, src, src_nbytes)
+        src = dst
+    result_ret[0] = src
+    return ZC_OK
+
+
+cdef zc_status _check_crc32c(const uint8_t *src, size_t src_nbytes) noexcept nogil:
+    """The checksum of all but the last four bytes against these, little-endian."""
+    cdef size_t n
+    if src_nbytes < CRC32C_NBYTES:
+        return ZC_ETRUNCATED
+    n = src_nbytes - CRC32C_NBYTES
+    cdef uint32_t stored = (src[n] | <uint32_t>src[n + 1] << 8 | <uint32_t>src[n + 2] << 16 | <uint32_t>src[n + 3] << 24)
+    return ZC_OK if crc32c_value(src, n, 0) == stored else ZC_ECHECKSUM
+
+
+cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, const uint8_t **result_ret,
+                            size_t *nbytes_ret, int *failed_ret) noexcept nogil:
+    cdef const zc_step *step
+    cdef zc_scratch_id side = ZC_SCRATCH_PING
+    cdef uint8_t *target = NULL
+    cdef size_t src_nbytes = chain.decoded_nbytes
+    cdef size_t nbytes
+    cdef zc_status status
+    cdef int i
+    for i in range(chain.n_steps):
+        step = &chain.step[i]
+        failed_ret[0] = i
+        if step.is_crc32c and target is not NULL:
+            src_nbytes = _append_crc32c(target, src_nbytes)     # 'src' is our own buffer, with room left
+            continue
+        target = zc_worker_scratch(worker, side, chain.buffer_nbytes)
+        if target is NULL:
+            return ZC_ENOMEM
+        if step.is_crc32c:
+            if src_nbytes:
+                memcpy(target, src, src_nbytes)
+            nbytes = _append_crc32c(target, src_nbytes)
+        else:
+            nbytes = 0
+            status = step.encode(step.config, worker, src, src_nbytes, target, chain.buffer_nbytes, &nbytes)
+            if status != ZC_OK:
+                return status
+        src, src_nbytes = target, nbytes
+        side = ZC_SCRATCH_PONG if side == ZC_SCRATCH_PING else ZC_SCRATCH_PING
+    failed_ret[0] = -1
+    result_ret[0] = src
+    nbytes_ret[0] = src_nbytes
+    return ZC_OK
+
+
+cdef size_t _append_crc32c(uint8_t *data, size_t nbytes) noexcept nogil:
+    cdef uint32_t value = crc32c_value(data, nbytes, 0)
+    data[nbytes] = value & 0xFF
+    data[nbytes + 1] = (value >> 8) & 0xFF
+    data[nbytes + 2] = (value >> 16) & 0xFF
+    data[nbytes + 3] = (value >> 24) & 0xFF
+    return nbytes + CRC32C_NBYTES
+
+
+cdef size_t chain_object_limit(const zc_chain *chain) noexcept nogil:
+    return chain.encoded_nbytes if chain.fixed_size else lenient(chain.encoded_nbytes)
