@@ -106,7 +106,7 @@ cdef uint64_t _version_number(object text):
         return 0
     head, _, digits = str(text).partition("-")
     if head == "table" and digits.isdecimal() and len(digits) < 19:
-        return int(digits)
+        return int(digits) or <uint64_t>-1
     return <uint64_t>-1
 
 

@@ -71,7 +71,7 @@ class MappingStore(Store):
             raise _translated(error, key) from error
         try:
             return self._part(key, value, range)
-        except (TypeError, BufferError) as error:
+        except (TypeError, BufferError, ValueError) as error:
             raise StoreError(f"the value is no bytes but a {type(value).__name__}", key=key) from error
 
     def set(self, key: str, data: Buffer) -> None:

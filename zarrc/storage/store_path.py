@@ -34,7 +34,7 @@ class StorePath:
         object.__setattr__(self, "path", check_prefix(self.path).removesuffix("/"))
 
     def __truediv__(self, name: str) -> StorePath:
-        return StorePath(self.store, f"{self.path}/{name}" if self.path else name)
+        return StorePath(self.store, f"{self.path}/{name}" if self.path and name else self.path or name)
 
     def __str__(self) -> str:
         return f"{self.store}/{self.path}" if self.path else str(self.store)

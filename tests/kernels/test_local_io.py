@@ -1,0 +1,119 @@
+"""Objects as local files, below the stores."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.soak import soaking
+from zarrc.errors import StoreError
+from zarrc.kernels import local_io
+
+
+def test_a_missing_root_is_never_made(tmp_path: Path) -> None:
+    root = os.fsencode(tmp_path) + b"/root"
+    for put in (local_io.replace, local_io.replace_stamped, local_io.create):
+        assert not put(root + b"/a/b/x", len(root), b"data")
+        assert not put(root + b"/x", len(root), b"data")
+    assert os.listdir(tmp_path) == []
+
+
+def test_directories_below_the_root_are_made(tmp_path: Path) -> None:
+    root = os.fsencode(tmp_path)
+    for depth in range(1, 12):
+        path = root + b"/d%d" % depth + b"/e" * depth + b"/x"
+        assert local_io.replace(path, len(root), b"%d" % depth)
+        blob = local_io.read(path)
+        assert blob is not None
+        assert bytes(blob) == b"%d" % depth
+
+
+def test_a_root_of_slash_works(tmp_path: Path) -> None:
+    assert local_io.replace(os.fsencode(tmp_path) + b"/a/x", 0, b"data")
+    assert (tmp_path / "a" / "x").read_bytes() == b"data"
+
+
+def test_create_refuses_what_is_there(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/x"
+    version = local_io.create(path, len(os.fsencode(tmp_path)), b"first")
+    with pytest.raises(StoreError) as caught:
+        local_io.create(path, len(os.fsencode(tmp_path)), b"second")
+    assert caught.value.errno == errno.EEXIST
+    assert local_io.stat(path) == (5, version)
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_the_version_that_a_write_gives_is_the_one_that_is_read(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/x"
+    for number in range(20):
+        version = local_io.replace_stamped(path, len(os.fsencode(tmp_path)), bytes(number))
+        blob = local_io.read(path)
+        assert blob is not None
+        assert local_io.stat(path) == (number, version) == (blob.nbytes, blob.version)
+
+
+def test_read_into_does_not_write_past_the_range(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/x"
+    (tmp_path / "x").write_bytes(bytes(range(100)))
+    out = bytearray(b"\xff" * 20)
+    assert local_io.read_into(path, out, 10, 5) == 5
+    assert out == bytes(range(10, 15)) + b"\xff" * 15
+    with pytest.raises(StoreError, match="21 bytes do not fit"):
+        local_io.read_into(path, out, 0, 21)
+    with pytest.raises(StoreError, match="leaves the object"):
+        local_io.read_into(path, out, 90, 11)
+
+
+@pytest.mark.skipif(not soaking(), reason="writes a gigabyte: make soak")
+def test_more_than_one_system_call_moves_is_moved(tmp_path: Path) -> None:
+    """Linux moves at most 2^31 - 4096 bytes at once, and we ask for 2^30; the file is sparse."""
+    path = tmp_path / "big"
+    with open(path, "wb") as file:
+        file.seek((1 << 30) + 100)
+        file.write(b"end")
+    out = bytearray(11)
+    assert local_io.read_into(os.fsencode(path), out, -11) == 11
+    assert out == bytes(8) + b"end"
+    code = (
+        "import sys; from zarrc.kernels import local_io\n"
+        "blob = local_io.read(sys.argv[1].encode())\n"
+        "assert blob.nbytes == (1 << 30) + 103 and bytes(memoryview(blob)[-3:]) == b'end'\n"
+        "assert local_io.replace((sys.argv[1] + '2').encode(), 0, blob)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, env=environment)
+    assert os.path.getsize(tmp_path / "big2") == (1 << 30) + 103
+    with open(tmp_path / "big2", "rb") as file:
+        file.seek(-3, os.SEEK_END)
+        assert file.read() == b"end"
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/x"
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    local_io.replace(path, 0, b"data")
+    local_io.read(path)
+    local_io.read(os.fsencode(tmp_path))
+    local_io.remove(path)
+    for action in (lambda: local_io.read(path, 3), lambda: local_io.replace(path + b"/y" * 3000, 0, b"")):
+        try:
+            action()
+        except StoreError:
+            continue
+    after = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    assert before == after
+
+
+def test_removing_tells_whether_it_was_there(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/x"
+    local_io.replace(path, 0, b"data")
+    assert local_io.remove(path)
+    assert not local_io.remove(path)
+    assert not local_io.remove(path + b"/y")
+    assert not local_io.remove(os.fsencode(tmp_path))
+    assert tmp_path.is_dir()

@@ -1,0 +1,249 @@
+"""fsspec file systems as stores: faults, forks, identities. (What every store does is in test_suite.)"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from typing import Any
+
+import pytest
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from fsspec.implementations.memory import MemoryFileSystem
+
+from tests.storage.suite import in_child
+from zarrc.errors import (
+    MissingExtraError,
+    StoreConflictError,
+    StoreDeniedError,
+    StoreError,
+    StoreThrottledError,
+)
+from zarrc.storage import FsspecStore
+
+numbers = itertools.count()
+
+
+class Faulty(MemoryFileSystem):
+    """A memory file system that answers as broken servers do."""
+
+    protocol = "faulty"
+    cachable = False
+
+    def __init__(self, fault: Any = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.fault = fault
+
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
+        if isinstance(self.fault, Exception):
+            raise self.fault
+        body = bytes(super().cat_file(path, start, end, **options))
+        if self.fault == "short":
+            return body[:-1]
+        if self.fault == "ignores ranges":
+            return bytes(super().cat_file(path, **options))
+        return body
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **options: Any) -> None:
+        if isinstance(self.fault, Exception):
+            raise self.fault
+        super().pipe_file(path, value, mode=mode, **options)
+
+
+class StatusError(Exception):
+    """As the errors of http clients."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+def faulty(fault: Any, *, wrapped: bool) -> FsspecStore:
+    path = f"/faulty-{next(numbers)}"
+    FsspecStore(MemoryFileSystem(), path).set("x", bytes(range(100)))
+    fs = Faulty(fault)
+    return FsspecStore(AsyncFileSystemWrapper(fs) if wrapped else fs, path)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("range", [(10, 20), (-20, None), (-20, 10)])
+@pytest.mark.parametrize("fault", ["short", "ignores ranges"])
+def test_a_body_of_another_length_is_an_error(
+    wrapped: bool, range: tuple[int, int | None], fault: str
+) -> None:
+    store = faulty(fault, wrapped=wrapped)
+    with pytest.raises(StoreError, match=r"\d+ bytes came for a range of 20") as caught:
+        store.get("x", range)
+    assert caught.value.key == "x"
+    with pytest.raises(StoreError, match="bytes came"):
+        list(store.get_many([("x", None), ("x", range)]))
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (PermissionError("no"), StoreDeniedError),
+        (StatusError(403), StoreDeniedError),
+        (StatusError(401), StoreDeniedError),
+        (StatusError(503), StoreThrottledError),
+        (StatusError(429), StoreThrottledError),
+        (StatusError(500), StoreError),
+        (ConnectionResetError("reset"), StoreError),
+        (TimeoutError("late"), StoreError),
+        (KeyError("odd"), StoreError),
+    ],
+)
+def test_only_not_found_means_absent(wrapped: bool, fault: Exception, kind: type[StoreError]) -> None:
+    store = faulty(fault, wrapped=wrapped)
+    for action in (
+        lambda: store.get("x"),
+        lambda: store.get("x", (5, 3)),
+        lambda: store.get("x", (5, None)),
+        lambda: list(store.get_many([("x", None)])),
+        lambda: store.set("x", b""),
+        lambda: store.set_many([("x", b"")]),
+    ):
+        with pytest.raises(StoreError) as caught:
+            action()
+        assert type(caught.value) is kind
+        assert caught.value.key == "x"
+        assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("fault", [FileNotFoundError("x"), IsADirectoryError("x"), NotADirectoryError("x")])
+def test_not_found_means_absent(wrapped: bool, fault: Exception) -> None:
+    store = faulty(fault, wrapped=wrapped)
+    assert store.get("x") is None
+    assert store.get("x", (1, 2)) is None
+    assert list(store.get_many([("x", None), ("x", (1, 2))])) == [(0, None), (1, None)]
+
+
+def test_a_missing_bucket_is_not_made_by_writing() -> None:
+    store = faulty(FileNotFoundError("no bucket"), wrapped=True)
+    with pytest.raises(StoreError, match="no bucket"):
+        store.set("y", b"")
+
+
+def test_somebody_else_can_win_the_race_to_create() -> None:
+    store = faulty(FileExistsError("taken"), wrapped=False)
+    with pytest.raises(StoreConflictError, match="there already"):
+        store.set_if("y", b"", None)
+
+
+def test_an_asynchronous_file_system_is_made_synchronous() -> None:
+    fs = AsyncFileSystemWrapper(MemoryFileSystem(), asynchronous=True)
+    assert fs.asynchronous
+    store = FsspecStore(fs, f"/s-{next(numbers)}")
+    store.set("x", b"data")
+    assert bytes(store.get("x") or b"") == b"data"
+
+
+def test_a_forked_child_makes_the_file_system_anew() -> None:
+    store = FsspecStore(AsyncFileSystemWrapper(MemoryFileSystem()), f"/s-{next(numbers)}")
+    store.set("x", b"data")
+    parents = store.fs
+
+    def child() -> bytes:
+        assert store.fs is not parents
+        assert store.fs is store.fs
+        answers = dict(store.get_many([("x", None), ("y", None)]))
+        assert answers[1] is None
+        return bytes(answers[0] or b"")
+
+    assert store.fs is parents
+    assert in_child(child) == b"data"
+
+
+def test_identity_does_not_depend_on_the_thread() -> None:
+    identities = []
+
+    def identify() -> None:
+        fs = AsyncFileSystemWrapper(MemoryFileSystem())
+        identities.append(FsspecStore(fs, "/x/y").identity)
+        identities.append(FsspecStore(fs, "/x").identity_of("y"))
+
+    for _ in range(2):
+        thread = threading.Thread(target=identify)
+        thread.start()
+        thread.join()
+    assert len(identities) == 4
+    assert len(set(identities)) == 1
+    assert FsspecStore(MemoryFileSystem(), "/x/y").identity != identities[0]
+
+
+def test_private_memory_file_systems_are_not_one_place() -> None:
+    one = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    other = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    assert FsspecStore(one, "/x").identity != FsspecStore(other, "/x").identity
+
+
+def test_a_path_may_carry_the_protocol() -> None:
+    store = FsspecStore(MemoryFileSystem(), "memory://a/b/")
+    assert store.path == "/a/b"
+    assert str(store) == "memory:///a/b"
+
+
+def test_siblings_of_the_root_are_not_below_it() -> None:
+    start = f"/s-{next(numbers)}"
+    fs = MemoryFileSystem()
+    FsspecStore(fs, start + "/abc").set("x", b"")
+    assert list(FsspecStore(fs, start + "/ab").list_prefix("")) == []
+    assert FsspecStore(fs, start + "/ab").list_dir("") == ([], [])
+    assert sorted(FsspecStore(fs, start).list_prefix("")) == ["abc/x"]
+
+
+def test_the_root_of_a_file_system_is_a_store() -> None:
+    fs = MemoryFileSystem(global_store=False, skip_instance_cache=True)
+    store = FsspecStore(fs)
+    store.set("a/x", b"data")
+    assert list(store.list_prefix("")) == ["a/x"]
+    assert store.list_dir("") == ([], ["a"])
+    store.delete_prefix("")
+    assert list(store.list_prefix("")) == []
+
+
+def test_many_objects_are_more_than_one_batch() -> None:
+    store = FsspecStore(AsyncFileSystemWrapper(MemoryFileSystem()), f"/s-{next(numbers)}")
+    store.set_many((f"{number}", b"%d" % number) for number in range(600))
+    answers = dict(store.get_many([(f"{number}", None) for number in range(700)]))
+    assert [bytes(answers[number] or b"") for number in range(600)] == [
+        b"%d" % number for number in range(600)
+    ]
+    assert all(answers[number] is None for number in range(600, 700))
+    store.delete_many(f"{number}" for number in range(1, 700))
+    assert list(store.list_prefix("")) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "extra"),
+    [
+        ("s3://bucket/x", "s3fs", "zarrc[s3]"),
+        ("gs://bucket/x", "gcsfs", "zarrc[gcs]"),
+        ("az://container/x", "adlfs", "zarrc[azure]"),
+        ("simplecache::s3://bucket/x", "s3fs", "zarrc[s3]"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(
+    url: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    registry = sys.modules["fsspec.registry"]._registry
+    for protocol in ("s3", "gs", "az"):
+        if protocol in registry:
+            monkeypatch.delitem(registry, protocol)
+    with pytest.raises(MissingExtraError) as caught:
+        FsspecStore.from_url(url)
+    assert f"pip install {extra}" in str(caught.value)
+    assert isinstance(caught.value, ImportError)
+
+
+def test_an_unknown_protocol_is_an_error_that_lists_the_known() -> None:
+    with pytest.raises(StoreError, match=r"no file system for 'nonsense' URLs; known are .*memory.*s3"):
+        FsspecStore.from_url("nonsense://x")
+
+
+def test_options_that_do_not_fit_are_an_error() -> None:
+    with pytest.raises(StoreError, match="cannot use a 'zip' URL: FileNotFoundError"):
+        FsspecStore.from_url("zip://x::memory://no-such-archive.zip")
