@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import random
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from tests.kernels.guarded import Guarded, guarded_like
 from tests.soak import count
 from zarrc.errors import CodecError
 from zarrc.kernels.codec import CodecKernel
 from zarrc.kernels.compressors import decode_into
-
-Bytes = npt.NDArray[np.uint8]
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-
-
-class Guarded:
-    """Memory that ends where a page begins which may not be touched."""
-
-    def __init__(self, nbytes: int) -> None:
-        pages = -(-max(nbytes, 1) // mmap.PAGESIZE)
-        self._map = mmap.mmap(-1, (pages + 1) * mmap.PAGESIZE)
-        begin = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
-        self._end = begin + pages * mmap.PAGESIZE
-        if _libc.mprotect(self._end, mmap.PAGESIZE, 0) != 0:
-            raise OSError(ctypes.get_errno(), "mprotect")
-
-    def last(self, nbytes: int) -> Bytes:
-        """The last ``nbytes`` bytes before the guard; valid as long as this object."""
-        if nbytes == 0:
-            return np.empty(0, np.uint8)
-        return np.frombuffer((ctypes.c_ubyte * nbytes).from_address(self._end - nbytes), np.uint8)
-
-    def holding(self, content: bytes) -> Bytes:
-        """``content``, right before the guard."""
-        view = self.last(len(content))
-        view[:] = np.frombuffer(content, np.uint8)
-        return view
 
 
 def cuts(encoded: bytes) -> Iterator[bytes]:
@@ -69,12 +39,12 @@ def garbage(n: int) -> Iterator[bytes]:
 
 def assert_survives(kernel: CodecKernel, encoded: bytes, nbytes: int) -> None:
     """Decode damaged forms of ``encoded`` between guards: a CodecError, or no more than ``nbytes`` bytes."""
-    source, target = Guarded(len(encoded) + 80), Guarded(nbytes)
-    out = target.last(nbytes)
-    assert decode_into(kernel, source.holding(encoded), out) == nbytes
+    target = Guarded(nbytes)
+    assert decode_into(kernel, encoded, target.bytes) == nbytes
     for damaged in (*cuts(encoded), *flips(encoded, count(20_000)), *garbage(count(2_000))):
+        source = guarded_like(np.frombuffer(damaged, np.uint8))
         try:
-            got = decode_into(kernel, source.holding(damaged), out)
+            got = decode_into(kernel, source, target.bytes)
         except CodecError:
             continue
         assert 0 <= got <= nbytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 
 import numcodecs
@@ -152,6 +153,7 @@ def test_a_frame_that_repeats_a_byte_stops_at_the_room_it_has() -> None:
         compressors.zstd().decode(frame, 1 << 20)
 
 
+@pytest.mark.skipif(os.environ.get("ZARRC_SANITIZE") == "1", reason="the sanitizer keeps what is freed")
 def test_the_large_context_of_a_high_level_is_not_kept() -> None:
     worker.trim()
     before = resident_nbytes()
