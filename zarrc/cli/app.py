@@ -29,7 +29,7 @@ class _OneLine(click.Group):
             sys.stdout.flush()
         except click.ClickException as error:  # wrong usage
             self._fail(error.format_message(), error.exit_code)
-        except (click.Abort, KeyboardInterrupt):
+        except click.Abort:
             self._fail("interrupted", _INTERRUPTED)
         except BrokenPipeError:
             _close_quietly()
@@ -45,6 +45,8 @@ class _OneLine(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except KeyboardInterrupt:  # click would print an empty line
+            raise click.Abort from None
         except Exception as error:
             if ctx.params.get("debug"):
                 raise _Debug(error) from None

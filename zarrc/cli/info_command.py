@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 import zarrc
@@ -14,4 +16,9 @@ __all__ = ["info_command"]
 def info_command(path: str) -> None:
     """Show format, shape, chunks, codecs, sizes and attributes of the array or group at PATH."""
     node = zarrc.open(path, mode="r")
-    click.echo(str(node.info))
+    click.echo(str(node.info_complete()))
+    attributes = node.attrs.asdict()
+    if attributes:
+        click.echo("Attributes")
+    for name, value in attributes.items():
+        click.echo(f"    {name}: {json.dumps(value, ensure_ascii=False)}")
