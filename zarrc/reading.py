@@ -6,10 +6,9 @@ refusal names the field's path and the document's key, and every lenient reading
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from zarrc.errors import MetadataError
@@ -45,6 +44,9 @@ def choices(names: Iterable[object]) -> str:
 
 def closest(name: str, known: Iterable[str]) -> str:
     """The words " (did you mean 'x'?)" when one of the known names is close, else nothing."""
+    # Only errors need it, and every import of zarrc would pay for it.
+    import difflib
+
     near = difflib.get_close_matches(name[:_SHOWN], list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
@@ -58,7 +60,6 @@ class Extension:
     must_understand: bool = True
 
 
-@dataclass(frozen=True, slots=True)
 class Reading:
     """Where a reading stands and how lenient it is.
 
@@ -72,31 +73,52 @@ class Reading:
         The field inside the document, such as ``codecs[1].configuration``.
     from_user : bool, default False
         The values are a user's arguments: what has a default may be missing, and nothing is noted.
-    notes : list of str
-        What was read leniently; shared by every reading made with `at`.
+    notes : list of str, optional
+        Where to note what was read leniently; shared by every reading made with `at`.
     """
 
-    strict: bool = False
-    key: str | None = None
-    path: str = ""
-    from_user: bool = False
-    notes: list[str] = field(default_factory=list)
+    __slots__ = ("_parent", "_step", "from_user", "key", "notes", "strict")
+
+    def __init__(
+        self,
+        strict: bool = False,
+        key: str | None = None,
+        path: str = "",
+        from_user: bool = False,
+        notes: list[str] | None = None,
+    ) -> None:
+        self.strict = strict
+        self.key = key
+        self.from_user = from_user
+        self.notes: list[str] = [] if notes is None else notes
+        self._parent: Reading | None = None
+        self._step: str | int = path
+
+    @property
+    def path(self) -> str:
+        """The field inside the document."""
+        if self._parent is None:
+            return str(self._step)
+        above = self._parent.path
+        if isinstance(self._step, int):
+            return f"{above}[{self._step}]"
+        return f"{above}.{self._step}" if above else self._step
 
     def at(self, step: str | int) -> Reading:
         """The reading of a member (a name) or an item (an index) of this value."""
-        if isinstance(step, int):
-            path = f"{self.path}[{step}]"
-        else:
-            path = f"{self.path}.{step}" if self.path else step
-        return Reading(self.strict, self.key, path, self.from_user, self.notes)
+        # The path is put together only when something is said about it: opening an array makes dozens of these.
+        below = Reading(self.strict, self.key, "", self.from_user, self.notes)
+        below._parent, below._step = self, step
+        return below
 
     def error(
         self, message: str, cls: type[MetadataError] = MetadataError, *, codec: str | None = None
     ) -> MetadataError:
         """The error that says ``message`` about this field."""
-        if not self.path:
+        path = self.path
+        if not path:
             return cls(message, key=self.key, codec=codec)
-        error = cls(f"{self.path}: {message}", key=self.key, codec=codec)
+        error = cls(f"{path}: {message}", key=self.key, codec=codec)
         error.located = True  # type: ignore[attr-defined]
         return error
 
@@ -106,12 +128,13 @@ class Reading:
             return
         if self.strict:
             raise self.error(problem)
-        self.notes.append(f"{self.path}: {problem}; {remedy}" if self.path else f"{problem}; {remedy}")
+        self.note(f"{problem}; {remedy}")
 
     def note(self, sentence: str) -> None:
         """Note what is legal, and yet worth knowing."""
         if not self.from_user:
-            self.notes.append(f"{self.path}: {sentence}" if self.path else sentence)
+            path = self.path
+            self.notes.append(f"{path}: {sentence}" if path else sentence)
 
     @contextmanager
     def locate(self) -> Iterator[None]:

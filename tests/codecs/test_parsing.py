@@ -105,7 +105,7 @@ def test_the_v3_form_is_the_one_that_most_peers_read(codec: Codec, document: obj
         (BloscCodec(), {"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": -1, "blocksize": 0}),
         (GzipCodec(level=6), {"id": "gzip", "level": 6}),
         (Lz4Codec(), {"id": "lz4", "acceleration": 1}),
-        (Crc32cCodec(), {"id": "crc32c", "location": "end"}),
+        (Crc32cCodec(), {"id": "crc32c"}),
     ],
     ids=repr,
 )

@@ -114,7 +114,7 @@ FORMS = (
         {"compressor": {"id": "zstd", "level": 5}},
     ),
     Form(
-        "crc32c filter", {"filters": [{"id": "crc32c"}]}, {"filters": [{"id": "crc32c", "location": "end"}]}
+        "crc32c filter", {"filters": [{"id": "crc32c", "location": "end"}]}, {"filters": [{"id": "crc32c"}]}
     ),
     Form("extra fields", {"foo": {"bar": 1}, "_x": None}, {"foo": {"bar": 1}, "_x": None}),
     Form("0-d", {"shape": [], "chunks": []}, {"shape": [], "chunks": []}),

@@ -21,7 +21,8 @@ class Crc32cCodec(BytesBytesCodec):
 
     Notes
     -----
-    Spec: zarr v3 codecs, ``crc32c``. numcodecs' ``location`` is read; only ``"end"`` means this codec.
+    Spec: zarr v3 codecs, ``crc32c``. numcodecs' ``location`` is read; only ``"end"``, its default, means
+    this codec.
     """
 
     name: ClassVar[str] = "crc32c"
@@ -45,7 +46,7 @@ class Crc32cCodec(BytesBytesCodec):
 
     def to_v2_json(self) -> dict[str, Any]:
         """The codec as a v2 filter or compressor."""
-        return {"id": "crc32c", "location": "end"}
+        return {"id": "crc32c"}
 
     @classmethod
     def from_v2_json(cls, configuration: Mapping[str, Any], reading: Reading | None = None) -> Self:

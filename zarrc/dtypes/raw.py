@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -48,7 +47,7 @@ class RawBits(DataType):
     def fill_to_json(self, fill: Fill, *, zarr_format: Literal[2, 3] = 3) -> Any:
         """A list of integers in v3, base64 in v2."""
         data = fill.tobytes()
-        return list(data) if zarr_format == 3 else base64.standard_b64encode(data).decode("ascii")
+        return list(data) if zarr_format == 3 else binascii.b2a_base64(data, newline=False).decode("ascii")
 
     def fill_from_user(self, value: object) -> Fill:
         """The fill value of bytes, a NumPy void, one of the JSON forms, or 0 for all bits zero."""
@@ -63,8 +62,8 @@ class RawBits(DataType):
 
     def _from_base64(self, text: str, reading: Reading) -> Fill:
         try:
-            data = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
+            data = binascii.a2b_base64(text, strict_mode=True)
+        except ValueError:
             raise reading.error(f"is not base64: {show(text)}") from None
         return self._from_bytes(data, reading)
 
