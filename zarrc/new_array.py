@@ -120,11 +120,10 @@ def create_array_at(
     """
     check_keywords(caller, keywords, ARRAY_KEYWORDS)
     given = said(keywords)
-    options = given.pop("config", None)
+    # Everything is looked at before anything is stored or deleted.
+    options = parse_array_config(given.pop("config", None))
     if "write_empty_chunks" in given:
-        options = parse_array_config(
-            {"write_empty_chunks": given.pop("write_empty_chunks")}, parse_array_config(options)
-        )
+        options = parse_array_config({"write_empty_chunks": given.pop("write_empty_chunks")}, options)
     data = given.pop("data", None)
     write_data = given.pop("write_data", True)
     if data is not None:
@@ -195,7 +194,8 @@ def array_from_data(
     data = as_source(data)
     if getattr(data, "store", None) is not None and (getattr(data, "path", None) == path):
         _refuse_self(store, path, data)
-    wanted = {**keep_layout(data, keywords), **keywords, "data": data}
+    given = said(keywords)
+    wanted = {**keep_layout(data, given), **given, "data": data}
     return create_array_at(store, path, wanted, overwrite=overwrite, caller=caller)
 
 
@@ -209,8 +209,8 @@ def _refuse_self(store: Store, path: str, data: Any) -> None:
 def keywords_like(a: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``given`` with the shape, data type, chunks and codecs of ``a`` added where it has none."""
     source = as_source(a)
-    shape = given.get("shape")
-    if shape is not None and len(parse_shape(shape)) != len(source.shape):
+    given = said(given)
+    if "shape" in given and len(parse_shape(given["shape"])) != len(source.shape):
         return {"dtype": source.dtype, **given}
     return {"shape": tuple(source.shape), "dtype": source.dtype, **keep_layout(source, given), **given}
 
@@ -219,37 +219,46 @@ def keep_layout(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords for a stored array's chunks, codecs and keys, where no others are given."""
     kept: dict[str, Any] = {}
     chunks = chunk_shape_of(source)
-    if chunks is not None:
+    if chunks is not None and "chunk_shape" not in given and "chunk_grid" not in given:
         kept["chunks"] = chunks
     if isinstance(source, Array):
         kept.update(_own_layout(source, given))
     elif hasattr(getattr(source, "metadata", None), "zarr_format"):
         kept.update(_peer_layout(source, given))
-    return {name: value for name, value in kept.items() if given.get(name) is None}
+    return {name: value for name, value in said(kept).items() if name not in said(given)}
 
 
 def _own_layout(source: Array, given: Mapping[str, Any]) -> dict[str, Any]:
     metadata = source.metadata
-    zarr_format = given.get("zarr_format") or metadata.zarr_format
-    kept: dict[str, Any] = {"zarr_format": zarr_format, "dimension_names": metadata.dimension_names}
-    if zarr_format == 2:
-        kept["dimension_names"] = None
-    if zarr_format == metadata.zarr_format:
-        kept["chunk_key_encoding" if zarr_format == 3 else "dimension_separator"] = (
-            metadata.chunk_key_encoding if zarr_format == 3 else metadata.chunk_key_encoding.separator
-        )
-        if zarr_format == 2:
-            kept["order"] = source.order
-    if any(
-        given.get(name) is not None
-        for name in ("codecs", "filters", "serializer", "compressors", "compressor")
-    ):
-        return kept
+    zarr_format = given.get("zarr_format") or given.get("zarr_version") or metadata.zarr_format
+    kept: dict[str, Any] = _own_codecs(metadata, zarr_format, given)
+    if "zarr_version" not in given:
+        kept["zarr_format"] = zarr_format
     if zarr_format == 3:
-        kept["codecs"] = metadata.codecs
-    else:
-        kept["filters"], kept["compressors"] = metadata.filters, metadata.compressors
+        kept["dimension_names"] = metadata.dimension_names
+    if zarr_format == metadata.zarr_format:
+        kept["chunk_key_encoding"] = metadata.chunk_key_encoding
+        if "dimension_separator" in given:
+            del kept["chunk_key_encoding"]
+        if metadata.v2 is not None:
+            kept["order"] = metadata.v2.order
     return kept
+
+
+def _own_codecs(metadata: ArrayMetadata, zarr_format: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the codec chain as a whole, or the parts of it that are not given."""
+    if given.get("codecs") is not None:
+        return {}
+    parts: dict[str, Any] = {"filters": metadata.filters, "compressors": metadata.compressors}
+    if metadata.zarr_format == zarr_format == 3:
+        parts["serializer"] = metadata.serializer
+    if "compressor" in given:
+        del parts["compressors"]
+    said_parts = [name for name in ("filters", "serializer", "compressors", "compressor") if name in given]
+    if zarr_format == 3 and not said_parts:
+        # The whole chain, in which a v2 array's order and byte order are codecs.
+        return {"codecs": metadata.codecs}
+    return parts
 
 
 def _peer_layout(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,119 @@
+"""The forms of create and open that the guide to advanced usage shows, as a user would type them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zarrc as zarr
+from zarrc.errors import MetadataError, StoreError
+
+
+@pytest.mark.parametrize(
+    "compressor",
+    [
+        {"name": "gzip", "configuration": {"level": 6}},
+        {"name": "zstd"},
+        {"name": "zstd", "configuration": {"level": 3}},
+        {"name": "zstd", "configuration": {"level": 22}},
+        {"name": "lz4"},
+        {"name": "blosc", "configuration": {"cname": "lz4", "clevel": 5, "shuffle": "shuffle"}},
+    ],
+)
+def test_create_with_a_codec_pipeline_then_open_by_path(tmp_path: Path, compressor: dict[str, Any]) -> None:
+    array = zarr.create(
+        shape=(100, 90),
+        chunks=(10, 30),
+        dtype="float64",
+        codecs=[
+            {"name": "transpose", "configuration": {"order": [1, 0]}},
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            compressor,
+        ],
+        zarr_version=3,
+        storage="filesystem",
+        path=str(tmp_path / "v3_array"),
+    )
+    data = np.random.default_rng(0).normal(size=(100, 90))
+    array[:] = data
+
+    opened = zarr.open(path=str(tmp_path / "v3_array"))
+    assert isinstance(opened, zarr.Array)
+    assert opened.metadata.shape == (100, 90)
+    assert str(opened.metadata.data_type) == "float64"
+    assert opened.metadata.chunk_grid.chunk_shape == (10, 30)
+    assert [codec.name for codec in opened.metadata.codecs][:2] == ["transpose", "bytes"]
+    assert opened.metadata.dimension_names is None
+    np.testing.assert_array_equal(opened[20:40, ::7], data[20:40, ::7])
+
+
+def test_codecs_may_leave_out_what_has_a_default(tmp_path: Path) -> None:
+    where = str(tmp_path / "a")
+    zarr.create(shape=(10,), dtype="float32", codecs=[{"name": "bytes"}], storage="filesystem", path=where)
+    opened = zarr.open(path=where)
+    assert [codec.to_v3_json() for codec in opened.metadata.codecs] == [  # type: ignore[union-attr]
+        {"name": "bytes", "configuration": {"endian": "little"}}
+    ]
+
+
+def test_dimension_names(tmp_path: Path) -> None:
+    array = zarr.create(
+        shape=(365, 18, 36),
+        chunks=(1, 18, 36),
+        dtype="float32",
+        dimension_names=["time", "latitude", "longitude"],
+        zarr_version=3,
+        storage="filesystem",
+        path=str(tmp_path / "climate_data"),
+    )
+    assert array.metadata.dimension_names == ("time", "latitude", "longitude")
+
+
+@pytest.mark.parametrize("names", [["time", "time", "lon"], ["time", "lat"], ["", "lat", "lon"]])
+def test_dimension_names_that_the_guide_calls_invalid_are_refused(names: list[str]) -> None:
+    with pytest.raises(MetadataError, match="dimension_names"):
+        zarr.create(shape=(3, 4, 5), dimension_names=names)
+
+
+@pytest.mark.parametrize("storage", ["memory", "ets"])
+def test_memory_by_name_is_shared(storage: str) -> None:
+    name = f"my_array_cache_{storage}"
+    array = zarr.create(shape=(100, 100), chunks=(10, 10), dtype="float64", storage=storage, table_name=name)
+    array[5] = 2.5
+    other = zarr.open(storage=storage, table_name=name)
+    assert isinstance(other, zarr.Array)
+    assert (other[5] == 2.5).all()
+    assert other == array
+    zarr.storage.MemoryStore.forget(name)
+
+
+def test_memory_without_a_name_is_not_shared() -> None:
+    first = zarr.create(shape=(4,), storage="memory")
+    second = zarr.create(shape=(4,), storage="memory")
+    assert first != second
+
+
+def test_the_regular_grid_by_its_document() -> None:
+    grid = {"name": "regular", "configuration": {"chunk_shape": [100, 100]}}
+    assert zarr.create(shape=(1000, 1000), chunk_grid=grid, zarr_version=3).chunks == (100, 100)
+
+
+def test_clouds_that_come_later_are_refused_with_what_there_is() -> None:
+    with pytest.raises(StoreError, match="filesystem"):
+        zarr.create(shape=(10,), chunks=(5,), zarr_version=3, storage="s3", bucket="b", prefix="p")
+
+
+def test_a_registered_store_is_used_by_its_name() -> None:
+    made: list[str] = []
+
+    def factory(*, custom_config: str) -> zarr.storage.Store:
+        made.append(custom_config)
+        return zarr.storage.MemoryStore()
+
+    zarr.storage.register_store("custom", factory, replace=True)
+    array = zarr.create(shape=(10, 10), chunks=(5, 5), storage="custom", custom_config="value")
+    assert made == ["value"]
+    assert array.shape == (10, 10)
