@@ -106,7 +106,7 @@ class Reading:
 
     def at(self, step: str | int) -> Reading:
         """The reading of a member (a name) or an item (an index) of this value."""
-        # The path is put together only when something is said about it: opening an array makes dozens of these.
+        # Its path is put together only when something is said about it: opening an array makes dozens.
         below = Reading(self.strict, self.key, "", self.from_user, self.notes)
         below._parent, below._step = self, step
         return below

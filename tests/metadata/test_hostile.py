@@ -171,8 +171,10 @@ BASES: tuple[tuple[Callable[..., Any], dict[str, Any]], ...] = (
         parse_node,
         changed(
             V3_ARRAY,
+            fill_value=1.5,
             codecs=[
                 {"name": "transpose", "configuration": {"order": [0]}},
+                {"name": "bitround", "configuration": {"keepbits": 3}},
                 {"name": "bytes", "configuration": {"endian": "little"}},
                 {
                     "name": "blosc",
@@ -200,7 +202,11 @@ BASES: tuple[tuple[Callable[..., Any], dict[str, Any]], ...] = (
         parse_array,
         changed(
             V2_ARRAY,
-            filters=[{"id": "zlib", "level": 3}, {"id": "crc32c", "location": "end"}],
+            filters=[
+                {"id": "bitround", "keepbits": 3},
+                {"id": "zlib", "level": 3},
+                {"id": "crc32c", "location": "end"},
+            ],
             compressor={"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0},
             dimension_separator="/",
         ),

@@ -135,8 +135,17 @@ def test_metadata_evolves_pickles_and_keeps_its_fill_value_read_only() -> None:
 def test_attributes_that_json_cannot_say_are_never_written() -> None:
     metadata = parse_node(as_bytes(changed(V3_ARRAY, attributes={"c": float("nan")})))
     assert metadata.assumed == ("holds a bare NaN, which is not JSON; read as the float",)
+    assert isinstance(metadata, ArrayMetadata)
+    assert metadata.evolve() == metadata
     with pytest.raises(AttributesError, match="cannot be written as JSON"):
         metadata.to_documents()
+
+
+def test_equality_looks_at_the_bits_of_the_fill_value() -> None:
+    zero, minus_zero, nan = (build_array(shape=3, fill_value=value) for value in (0.0, -0.0, "NaN"))
+    assert zero != minus_zero
+    assert nan == build_array(shape=3, fill_value=np.nan)
+    assert zero != "zero"
 
 
 JSON = st.recursive(

@@ -365,7 +365,6 @@ def test_a_storage_transformer_that_need_not_be_understood_is_kept() -> None:
 
 
 def test_the_registrys_alias_of_bitround_is_legal_and_noted() -> None:
-    pytest.importorskip("zarrc.kernels.bitround")
     document = changed(
         V3_ARRAY, codecs=[{"name": "numcodecs.bitround", "configuration": {"keepbits": 3}}, BYTES]
     )
