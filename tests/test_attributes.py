@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 
 import zarrc
 from tests.soak import count
@@ -263,3 +265,23 @@ def test_changing_attributes_of_a_v2_array_leaves_its_zarray_alone(tmp_path: Pat
     zarrc.open_array(tmp_path / "a").attrs["a"] = 1
     assert (tmp_path / "a" / ".zarray").read_bytes() == before
     assert json.loads((tmp_path / "a" / ".zattrs").read_text()) == {"a": 1}
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**80), 2**80)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=5), st.sampled_from([2, 3]))
+def test_json_values_come_back_as_they_were(attributes: dict[str, Any], zarr_format: Any) -> None:
+    group = zarrc.create_group(zarr_format=zarr_format, attributes=attributes)
+    group.attrs.update(attributes)
+    found = again(group).attrs.asdict()
+    assert found == attributes
+    assert repr(found) == repr(group.attrs.asdict())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,11 @@ def test_names_that_are_modules_too_are_what_users_call(child_environment: dict[
         "assert callable(array) and callable(group) and config is zarrc.config\n"
     )
     subprocess.run([sys.executable, "-c", program], env=child_environment, check=True)
+
+
+def test_the_version_is_that_of_the_project(source_root: Path) -> None:
+    project = tomllib.loads((source_root / "pyproject.toml").read_text())["project"]
+    assert zarrc.__version__ == project["version"]
 
 
 # --- create
@@ -510,7 +517,7 @@ def test_group_opens_or_creates(tmp_path: Path, zarr_format: Any) -> None:
     assert dict(zarrc.group(tmp_path / "g", overwrite=True).attrs) == {}
     with pytest.raises(ContainsGroupError):
         zarrc.create_group(tmp_path / "g")
-    with pytest.raises(TypeError, match="'attribute'; did you mean|unexpected keyword argument 'attribute'"):
+    with pytest.raises(TypeError, match="'attribute'"):
         zarrc.group(tmp_path / "g", attribute={})
 
 
@@ -539,6 +546,21 @@ def test_stores_of_every_kind(tmp_path: Path) -> None:
         zarrc.create_array(store, name="x", data=np.arange(3))
         np.testing.assert_array_equal(zarrc.open_group(store, mode="r").get_array("x")[:], np.arange(3))
     assert "x/zarr.json" in mapping
+
+
+def test_stores_of_fsspec() -> None:
+    fsspec = pytest.importorskip("fsspec")
+    place = f"memory://zarrc-{uuid.uuid4()}"
+    for store in (f"{place}/url", fsspec.get_mapper(f"{place}/mapper")):
+        zarrc.create_array(store, name="a/x", data=np.arange(3), zarr_format=2)
+        assert list(zarrc.open_group(store, mode="r")) == ["a"]
+        np.testing.assert_array_equal(zarrc.load(store)["a"]["x"], np.arange(3))
+        with pytest.raises(ContainsArrayError):
+            zarrc.create_array(store, name="a/x", data=np.arange(3), zarr_format=2)
+        zarrc.create_group(store, overwrite=True)
+        assert list(zarrc.open_group(store)) == []
+    with pytest.raises(NodeNotFoundError, match="zarrc-"):
+        zarrc.open(f"{place}/nothing")
 
 
 def test_a_store_opened_for_reading_stays_so(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_summary_of_an_array_says_what_it_is(tmp_path: Path) -> None:
         "Type": "Array",
         "Zarr format": "3",
         "Data type": "float32 (<f4)",
-        "Fill value": "np.float32(nan)",
+        "Fill value": "nan",
         "Shape": "(1000, 500)",
         "Dimension names": "('y', 'x')",
         "Chunk shape": "(100, 100)",

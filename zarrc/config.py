@@ -146,17 +146,17 @@ class _Change:
 class Config:
     """The library's settings, by dotted name.
 
-    ====================== ========= ====================================================================
-    name                   default   meaning
-    ====================== ========= ====================================================================
-    default_zarr_format    3         format of new nodes: 2 or 3
-    array.order            "C"       memory order of what a read returns (v3 arrays)
-    array.write_empty_chunks  False  store chunks that hold nothing but the fill value
-    array.read_missing_chunks True   read a missing chunk as the fill value; False: raise ChunkNotFoundError
-    array.casting          "checked" how written values become the array's data type
-    json_indent            2         indentation of metadata documents; None: compact
-    threading.max_workers  None      threads for encoding and decoding; None: as many as CPUs may be used
-    ====================== ========= ====================================================================
+    ========================= ========= ==================================================================
+    name                      default   meaning
+    ========================= ========= ==================================================================
+    default_zarr_format       3         format of new nodes: 2 or 3
+    array.order               "C"       memory order of what a read returns (v3 arrays)
+    array.write_empty_chunks  False     store chunks that hold nothing but the fill value
+    array.read_missing_chunks True      read a missing chunk as the fill value; False: ChunkNotFoundError
+    array.casting             "checked" how written values become the array's data type
+    json_indent               2         indentation of metadata documents; None: compact
+    threading.max_workers     None      threads that encode and decode; None: as many as CPUs may be used
+    ========================= ========= ==================================================================
 
     An environment variable ``ZARRC_ARRAY__ORDER=F`` sets ``array.order`` when the library is imported (JSON
     values; "__" stands for the dot).

@@ -67,6 +67,15 @@ _MODES: Final = ("r", "r+", "a", "w", "w-")
 
 # Of zarr-python's `create` and `open`: what they meant is done always, or was never done.
 _IGNORED: Final = ("synchronizer", "cache_metadata", "cache_attrs")
+_GROUP_KEYWORDS: Final = (
+    "store",
+    "mode",
+    "path",
+    "zarr_format",
+    "attributes",
+    "overwrite",
+    "storage_options",
+)
 _REFUSED: Final = ("chunk_store", "meta_array", "object_codec", "use_consolidated")
 
 
@@ -550,7 +559,7 @@ def group(
     ContainsArrayError
         If there is an array.
     """
-    check_keywords("group", _legacy("group", legacy), ())
+    check_keywords("group", _legacy("group", legacy), _GROUP_KEYWORDS)
     return open_group(
         store,
         mode="w" if overwrite else "a",
@@ -708,7 +717,7 @@ def open_group(
     named = None
     kept = _legacy("open_group", legacy)
     if storage is None:
-        check_keywords("open_group", kept, ())
+        check_keywords("open_group", kept, _GROUP_KEYWORDS)
     else:
         named = {"storage": storage, **kept}
     wanted = _format(zarr_format, None)

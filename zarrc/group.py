@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from zarrc import new_array
 from zarrc.array import Array
@@ -24,6 +24,7 @@ from zarrc.node import Node
 if TYPE_CHECKING:
     from zarrc.engine.nodes import NodeMetadata
     from zarrc.info import GroupInfo
+    from zarrc.new_array import ArrayKeywords
     from zarrc.storage.base import Store
     from zarrc.tree import Tree
 
@@ -332,7 +333,7 @@ class Group(Node):
             )
         return {**keywords, "zarr_format": self._metadata.zarr_format}
 
-    def create_array(self, name: str, *, overwrite: bool = False, **keywords: Any) -> Array:
+    def create_array(self, name: str, *, overwrite: bool = False, **keywords: Unpack[ArrayKeywords]) -> Array:
         """Create an array below this group, in the group's Zarr format; groups on the way are created too.
 
         Parameters
@@ -359,7 +360,7 @@ class Group(Node):
             caller="Group.create_array",
         )
 
-    def create(self, name: str, *, overwrite: bool = False, **keywords: Any) -> Array:
+    def create(self, name: str, *, overwrite: bool = False, **keywords: Unpack[ArrayKeywords]) -> Array:
         """Create an array; the same as `create_array`."""
         return self.create_array(name, overwrite=overwrite, **keywords)
 

@@ -100,7 +100,7 @@ def _what_it_is(array: Array) -> list[tuple[str, str]]:
         ("Type", "Array"),
         ("Zarr format", str(metadata.zarr_format)),
         ("Data type", f"{metadata.data_type.name} ({array.dtype.str})"),
-        ("Fill value", repr(array.fill_value)),
+        ("Fill value", str(array.fill_value)),
         ("Shape", str(array.shape)),
         ("Chunk shape", str(array.chunks)),
         ("No. chunks", f"{array.nchunks} {array.cdata_shape}"),
