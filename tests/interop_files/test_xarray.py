@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import h5py
+import iris_sample_data
 import netCDF4
 import numpy as np
 import pytest
 
 from tests.interop_files.files import climate, plain_hdf5
 from tests.peers.client import Peers
-from zarrc.interop.netcdf import import_file
+from zarrc.interop.netcdf import LeftOutWarning, import_file
 
 # Runs where xarray and zarr-python are. "assert_identical" compares names, dimensions, values, dtypes and
 # attributes.
@@ -20,17 +22,19 @@ COMPARE = """
 import numpy as np
 import xarray as xr
 
+WORDS = "_FillValue missing_value scale_factor add_offset _Unsigned units calendar coordinates".split()
+
 def same(a, b):
     xr.testing.assert_identical(a, b)
     for name in a.variables:
-        assert a[name].dtype == b[name].dtype, (name, a[name].dtype, b[name].dtype) for word in
-        ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "units", "calendar",
-                     "coordinates"):
+        assert a[name].dtype == b[name].dtype, (name, a[name].dtype, b[name].dtype)
+        for word in WORDS:
             x, y = a[name].encoding.get(word), b[name].encoding.get(word)
             assert np.array_equal(x, y) or x != x and y != y, (name, word, x, y)
 
 n = 0
-file, tree = xr.open_datatree(source, **options), xr.open_datatree(store, engine="zarr", consolidated=False)
+file = xr.open_datatree(file_path, **options)
+tree = xr.open_datatree(store, engine="zarr", consolidated=False)
 with file, tree:
     assert file.groups == tree.groups
     for group in file.groups:
@@ -43,7 +47,7 @@ result = n
 
 def n_equal(peers: Peers, source: Path, store: Path, left_out: tuple[str, ...] = (), **options: Any) -> int:
     """Number of variables that were compared and found identical."""
-    found = peers.run(COMPARE, source=str(source), store=str(store), left_out=left_out, options=options)
+    found = peers.run(COMPARE, file_path=str(source), store=str(store), left_out=left_out, options=options)
     assert isinstance(found, int)
     return found
 
@@ -149,3 +153,31 @@ result = {name: str(v.dtype) for group in groups for name, v in group.variables.
         "mask": "bool",
         "one": "float64",
     }
+
+
+SAMPLES = sorted(Path(iris_sample_data.path).glob("*.nc"))
+LEFT_OUT = {"space_weather.nc": "rotated_pole", "vlstr_type.nc": "expver"}
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("source", SAMPLES, ids=[path.name for path in SAMPLES])
+def test_real_files(peers: Peers, tmp_path: Path, source: Path, zarr_format: Any) -> None:
+    """Climate model output, ocean and satellite data, a mesh; as other programs wrote them."""
+    left_out = LEFT_OUT.get(source.name)
+    with pytest.warns(LeftOutWarning, match=left_out) if left_out else nullcontext():
+        import_file(source, tmp_path / "a.zarr", zarr_format=zarr_format)
+    assert n_equal(peers, source, tmp_path / "a.zarr", (left_out,) if left_out else ()) > 1
+
+
+def test_open_zarr_equals_open_dataset(peers: Peers, tmp_path: Path) -> None:
+    """The plain calls that a user makes."""
+    source = Path(iris_sample_data.path) / "A1B_north_america.nc"
+    import_file(source, tmp_path / "a.zarr")
+    program = """
+import xarray as xr
+a = xr.open_dataset(file_path)
+b = xr.open_zarr(store, consolidated=False)
+xr.testing.assert_identical(a, b)
+result = list(b.air_temperature.sizes.values())
+"""
+    assert peers.run(program, file_path=str(source), store=str(tmp_path / "a.zarr")) == [240, 37, 49]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -32,7 +33,7 @@ class _OneLine(click.Group):
         except click.Abort:
             self._fail("interrupted", _INTERRUPTED)
         except BrokenPipeError:
-            _close_quietly()
+            _forget_output()
             sys.exit(_FAILED)
         except _Debug as error:
             raise error.error from None
@@ -65,9 +66,9 @@ class _Debug(Exception):
         self.error = error
 
 
-def _close_quietly() -> None:
-    """The reader of our output went away (``zarrc tree x | head``): say nothing about it at exit either."""
-    sys.stderr.close()
+def _forget_output() -> None:
+    """Whoever read our output went away (``zarrc tree x | head``): Python must not complain when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
