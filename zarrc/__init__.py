@@ -8,9 +8,11 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as type checkers understand it; importing typing would cost more than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from zarrc import codecs, dtypes, errors, storage
     from zarrc.array import Array
     from zarrc.attributes import Attributes
