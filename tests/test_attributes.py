@@ -134,6 +134,13 @@ def test_a_value_that_json_cannot_hold_names_its_key_and_changes_nothing(
     assert dict(again(node).attrs) == {"good": 3}
 
 
+def test_the_error_names_the_array() -> None:
+    array = zarrc.create_array({}, name="a/b", shape=(1,))
+    with pytest.raises(AttributesError, match=r"\(array 'a/b'\)") as caught:
+        array.attrs["bad"] = object()
+    assert caught.value.array == "a/b"
+
+
 def test_attributes_that_hold_themselves_are_refused() -> None:
     group = zarrc.create_group()
     loop: list[Any] = []

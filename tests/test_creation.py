@@ -7,6 +7,7 @@ import sys
 import tomllib
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -362,8 +363,31 @@ def test_from_array_keeps_dimension_names_and_key_encoding() -> None:
     assert made.metadata.chunk_key_encoding == source.metadata.chunk_key_encoding
 
 
+@pytest.mark.parametrize("peer_format", [2, 3])
+def test_from_array_keeps_the_codecs_that_another_library_describes(peer_format: Any) -> None:
+    codecs = [
+        SimpleNamespace(to_dict=lambda: {"name": "bytes", "configuration": {"endian": "big"}}),
+        SimpleNamespace(to_dict=lambda: {"name": "gzip", "configuration": {"level": 4}}),
+    ]
+    source = Lazy(np.arange(10, dtype="i4"), (4,))
+    if peer_format == 3:
+        names = ("x",)
+        source.metadata = SimpleNamespace(zarr_format=3, codecs=codecs, dimension_names=names)
+    else:
+        compressor = SimpleNamespace(get_config=lambda: {"id": "gzip", "level": 4})
+        source.metadata = SimpleNamespace(zarr_format=2, filters=None, compressor=compressor)
+    made = zarrc.from_array(data=source)
+    assert (made.metadata.zarr_format, made.chunks) == (peer_format, (4,))
+    assert made.compressors == (GzipCodec(level=4),)
+    np.testing.assert_array_equal(made[...], np.arange(10))
+    other: Any = 5 - peer_format
+    assert zarrc.from_array(data=source, zarr_format=other).metadata.zarr_format == other
+
+
 class Lazy:
     """Data that come in pieces, and say how large the pieces are that were asked for."""
+
+    metadata: Any = None
 
     def __init__(self, data: np.ndarray[Any, Any], chunks: Any) -> None:
         self.data, self.chunks = data, chunks

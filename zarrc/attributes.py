@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from zarrc.errors import AttributesError
 from zarrc.metadata.attributes import attributes_to_json
 
 __all__ = ["Attributes"]
@@ -14,6 +15,11 @@ Change = Callable[[dict[str, Any]], None]
 
 class HasAttributes(Protocol):
     """What `Attributes` needs of the array or group that it belongs to."""
+
+    _kind: Literal["array", "group"]
+
+    @property
+    def path(self) -> str: ...
 
     def _read_attributes(self) -> Mapping[str, Any]: ...
 
@@ -48,7 +54,8 @@ class Attributes(MutableMapping[str, Any]):
         return _copy(self._node._read_attributes()[key])
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self.update({key: value})
+        new = self._plain({key: value})
+        self._node._change_attributes(lambda stored: stored.update(new))
 
     def __delitem__(self, key: str) -> None:
         # Raises KeyError if it is not in the stored document: another handle may have deleted or added it.
@@ -75,7 +82,7 @@ class Attributes(MutableMapping[str, Any]):
         *args, **kwargs
             As for `dict.update`.
         """
-        new = attributes_to_json(dict(*args, **kwargs))
+        new = self._plain(dict(*args, **kwargs))
         if new:
             self._node._change_attributes(lambda stored: stored.update(new))
 
@@ -87,7 +94,7 @@ class Attributes(MutableMapping[str, Any]):
         attributes : Mapping
             The new attributes; those not named are deleted.
         """
-        new = attributes_to_json(attributes)
+        new = self._plain(attributes)
 
         def replace(stored: dict[str, Any]) -> None:
             stored.clear()
@@ -102,6 +109,14 @@ class Attributes(MutableMapping[str, Any]):
     def refresh(self) -> None:
         """Read the stored document again, to see what others wrote."""
         self._node._refresh()
+
+    def _plain(self, attributes: Mapping[Any, Any]) -> dict[str, Any]:
+        """Return attributes as plain JSON types."""
+        try:
+            return attributes_to_json(attributes)
+        except AttributesError as error:
+            error.array = self._node.path if self._node._kind == "array" else None
+            raise
 
     def __repr__(self) -> str:
         return f"Attributes({self.asdict()!r})"

@@ -6,6 +6,8 @@ import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zarrc.errors import MetadataError
+
 if TYPE_CHECKING:
     from zarrc.array import Array
     from zarrc.codecs.base import Codec
@@ -80,7 +82,7 @@ def _describe(codec: Codec) -> str:
     # A codec that cannot say itself in v3 JSON (of v2 only) has its Python form.
     try:
         return describe_codec(codec)
-    except Exception:
+    except MetadataError:
         return repr(codec)
 
 
