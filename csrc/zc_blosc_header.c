@@ -5,6 +5,12 @@
 #define VERSION 2		/* of the chunk; 3 and above are Blosc 2 */
 #define FORMAT_VERSION 1	/* of each stream format so far */
 
+/*
+ * How many bytes one byte of a stream can stand for at most, by format, rounded up: a blosclz or LZ4 length byte 255, a
+ * Snappy copy 64 in 3 bytes, a deflate match 258 in 2 bits, a zstd block of one repeated byte 128 KiB in 4.
+ */
+static const size_t max_ratio[ZC_BLOSC_N_FORMATS] = {256, 256, 22, 1032, 32768};
+
 static size_t count_blocks(const struct zc_blosc_header *header)
 {
 	if ((header->flags & ZC_BLOSC_STORED) || header->nbytes == 0)
@@ -55,6 +61,8 @@ zc_status zc_blosc_read_header(zc_worker *worker, const uint8_t *src, size_t src
 	header.n_blocks = count_blocks(&header);
 	if (header.n_blocks > 0 && header.format >= ZC_BLOSC_N_FORMATS)
 		return zc_fail(worker, ZC_EUNSUPPORTED, "the Blosc chunk's compressor is not known");
+	if (header.n_blocks > 0 && header.nbytes / max_ratio[header.format] > header.cbytes)
+		return zc_fail(worker, ZC_ECORRUPT, "the Blosc chunk cannot decode to the length in its header");
 	if (header.n_blocks > (header.cbytes - ZC_BLOSC_HEADER_NBYTES) / 4)
 		return zc_fail(worker, ZC_ECORRUPT, "the Blosc chunk has no room for its block starts");
 	*header_ret = header;

@@ -44,8 +44,9 @@ struct zc_blosc_header {
 
 /*
  * Read and check the header of a chunk that has 'src_nbytes' bytes; more bytes than the header says are an error.
- * What passes: 1 <= typesize <= 255, 1 <= blocksize <= nbytes where there are blocks, cbytes == src_nbytes, and the
- * table of block starts is inside the chunk.
+ * What passes: 1 <= typesize <= 255, 1 <= blocksize <= nbytes where there are blocks, cbytes == src_nbytes, nbytes not
+ * beyond what so many bytes can stand for (so that scratch memory is in proportion to them), and the table of block
+ * starts is inside the chunk.
  */
 zc_status zc_blosc_read_header(zc_worker *worker, const uint8_t *src, size_t src_nbytes,
 			       struct zc_blosc_header *header_ret);
