@@ -245,7 +245,7 @@ def mutate(document: dict[str, Any], data: st.DataObject) -> None:
         container[key] = data.draw(ODD)
 
 
-@settings(max_examples=count(20_000))
+@settings(max_examples=count(10_000))
 @given(st.sampled_from(BASES), st.integers(1, 3), st.booleans(), st.data())
 def test_a_changed_document_is_read_or_refused(
     base: tuple[Callable[..., Any], dict[str, Any]], n_changes: int, strict: bool, data: st.DataObject

@@ -45,6 +45,11 @@ class V2Fields:
     dimension_separator: Literal[".", "/"] | None = None
     has_zattrs: bool = False
 
+    def compared(self) -> tuple[Any, ...]:
+        """What makes two arrays equal: the fields as documents hold them, without what the array decides."""
+        filters = None if self.filters is None else [codec.to_v2_json() for codec in self.filters]
+        return self.order, filters, None if self.compressor is None else self.compressor.to_v2_json()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ArrayMetadata:
@@ -186,7 +191,7 @@ class ArrayMetadata:
         return array_documents(self, indent=indent)
 
     def _compared(self) -> tuple[Any, ...]:
-        fill, v2 = self.fill_value, self.v2
+        fill = self.fill_value
         return (
             (
                 self.zarr_format,
@@ -198,7 +203,7 @@ class ArrayMetadata:
             ),
             (self.codecs, None if fill is None else fill.tobytes(), self.dimension_names),
             (dict(self.attributes), dict(self.extra_fields)),
-            None if v2 is None else (v2.order, v2.filters, v2.compressor),
+            None if self.v2 is None else self.v2.compared(),
         )
 
     def __eq__(self, other: object) -> bool:
