@@ -38,6 +38,7 @@ C_SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
     ),
     "zarrc.kernels.bitround": (("zc_bitround*.c",), ()),
+    "zarrc.kernels.casting": (("zc_casting.c",), ()),
     "zarrc.kernels.pool": (("zc_pool.c",), ()),
     "zarrc.kernels.locks": (("zc_locks.c",), ()),
     "zarrc.kernels.local_io": (("zc_local*.c",), ()),

@@ -92,7 +92,9 @@ def test_wide_integers_round_as_defined(dtype: str, level: int) -> None:
     patterns = wide_patterns(bits).astype(f"u{bits // 8}")[:: 1 if soaking() else 17]
     for keepbits in range(1, bits + 1, 1 if soaking() else 3):
         expected = np.array([rounded_integer(v, bits, keepbits) for v in patterns.tolist()], patterns.dtype)
-        assert (patterns_of(round_array(patterns.view(dtype), keepbits, level=level)) == expected).all(), keepbits
+        assert (patterns_of(round_array(patterns.view(dtype), keepbits, level=level)) == expected).all(), (
+            keepbits
+        )
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -100,7 +102,9 @@ def test_every_float16_rounds_as_defined_and_nan_stays(level: int) -> None:
     patterns = np.arange(1 << 16, dtype=np.uint16)
     for keepbits in range(1, 12):
         expected = np.array([rounded_float(v, 16, 10, keepbits) for v in range(1 << 16)], np.uint16)
-        assert (patterns_of(round_array(patterns.view("f2"), keepbits, level=level)) == expected).all(), keepbits
+        assert (patterns_of(round_array(patterns.view("f2"), keepbits, level=level)) == expected).all(), (
+            keepbits
+        )
 
 
 @given(st.data())

@@ -50,7 +50,9 @@ def test_every_level_equals_the_definition(data: bytes, cut: int) -> None:
 
 
 # Around the lengths at which three streams of 256 and of 4096 bytes begin.
-@pytest.mark.parametrize("nbytes", [767, 768, 769, 1535, 1536, 4095, 12287, 12288, 12289, 13056, 24576, 100_003])
+@pytest.mark.parametrize(
+    "nbytes", [767, 768, 769, 1535, 1536, 4095, 12287, 12288, 12289, 13056, 24576, 100_003]
+)
 def test_every_level_agrees_on_long_data(nbytes: int) -> None:
     data = random.Random(nbytes).randbytes(nbytes + 7)
     for start in (0, 1, 7):
@@ -84,7 +86,9 @@ def test_decoding_undoes_encoding(data: bytes) -> None:
 def test_a_flipped_bit_is_corrupt(data: bytes, drawn: st.DataObject) -> None:
     encoded = bytearray(crc32c_kernel().encode(data))
     encoded[drawn.draw(st.integers(0, len(encoded) - 1))] ^= 1 << drawn.draw(st.integers(0, 7))
-    with pytest.raises(CorruptChunkError, match="the checksum does not match the stored bytes .codec 'crc32c'"):
+    with pytest.raises(
+        CorruptChunkError, match="the checksum does not match the stored bytes .codec 'crc32c'"
+    ):
         crc32c_kernel().decode(bytes(encoded), len(data))
 
 

@@ -101,8 +101,12 @@ def test_a_copy_writes_nothing_between_the_items(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("itemsize", [1, 2, 4, 8, 16])
-@pytest.mark.parametrize("shape", [(1, 300), (2, 2), (16, 16), (17, 33), (64, 64), (128, 129), (257, 255), (600, 5)])
-def test_transposed_tiles_touch_only_their_own_bytes(level: int, itemsize: int, shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    "shape", [(1, 300), (2, 2), (16, 16), (17, 33), (64, 64), (128, 129), (257, 255), (600, 5)]
+)
+def test_transposed_tiles_touch_only_their_own_bytes(
+    level: int, itemsize: int, shape: tuple[int, int]
+) -> None:
     values = numbered(shape, f"V{itemsize}")
     for at_end in (True, False):
         src = guarded_like(values, at_end=at_end)
