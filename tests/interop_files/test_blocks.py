@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zarrc.interop.blocks import block_shape, iterate_blocks
+from zarrc.interop.blocks import block_shape, choose_block, iterate_blocks
 
 axis = st.tuples(st.integers(0, 14), st.integers(1, 6), st.integers(1, 15))
 
@@ -56,3 +56,11 @@ def test_an_array_without_elements_has_no_blocks() -> None:
         )
         == []
     )
+
+
+def test_more_memory_is_taken_where_chunks_of_the_file_would_be_cut() -> None:
+    maps_to_series = choose_block((1024, 512, 512), (1024, 32, 32), source_chunks=(1, 512, 512), itemsize=4)
+    assert maps_to_series == (1024, 512, 128)
+    maps_to_maps = choose_block((1024, 512, 512), (1, 512, 512), source_chunks=(1, 512, 512), itemsize=4)
+    assert maps_to_maps == (64, 512, 512)
+    assert choose_block((1024, 512, 512), (1, 512, 512), source_chunks=None, itemsize=4) == (64, 512, 512)

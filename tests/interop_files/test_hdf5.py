@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import netCDF4
 import numpy as np
 import pytest
 
@@ -137,3 +138,35 @@ def test_the_files_own_chunks_are_kept(tmp_path: Path) -> None:
         file.create_dataset("a", data=np.zeros((300, 400)), chunks=(150, 200))
     group: Any = import_file(tmp_path / "a.h5", tmp_path / "a.zarr")
     assert group["a"].chunks == (150, 200)
+
+
+def test_names_that_a_zarr_node_cannot_have_are_left_out(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name in (
+            "zarr.json",
+            "__private",
+            "back\\slash",
+            ".zc-ours",
+            "..",
+            "__group/inside",
+            "a b",
+            "c",
+            "ü",
+        ):
+            file[name] = np.arange(3)
+    with pytest.warns(LeftOutWarning) as caught:
+        group: Any = import_file(tmp_path / "a.h5", tmp_path / "a.zarr")
+    assert sorted(group.keys()) == ["a b", "c", "ü"]
+    text = str(caught[0].message)
+    for name in ("zarr.json", "__private", "back\\slash", ".zc-ours", "..", "__group", "__group/inside"):
+        assert f"{name} (name)" in text
+
+
+def test_a_dimension_that_an_array_has_twice_is_told_apart(tmp_path: Path) -> None:
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
+        file.createDimension("x", 3)
+        file.createVariable("covariance", "f4", ("x", "x"))[...] = np.eye(3)
+        file.createVariable("cube", "i2", ("x", "x", "x"))[...] = np.zeros((3, 3, 3))
+    group: Any = import_file(tmp_path / "a.nc", tmp_path / "a.zarr")
+    assert group["covariance"].metadata.dimension_names == ("x", "x_2")
+    assert group["cube"].metadata.dimension_names == ("x", "x_2", "x_3")

@@ -12,7 +12,37 @@ from collections.abc import Iterator, Sequence
 
 from zarrc.interop.hierarchy import Box
 
-__all__ = ["block_shape", "iterate_blocks"]
+__all__ = ["block_shape", "choose_block", "iterate_blocks"]
+
+# Large enough that a block holds many chunks for the threads to share, small against any machine's memory.
+BLOCK_NBYTES = 64 * 1024**2
+# A block that cuts the file's chunks has them decompressed once more for each block that they are in: from
+# maps to time series, 1 GiB in blocks of 64 MiB means sixteen times. Four times as much memory makes that
+# four times.
+WIDE_BLOCK_NBYTES = 256 * 1024**2
+
+
+def choose_block(
+    shape: Sequence[int],
+    chunks: Sequence[int],
+    *,
+    source_chunks: Sequence[int] | None,
+    itemsize: int,
+) -> tuple[int, ...]:
+    """Choose the block to copy at a time: at most 64 MiB, or 256 MiB where the file's chunks would be cut.
+
+    The parameters and the result are those of `block_shape`.
+    """
+
+    def of(max_nbytes: int) -> tuple[int, ...]:
+        return block_shape(
+            shape, chunks, source_chunks=source_chunks, itemsize=itemsize, max_nbytes=max_nbytes
+        )
+
+    block = of(BLOCK_NBYTES)
+    sizes = zip(block, source_chunks or block, shape, strict=True)
+    cuts = any(length % of_file and length < whole for length, of_file, whole in sizes)
+    return of(WIDE_BLOCK_NBYTES) if cuts else block
 
 
 def block_shape(

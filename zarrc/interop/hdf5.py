@@ -219,8 +219,7 @@ class _Listing:
         for axis, address in enumerate(node.axes):
             scale = self.scales.get(address)
             name = node.labels[axis] if scale is None else scale.name
-            # xarray refuses an array that has one name twice
-            if not name or (scale is None and name in names):
+            if not name:
                 name = self._phony_name(node.path.rpartition("/")[0], shape[axis], names)
             names.append(name)
         return tuple(names)

@@ -14,18 +14,16 @@ import numpy as np
 
 import zarrc
 from zarrc.errors import ZarrcWarning
-from zarrc.interop.blocks import block_shape, iterate_blocks
+from zarrc.interop.blocks import choose_block, iterate_blocks
 from zarrc.interop.cf import array_attributes, group_attributes
 from zarrc.interop.chunking import check_chunks, choose_chunks
 from zarrc.interop.hdf5 import open_hdf5
 from zarrc.interop.hierarchy import Box, LeftOut, SourceArray, SourceFile
+from zarrc.interop.names import with_legal_names
 from zarrc.interop.netcdf3 import open_netcdf3
 from zarrc.interop.staging import Stage, stage
 
 __all__ = ["ImportProgress", "LeftOutWarning", "Progress", "import_file"]
-
-# Large enough that a block holds many chunks for the threads to share, small against any machine's memory.
-BLOCK_NBYTES = 64 * 1024**2
 
 
 class LeftOutWarning(ZarrcWarning):
@@ -116,9 +114,9 @@ def import_file(
 
     Notes
     -----
-    Variables are copied in blocks of whole chunks, of at most 64 MiB or one chunk of the new array,
-    whichever is more; the import holds about three blocks at a time (what is read, and what is encoded from
-    it).
+    Variables are copied in blocks of whole chunks. A block has at most 64 MiB, or 256 MiB where the new
+    chunks cut across the file's, and at least one chunk of the new array. One block is in memory at a time,
+    with what is being encoded from it.
 
     An import that fails leaves nothing that can be taken for a whole one. On a local disk it is built in a
     hidden directory (``.zc-import-*``) beside the destination and renamed at the end; a killed process
@@ -131,7 +129,7 @@ def import_file(
     >>> group = import_file("air.nc", "air.zarr", chunks={"time": 12})  # doctest: +SKIP
     """
     path = Path(source)
-    file = _open(path)
+    file = with_legal_names(_open(path))
     with closing(file):
         asked = None if chunks is None or chunks == "auto" else chunks
         if asked is not None:
@@ -193,6 +191,7 @@ class _Copy:
     chunks: Mapping[str, int] | None
     report: Progress | None
     done_nbytes: int = 0
+    total_nbytes: int = 0
 
     def run(self, staged: Stage) -> None:
         """Write the groups, parents before children, then the arrays."""
@@ -205,23 +204,24 @@ class _Copy:
                 zarr_format=self.zarr_format,
                 attributes=converted.attributes,
             )
+        self.total_nbytes = sum(array.nbytes for array in self.file.arrays)
         for array in self.file.arrays:
             self._copy_array(array, staged)
 
     def _copy_array(self, array: SourceArray, staged: Stage) -> None:
         target = self._create(array, staged)
-        block = block_shape(
-            array.shape,
-            target.chunks,
-            source_chunks=array.chunks,
-            itemsize=array.dtype.itemsize,
-            max_nbytes=BLOCK_NBYTES,
+        block = choose_block(
+            array.shape, target.chunks, source_chunks=array.chunks, itemsize=array.dtype.itemsize
         )
         self._tell(array.path, 0)
         for box in iterate_blocks(array.shape, block):
-            values = self._read(array, box)
-            target[box] = values
-            self._tell(array.path, values.nbytes)
+            self._tell(array.path, self._copy_block(array, target, box))
+
+    def _copy_block(self, array: SourceArray, target: zarrc.Array, box: Box) -> int:
+        """Copy one block and forget it before the next is read; its size in bytes."""
+        values = self._read(array, box)
+        target[box] = values
+        return values.nbytes
 
     def _create(self, array: SourceArray, staged: Stage) -> zarrc.Array:
         converted = array_attributes(array.attributes, array.dtype, array.dimensions, self.zarr_format)
@@ -256,8 +256,7 @@ class _Copy:
     def _tell(self, path: str, nbytes: int) -> None:
         self.done_nbytes += nbytes
         if self.report is not None:
-            total = sum(array.nbytes for array in self.file.arrays)
-            self.report(ImportProgress(path, self.done_nbytes, total))
+            self.report(ImportProgress(path, self.done_nbytes, self.total_nbytes))
 
     def _note_attributes(self, path: str, names: list[str]) -> None:
         self.file.left_out.extend(LeftOut(f"{path or '/'}@{name}", "attribute") for name in names)
