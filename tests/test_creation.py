@@ -427,6 +427,24 @@ def test_an_array_is_not_overwritten_with_itself(tmp_path: Path) -> None:
     np.testing.assert_array_equal(zarrc.load(tmp_path / "a"), np.arange(5))
 
 
+def test_a_group_is_not_overwritten_with_an_array_in_it(tmp_path: Path) -> None:
+    root = zarrc.create_group(tmp_path / "g")
+    root.create_array("a/b", data=np.arange(5))
+    (tmp_path / "link").symlink_to(tmp_path / "g")
+    inside = zarrc.open_array(tmp_path / "link" / "a" / "b")
+    for attempt in (
+        lambda: zarrc.from_array(tmp_path / "g", data=root.get_array("a/b"), overwrite=True),
+        lambda: zarrc.create_array(tmp_path / "g", name="a", data=inside, overwrite=True),
+        lambda: zarrc.create_array(tmp_path / "g", data=inside, overwrite=True),
+        lambda: root.__setitem__("a", root["a/b"]),
+    ):
+        with pytest.raises(ValueError, match="source"):
+            attempt()
+    np.testing.assert_array_equal(inside[...], np.arange(5))
+    root["ab"] = inside
+    np.testing.assert_array_equal(root.get_array("ab")[...], np.arange(5))
+
+
 # --- open: modes
 
 

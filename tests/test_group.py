@@ -87,6 +87,7 @@ def test_a_member_that_is_missing_is_a_key_error_and_names_what_is_near(group: G
     assert "zz" not in group
     assert "" not in group
     assert 3 not in group
+    assert "../a" not in group
     assert group.get("zz") is None
     assert group.get("zz", 5) == 5
     with pytest.raises(ValueError, match=r"'\.\.'"):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from zarrc import new_array
 from zarrc.array import Array
-from zarrc.engine.node_names import join, normalize_path, split
+from zarrc.engine.node_names import join, normalize_path
+from zarrc.engine.node_search import node_exists
 from zarrc.engine.nodes import create_node, delete_node, open_children, open_node, place
 from zarrc.errors import (
     ContainsArrayError,
@@ -207,11 +208,11 @@ class Group(Node):
 
     def __contains__(self, path: object) -> bool:
         """Whether there is a node at that path, readable or not."""
-        if not isinstance(path, str) or not normalize_path(path):
+        try:
+            inner = normalize_path(path)
+        except (TypeError, ValueError):
             return False
-        parent, name = split(join(self._path, normalize_path(path)))
-        documents = ("zarr.json", ".zarray", ".zgroup")
-        return any(self._store.stat(join(join(parent, name), document)) is not None for document in documents)
+        return bool(inner) and node_exists(self._store, join(self._path, inner))
 
     def __setitem__(self, path: str, value: Any) -> None:
         """Store an array's data under a name; a node that is there already is replaced."""

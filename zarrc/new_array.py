@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -10,6 +11,7 @@ import numpy as np
 from zarrc.array import Array
 from zarrc.config import ArrayConfigLike, close_names, parse_array_config
 from zarrc.config import config as settings
+from zarrc.engine.node_names import ancestors
 from zarrc.engine.nodes import create_node, place
 from zarrc.errors import ContainsGroupError
 from zarrc.metadata.build import build_array
@@ -129,6 +131,8 @@ def create_array_at(
     if data is not None:
         data = as_source(data)
         _take_from_data(given, data)
+        if overwrite and isinstance(data, Array):
+            _refuse_self(store, path, data)
     metadata = build_metadata(given, caller)
     create_node(store, path, metadata, overwrite=overwrite)
     array = Array(store, path, metadata, options)
@@ -192,18 +196,21 @@ def array_from_data(
 ) -> Array:
     """Create an array from data, with the data's own chunks and codecs where no others are given."""
     data = as_source(data)
-    if getattr(data, "store", None) is not None and (getattr(data, "path", None) == path):
-        _refuse_self(store, path, data)
     given = said(keywords)
     wanted = {**keep_layout(data, given), **given, "data": data}
     return create_array_at(store, path, wanted, overwrite=overwrite, caller=caller)
 
 
-def _refuse_self(store: Store, path: str, data: Any) -> None:
-    """Refuse to overwrite an array with itself: it would be deleted before it is read."""
-    identity = getattr(data.store, "identity_of", None)
-    if identity is not None and identity(data.path) == store.identity_of(path):
-        raise ValueError(f"{place(store, path)} is the source itself")
+def _refuse_self(store: Store, path: str, source: Array) -> None:
+    """Refuse to overwrite a stored array, or a group above it, with itself: it would be gone unread."""
+    target = store.identity_of(path)
+    if any(source.store.identity_of(one) == target for one in (source.path, *ancestors(source.path))):
+        raise ValueError(f"{place(store, path)} is the source itself, or holds it")
+    if store.local_root is not None and source.store.local_root is not None:
+        # Stores with roots of their own: one may lie inside the other.
+        inner = os.path.realpath(os.path.join(source.store.local_root, source.path))
+        if f"{inner}/".startswith(f"{os.path.realpath(os.path.join(store.local_root, path))}/"):
+            raise ValueError(f"{place(store, path)} holds the source, {place(source.store, source.path)}")
 
 
 def keywords_like(a: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What to tell a user who named a node that is not there."""
+"""Whether a node is there, and what to tell a user who named one that is not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zarrc.errors import ArrayNotFoundError, GroupNotFoundError, NodeNotFoundErr
 if TYPE_CHECKING:
     from zarrc.storage.base import Store
 
-__all__ = ["missing_node_error"]
+__all__ = ["missing_node_error", "node_exists"]
 
 _DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")
 
@@ -34,7 +34,7 @@ def missing_node_error(
 
 
 def _hint(store: Store, path: str) -> str:
-    nearest = next((parent for parent in reversed(ancestors(path)) if _is_node(store, parent)), None)
+    nearest = next((parent for parent in reversed(ancestors(path)) if node_exists(store, parent)), None)
     if nearest is None:
         return _place_hint(store)
     below = path[len(nearest) :].lstrip("/").split("/")[0]
@@ -44,7 +44,8 @@ def _hint(store: Store, path: str) -> str:
     return f"; the nearest node above it is {what}{similar or f', which has {_some(names)}'}"
 
 
-def _is_node(store: Store, path: str) -> bool:
+def node_exists(store: Store, path: str) -> bool:
+    """Whether a node's document is there, readable or not."""
     return any(store.stat(join(path, name)) is not None for name in _DOCUMENTS)
 
 
