@@ -101,6 +101,18 @@ def test_a_missing_argument_and_an_unknown_command() -> None:
     assert "No such command 'export'" in failure("export", code=2)
 
 
+def test_no_command_at_all_shows_the_help() -> None:
+    ended = run()
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("Usage: zarrc [OPTIONS] COMMAND")
+
+
+def test_help_shows_examples_line_by_line() -> None:
+    ended = run("import", "--help")
+    assert ended.returncode == 0
+    assert "\n  zarrc import air.nc air.zarr\n" in ended.stdout
+
+
 def test_a_codec_with_a_wrong_level(tmp_path: Path, source: Path) -> None:
     said = failure("import", source, tmp_path / "a.zarr", "--codec", "zstd:99")
     assert "level" in said

@@ -28,6 +28,9 @@ class _OneLine(click.Group):
         try:
             code = super().main(*args, **kwargs)
             sys.stdout.flush()
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            sys.exit(error.exit_code)
         except click.ClickException as error:  # wrong usage
             self._fail(error.format_message(), error.exit_code)
         except click.Abort:

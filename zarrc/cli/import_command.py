@@ -43,12 +43,12 @@ def import_command(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""Import every numeric variable of FILE (netCDF-4, HDF5 or classic netCDF) as arrays of a new group OUT.
+    """Import every numeric variable of FILE (netCDF-4, HDF5 or classic netCDF) as arrays of a new group OUT.
 
     \b
     zarrc import air.nc air.zarr
     zarrc import air.nc air.zarr --chunks time=12,lat=50 --codec zstd:3
-    """
+    """  # noqa: D301 - click's mark for lines that stay as they are
     began = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, _bar(quiet) as progress:
         warnings.simplefilter("always", LeftOutWarning)
