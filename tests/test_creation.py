@@ -188,9 +188,16 @@ def test_data_give_shape_and_type_and_are_written(zarr_format: Any) -> None:
         zarrc.create_array(data=data, shape=(4, 3))
 
 
-def test_data_that_do_not_fit_the_type_are_refused() -> None:
+def test_data_that_do_not_fit_the_type_are_refused_before_anything_is_stored(tmp_path: Path) -> None:
     with pytest.raises(CastingError):
-        zarrc.create_array(data=np.array([1, 300]), dtype="u1")
+        zarrc.create_array(tmp_path / "a", data=np.array([1, 300]), dtype="u1")
+    assert not (tmp_path / "a").exists()
+    zarrc.save(tmp_path / "b", np.arange(3))
+    with pytest.raises(CastingError, match="300"):
+        zarrc.create_array(tmp_path / "b", data=np.array([1, 300]), dtype="u1", overwrite=True)
+    np.testing.assert_array_equal(zarrc.load(tmp_path / "b"), np.arange(3))
+    wraps = zarrc.create_array(data=np.array([1, 300]), dtype="u1", config={"casting": "unsafe"})
+    np.testing.assert_array_equal(wraps[...], [1, 44])
 
 
 def test_a_name_is_a_path_inside_the_store(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from zarrc.config import ArrayConfigLike, close_names, parse_array_config
 from zarrc.config import config as settings
 from zarrc.engine.node_names import ancestors
 from zarrc.engine.nodes import create_node, place
+from zarrc.engine.values import as_values
 from zarrc.errors import ContainsGroupError
 from zarrc.metadata.build import build_array
 from zarrc.metadata.chunking import parse_shape
@@ -134,6 +135,9 @@ def create_array_at(
         if overwrite and isinstance(data, Array):
             _refuse_self(store, path, data)
     metadata = build_metadata(given, caller)
+    if write_data and isinstance(data, np.ndarray):
+        # A value that does not fit is found before an old array is deleted.
+        data = as_values(data, metadata.dtype, data.shape, options.casting, path)
     create_node(store, path, metadata, overwrite=overwrite)
     array = Array(store, path, metadata, options)
     if data is not None and write_data:
