@@ -20,7 +20,7 @@ def _mixed(n: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
 
 
 def wide_patterns(bits: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """Patterns of ``bits`` bits: random ones of every magnitude, those next to a power of two, ties, all ones."""
+    """Patterns of ``bits`` bits: random ones of every magnitude, ties, those next to a power of two."""
     mixed = _mixed(2 * N_RANDOM)
     any_magnitude = (mixed[:N_RANDOM] >> np.uint64(64 - bits)) >> (mixed[N_RANDOM:] % np.uint64(bits))
     powers = np.uint64(1) << np.arange(bits, dtype=np.uint64)
@@ -34,5 +34,5 @@ def values_of(dtype: str) -> np.ndarray[Any, Any]:
     """The input for a float type, in little-endian order, without NaN: numcodecs does not keep those."""
     itemsize = np.dtype(dtype).itemsize
     patterns = np.arange(1 << 16, dtype=np.uint64) if itemsize == 2 else wide_patterns(8 * itemsize)
-    values = patterns.astype(f"<u{itemsize}").view(f"<f{itemsize}")
-    return values[~np.isnan(values)]
+    values: np.ndarray[Any, Any] = patterns.astype(f"<u{itemsize}").view(f"<f{itemsize}")
+    return np.delete(values, np.flatnonzero(np.isnan(values)))

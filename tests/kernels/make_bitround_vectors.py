@@ -1,8 +1,8 @@
-"""Writes bitround_vectors.json: what numcodecs makes of every float16, and of many wider floats, at every keepbits.
+"""Writes bitround_vectors.json: what numcodecs makes of every float16 and of many wider floats.
 
-The registry calls its codec compatible with numcodecs' for floats.  For integers the registry's sample data and the
-definition in test_bitround.py stand in: no peer that can be installed rounds them (the wheels of zarrs, up to 0.2.3,
-are built without the codec).
+The registry calls its codec compatible with numcodecs' for floats.  For integers the registry's sample data
+and the definition in test_bitround.py stand in: no peer that can be installed rounds them (the wheels of
+zarrs, up to 0.2.3, are built without the codec).
 
 Run with the version of numcodecs that PINNED names.
 """
@@ -19,7 +19,7 @@ import numcodecs
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from bitround_values import MANTISSA_NBITS, values_of  # noqa: E402
+from bitround_values import MANTISSA_NBITS, values_of
 
 PINNED = "0.17.1"
 

@@ -1,4 +1,4 @@
-"""Bit rounding: numcodecs' results for floats, the registry's sample data, and the definition in plain integers."""
+"""Bit rounding: numcodecs' results, the registry's sample data, and the definition in plain integers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Array = np.ndarray[Any, Any]
 
 
 def rounded_integer(value: int, bits: int, keepbits: int) -> int:
-    """The definition: to a multiple of the last kept bit's worth, half to even, cut where it would not fit."""
+    """The definition: to a multiple of the last kept bit's worth, half to even, cut where it does not fit."""
     dropped = value.bit_length() - keepbits
     if dropped <= 0:
         return value
@@ -39,7 +39,7 @@ def rounded_integer(value: int, bits: int, keepbits: int) -> int:
 
 
 def rounded_float(pattern: int, bits: int, mantissa: int, keepbits: int) -> int:
-    """The definition on the bits of a float: the mantissa's end rounded as an integer, carrying into the exponent."""
+    """The definition on a float's bits: its end rounded as an integer, carrying into the exponent."""
     sign, magnitude = pattern >> (bits - 1) << (bits - 1), pattern & ((1 << (bits - 1)) - 1)
     infinity = ((1 << (bits - 1 - mantissa)) - 1) << mantissa
     if magnitude >= infinity or keepbits >= mantissa:

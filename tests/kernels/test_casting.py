@@ -99,19 +99,11 @@ def test_the_first_misfit_is_found_whatever_the_strides_and_byte_order(data: st.
             values[place] = data.draw(st.sampled_from(misfits))
     order = data.draw(st.sampled_from("CF"))
     steps = [data.draw(st.sampled_from((1, 1, 2, -1))) for _ in shape]
-    held = np.zeros(
-        [2 * n for n in shape], np.dtype(dtype).newbyteorder(data.draw(st.sampled_from("<>"))), order
-    )
-    view = held[
-        (
-            *(
-                slice(None, n * step if step > 0 else None, step)
-                for n, step in zip(shape, steps, strict=True)
-            ),
-            ...,
-        )
-    ]
-    view = view[(*(slice(0, n) for n in shape), ...)]
+    stored = np.dtype(dtype).newbyteorder(data.draw(st.sampled_from("<>")))
+    held: Array = np.zeros([2 * n for n in shape], stored).copy(order="C" if order == "C" else "F")
+    every: Any = (*(slice(None, None, step) for step in steps), ...)
+    inside: Any = (*(slice(0, n) for n in shape), ...)
+    view = held[every][inside]
     view[...] = values
     assert first_misfit(view, np.dtype(target)) == first_by_definition(values, target)
 

@@ -67,7 +67,7 @@ def test_every_level_agrees_on_long_data(nbytes: int) -> None:
 @pytest.mark.parametrize("at_end", [True, False])
 def test_only_its_own_bytes_are_read(level: int, at_end: bool) -> None:
     for nbytes in (*range(1, 40), 768, 1000, 12288, 12300):
-        data = guarded_like(np.zeros(nbytes, np.uint8), at_end=at_end)
+        data = guarded_like(np.zeros(nbytes, np.uint8), at_end=at_end).data
         assert crc32c(data, level=level) == crc32c(bytes(nbytes))
 
 
@@ -87,7 +87,7 @@ def test_a_flipped_bit_is_corrupt(data: bytes, drawn: st.DataObject) -> None:
     encoded = bytearray(crc32c_kernel().encode(data))
     encoded[drawn.draw(st.integers(0, len(encoded) - 1))] ^= 1 << drawn.draw(st.integers(0, 7))
     with pytest.raises(
-        CorruptChunkError, match="the checksum does not match the stored bytes .codec 'crc32c'"
+        CorruptChunkError, match=r"checksum does not match the stored bytes \(codec 'crc32c'\)"
     ):
         crc32c_kernel().decode(bytes(encoded), len(data))
 
