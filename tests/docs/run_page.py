@@ -41,7 +41,7 @@ def run_page(path: Path) -> None:
     for block in blocks(path.read_text(encoding="utf-8")):
         if block.language == "python":
             # The empty lines make Python's line numbers those of the page.
-            exec(compile("\n" * block.line + block.text, str(path), "exec"), namespace)
+            exec(compile("\n" * block.line + block.text, str(path), "exec", dont_inherit=True), namespace)
         elif block.language == "pycon":
             session = doctest.DocTestParser().get_doctest(block.text, {}, path.name, str(path), block.line)
             session.globs = namespace
