@@ -37,11 +37,11 @@ demo: $(VENV)/.installed	## import a climate file, slice it, draw it
 ##@ Testing
 .PHONY: test
 test: $(VENV)/.installed build/check	## run the tests on an installed wheel
-	@$(RUN_TESTS) $(PY) -m pytest -p no:cacheprovider $(TESTS)
+	@$(RUN_TESTS) $(PY) -m pytest -p no:cacheprovider --durations=15 $(TESTS)
 
 .PHONY: soak
 soak: $(VENV)/.installed build/check	## run the tests with the long counts (kills, races, fuzzing)
-	@$(RUN_TESTS) ZARRC_SOAK=1 $(PY) -m pytest -p no:cacheprovider $(TESTS)
+	@$(RUN_TESTS) ZARRC_SOAK=1 $(PY) -m pytest -p no:cacheprovider --durations=15 $(TESTS)
 
 .PHONY: peers
 peers: $(PEERS)/.installed	## a second environment with the other Zarr libraries and zarrc
