@@ -1,0 +1,228 @@
+"""Open arrays and groups; with a mode or keywords that say so, create them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final
+
+from zarrc import new_array
+from zarrc.array import Array
+from zarrc.config import ArrayConfigLike
+from zarrc.creation.keywords import ZarrFormat, default_format, parse_format, split_storage, without_legacy
+from zarrc.creation.places import Mode, Place
+from zarrc.engine.nodes import create_node
+from zarrc.errors import ZarrcWarning
+from zarrc.group import Group
+from zarrc.metadata.build import build_group
+from zarrc.new_array import check_keywords, create_array_at
+
+__all__ = ["GROUP_KEYWORDS", "open", "open_array", "open_group"]
+
+GROUP_KEYWORDS: Final = (
+    "store",
+    "mode",
+    "path",
+    "zarr_format",
+    "attributes",
+    "overwrite",
+    "storage_options",
+)
+
+
+def open(
+    store: Any = None,
+    *,
+    mode: Mode | None = None,
+    zarr_format: ZarrFormat | None = None,
+    zarr_version: ZarrFormat | None = None,
+    path: str | None = None,
+    storage: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    config: ArrayConfigLike = None,
+    strict: bool = False,
+    **keywords: Any,
+) -> Array | Group:
+    """Open the array or group that is there, of either format.
+
+    Parameters
+    ----------
+    store : store-like, optional
+        Store, path, URL or mapping; by default ``path`` is the place.
+    mode : {"r", "r+", "a", "w", "w-"}, optional
+        "r": read only. "r+": read and write. "a": read and write; create a group, or with ``shape`` or
+        ``data`` an array, if nothing is there. "w": delete what is there and create. "w-": create, fail if
+        something is there. By default read and write where the store allows it, and create only with
+        ``shape`` or ``data``.
+    zarr_format, zarr_version : {2, 3}, optional
+        Look for this format only; by default v3 first.
+    path : str, optional
+        Path inside ``store``; without ``store``, where the data are: a directory or URL.
+    storage : str, optional
+        Name of a registered kind of store, as for `create`.
+    storage_options : Mapping, optional
+        For the file system of a URL.
+    config : ArrayConfig or Mapping, optional
+        How an array's handle reads and writes.
+    strict : bool, default False
+        Refuse metadata that bend the specification.
+    **keywords
+        For a new array, as for `create_array`.
+
+    Returns
+    -------
+    Array or Group
+
+    Raises
+    ------
+    NodeNotFoundError
+        If nothing is there; the text names what is near.
+    ContainsNodeError
+        With "w-", if something is there.
+    MetadataError
+        If something is there that cannot be read.
+    """
+    mine, named = split_storage("open", storage, keywords)
+    wanted = parse_format(zarr_format, zarr_version)
+    makes_array = "shape" in mine or "data" in mine
+    makes = makes_array or mode == "a"
+    _check_named("open", store, path, named, makes)
+    where = Place(store, path, mode, storage_options, named)
+    if mode not in ("w", "w-"):
+        found = where.find(wanted, strict, config)
+        if isinstance(found, Array):
+            _warn_of_difference(found, mine)
+        if found is not None:
+            return found
+        if mode in ("r", "r+") or not makes:
+            raise where.missing(None, wanted, "mode='a' to create a group, shape= to create an array")
+    if makes_array:
+        return _create_at(where, mine, wanted, config, caller="open")
+    attributes = mine.pop("attributes", None)
+    if mine:
+        raise TypeError(f"open() takes {', '.join(mine)} together with shape= or data= only")
+    return _create_group_at(where, wanted, attributes)
+
+
+def open_array(
+    store: Any = None,
+    *,
+    mode: Mode | None = None,
+    zarr_format: ZarrFormat | None = None,
+    zarr_version: ZarrFormat | None = None,
+    path: str | None = None,
+    storage: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    config: ArrayConfigLike = None,
+    strict: bool = False,
+    **keywords: Any,
+) -> Array:
+    """Open an array, or create it; arguments as for `open`.
+
+    Raises
+    ------
+    ArrayNotFoundError
+        If no array is there, and mode and keywords do not ask for a new one.
+    ContainsNodeError
+        With "w-", if something is there; with "a", if a group is there.
+    """
+    mine, named = split_storage("open_array", storage, keywords)
+    wanted = parse_format(zarr_format, zarr_version)
+    makes = "shape" in mine or "data" in mine
+    _check_named("open_array", store, path, named, makes)
+    where = Place(store, path, mode, storage_options, named)
+    if mode not in ("w", "w-"):
+        found = where.find(wanted, strict, config)
+        if isinstance(found, Group):
+            raise where.wrong_kind(found)
+        if found is not None:
+            _warn_of_difference(found, mine)
+            return found
+        if mode in ("r", "r+") or not makes:
+            raise where.missing("array", wanted, "shape= to create it")
+    return _create_at(where, mine, wanted, config, caller="open_array")
+
+
+def open_group(
+    store: Any = None,
+    *,
+    mode: Mode = "a",
+    path: str | None = None,
+    zarr_format: ZarrFormat | None = None,
+    storage: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    **legacy: Any,
+) -> Group:
+    """Open a group; with mode "a", the default, create it if it is not there.
+
+    Parameters
+    ----------
+    store, mode, path, zarr_format, storage, storage_options, strict
+        As for `open`.
+    attributes : Mapping, optional
+        The user's attributes, if the group is created.
+
+    Raises
+    ------
+    GroupNotFoundError
+        If no group is there, with "r" or "r+".
+    ContainsArrayError
+        With "a" or "w-", if an array is there.
+    """
+    named = None
+    kept = without_legacy("open_group", legacy)
+    if storage is None:
+        check_keywords("open_group", kept, GROUP_KEYWORDS)
+    else:
+        named = {"storage": storage, **kept}
+    wanted = parse_format(zarr_format, None)
+    where = Place(store, path, mode, storage_options, named)
+    if mode not in ("w", "w-"):
+        found = where.find(wanted, strict)
+        if isinstance(found, Array):
+            raise where.wrong_kind(found)
+        if found is not None:
+            return found
+        if mode in ("r", "r+"):
+            raise where.missing("group", wanted, "mode='a' to create it")
+    return _create_group_at(where, wanted, attributes)
+
+
+def _check_named(
+    caller: str, store: Any, path: str | None, named: Mapping[str, Any] | None, makes: bool
+) -> None:
+    """Refuse to open nothing: a new memory store, which is what no store means elsewhere, is empty."""
+    if store is None and not path and named is None and not makes:
+        raise TypeError(f"{caller}() needs to know what to open: a store, path or URL")
+
+
+def _warn_of_difference(found: Array, keywords: Mapping[str, Any]) -> None:
+    """Warn if the array that is there is not what the user described for a new one."""
+    try:
+        shape = keywords.get("shape")
+        new_array.check_same(
+            found, found.shape if shape is None else shape, keywords.get("dtype"), exact=True
+        )
+    except TypeError as difference:
+        warnings.warn(f"opened as it is: {difference}", ZarrcWarning, stacklevel=3)
+
+
+def _create_at(
+    where: Place,
+    keywords: dict[str, Any],
+    wanted: ZarrFormat | None,
+    config: ArrayConfigLike,
+    *,
+    caller: str,
+) -> Array:
+    keywords["zarr_format"] = wanted
+    keywords["config"] = config
+    return create_array_at(where.store, where.path, keywords, overwrite=where.mode == "w", caller=caller)
+
+
+def _create_group_at(where: Place, wanted: ZarrFormat | None, attributes: Mapping[str, Any] | None) -> Group:
+    metadata = build_group(zarr_format=default_format(wanted), attributes=attributes)
+    create_node(where.store, where.path, metadata, overwrite=where.mode == "w")
+    return Group(where.store, where.path, metadata)

@@ -1,0 +1,96 @@
+"""The place in a store that a user named, and what may be done there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from zarrc.array import Array
+from zarrc.config import ArrayConfigLike
+from zarrc.creation.named_stores import open_by_name
+from zarrc.engine.node_names import join, normalize_path
+from zarrc.engine.node_search import missing_node_error
+from zarrc.engine.nodes import Kind, find_node, place, wrong_kind
+from zarrc.errors import (
+    ArrayNotFoundError,
+    ContainsArrayError,
+    ContainsGroupError,
+    GroupNotFoundError,
+    NodeNotFoundError,
+    ZarrcError,
+)
+from zarrc.group import Group
+from zarrc.metadata.model import ArrayMetadata
+
+if TYPE_CHECKING:
+    from zarrc.creation.keywords import ZarrFormat
+    from zarrc.storage.base import Store
+
+__all__ = ["Mode", "Place"]
+
+Mode = Literal["r", "r+", "a", "w", "w-"]
+
+_MODES: Final = ("r", "r+", "a", "w", "w-")
+
+
+class Place:
+    """A place in a store that the user named, and what may be done there."""
+
+    def __init__(
+        self,
+        store: Any,
+        path: str | None,
+        mode: Mode | None,
+        storage_options: Mapping[str, Any] | None = None,
+        named: Mapping[str, Any] | None = None,
+    ) -> None:
+        if mode is not None and mode not in _MODES:
+            raise ValueError(f"mode must be one of {', '.join(map(repr, _MODES))}, got {mode!r}")
+        self.mode = mode
+        self.store: Store
+        if named is not None:
+            self.store, self.path = open_by_name(store, path, named), ""
+        else:
+            self.store, self.path = find_store(store, path, mode, storage_options)
+        self.read_only = mode == "r"
+
+    def __str__(self) -> str:
+        return place(self.store, self.path)
+
+    def find(
+        self, zarr_format: ZarrFormat | None, strict: bool, config: ArrayConfigLike = None
+    ) -> Array | Group | None:
+        """Open the node that is there, if there is one."""
+        metadata = find_node(self.store, self.path, zarr_format, strict)
+        if metadata is None:
+            return None
+        if isinstance(metadata, ArrayMetadata):
+            return Array(self.store, self.path, metadata, config, read_only=self.read_only)
+        return Group(self.store, self.path, metadata, read_only=self.read_only)
+
+    def missing(self, kind: Kind | None, zarr_format: ZarrFormat | None, advice: str) -> NodeNotFoundError:
+        """Return the error for a node that is not there, with what to do about it."""
+        error = missing_node_error(self.store, self.path, kind, zarr_format)
+        but = f" (mode={self.mode!r} never creates)" if self.mode in ("r", "r+") else ""
+        return type(error)(f"{error.message}; pass {advice}{but}", key=error.key)
+
+    def wrong_kind(self, found: Array | Group) -> ZarrcError:
+        """Return the error for a node of the other kind than is wanted."""
+        message = wrong_kind(self.store, self.path, found.metadata)
+        if self.mode in ("r", "r+", None):
+            return (GroupNotFoundError if isinstance(found, Array) else ArrayNotFoundError)(message)
+        return (ContainsArrayError if isinstance(found, Array) else ContainsGroupError)(message)
+
+
+def find_store(
+    store: Any, path: str | None, mode: Mode | None, storage_options: Mapping[str, Any] | None
+) -> tuple[Store, str]:
+    from zarrc.storage.resolve import make_store
+
+    if store is None and path:
+        # The path is all that was said: it is where the data are, not a path inside a new memory store.
+        store, path = path, None
+    options = None if storage_options is None else dict(storage_options)
+    found, prefix = make_store(store, mode=mode, storage_options=options)
+    inner = normalize_path(path or "")
+    return found, join(prefix, inner) if inner else prefix

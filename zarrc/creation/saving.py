@@ -1,0 +1,166 @@
+"""Save NumPy arrays, and load them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from zarrc import new_array
+from zarrc.array import Array
+from zarrc.creation.creating import create
+from zarrc.creation.keywords import ZarrFormat
+from zarrc.creation.opening import open, open_group
+from zarrc.group import Group
+
+__all__ = ["load", "save", "save_array", "save_group"]
+
+
+def save_array(
+    store: Any,
+    arr: npt.ArrayLike,
+    *,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    mode: Literal["w", "w-", "a"] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **keywords: Any,
+) -> None:
+    """Save one array.
+
+    Parameters
+    ----------
+    store : store-like
+        Store, path or URL.
+    arr : array_like
+        The data.
+    zarr_format : {2, 3}, optional
+        By default ``zarrc.config``'s ``default_zarr_format``, which is 3.
+    path : str, optional
+        Path inside the store.
+    mode : {"w", "w-", "a"}, optional
+        "w" (or ``overwrite=True``) deletes what is there first.
+    storage_options : Mapping, optional
+        For the file system of a URL.
+    **keywords
+        As for `create_array`.
+
+    Raises
+    ------
+    ContainsNodeError
+        If there is an array or a group already.
+    """
+    create(
+        store=store,
+        data=new_array.as_source(arr),
+        zarr_format=zarr_format,
+        path=path,
+        mode=mode,
+        storage_options=storage_options,
+        **keywords,
+    )
+
+
+def save_group(
+    store: Any,
+    *args: npt.ArrayLike,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    mode: Literal["w", "w-", "a"] = "a",
+    storage_options: Mapping[str, Any] | None = None,
+    **arrays: Any,
+) -> None:
+    """Save several arrays into a group, which is created if it is not there.
+
+    Parameters
+    ----------
+    store : store-like
+        Store, path or URL.
+    *args : array_like
+        Data, saved under the names ``arr_0``, ``arr_1``, ...
+    zarr_format : {2, 3}, optional
+        By default ``zarrc.config``'s ``default_zarr_format``, which is 3.
+    path : str, optional
+        Path inside the store.
+    mode : {"a", "w", "w-"}, default "a"
+        "w" deletes the group and everything in it first.
+    storage_options : Mapping, optional
+        For the file system of a URL.
+    **arrays : array_like
+        Data, by name.
+
+    Raises
+    ------
+    ContainsNodeError
+        If the group has a member of one of these names already.
+    """
+    if not args and not arrays:
+        raise ValueError("save_group() needs at least one array")
+    into = open_group(store, mode=mode, path=path, zarr_format=zarr_format, storage_options=storage_options)
+    named = {f"arr_{i}": data for i, data in enumerate(args)}
+    if clash := named.keys() & arrays.keys():
+        raise ValueError(f"the names {', '.join(sorted(clash))} are those of unnamed arrays")
+    for name, data in {**named, **arrays}.items():
+        into.create_array(name, data=new_array.as_source(data))
+
+
+def save(
+    store: Any,
+    *args: npt.ArrayLike,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    mode: Literal["w", "w-", "a"] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **arrays: Any,
+) -> None:
+    """Save one array with `save_array`, several or named ones with `save_group`."""
+    common: dict[str, Any] = {"zarr_format": zarr_format, "path": path, "storage_options": storage_options}
+    if not args and not arrays:
+        raise ValueError("save() needs at least one array")
+    if len(args) == 1 and not arrays:
+        save_array(store, args[0], mode=mode, **common)
+    else:
+        save_group(store, *args, mode=mode or "a", **common, **arrays)
+
+
+def load(
+    store: Any,
+    path: str | None = None,
+    zarr_format: ZarrFormat | None = None,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Any:
+    """Read everything into memory.
+
+    Parameters
+    ----------
+    store : store-like
+        Store, path or URL.
+    path : str, optional
+        Path inside the store.
+    zarr_format : {2, 3}, optional
+        Look for this format only.
+    storage_options : Mapping, optional
+        For the file system of a URL.
+
+    Returns
+    -------
+    numpy.ndarray, NumPy scalar or dict
+        An array's data; of a group a dict from the names of its arrays to their data, and of its groups to
+        dicts.
+
+    Raises
+    ------
+    NodeNotFoundError
+        If nothing is there.
+    """
+    found = open(store, mode="r", path=path, zarr_format=zarr_format, storage_options=storage_options)
+    return found[...] if isinstance(found, Array) else _load_group(found)
+
+
+def _load_group(group: Group) -> dict[str, Any]:
+    return {
+        name: member[...] if isinstance(member, Array) else _load_group(member)
+        for name, member in group.members()
+    }
