@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -61,52 +62,56 @@ def _values(n_chunks: int) -> Any:
     return np.arange(1, n_chunks * CHUNK + 1, dtype="uint32")
 
 
-def _store(kind: str, folder: Path) -> Any:
-    return zarrc.storage.MemoryStore() if kind == "memory" else str(folder)
+@pytest.fixture
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: 100,000 small files take minutes on some disks."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
 
 
-def _calls_of(work: Callable[[], object]) -> Counter[str]:
-    work()  # what is made once, on first use
-    with counted_calls() as calls:
-        work()
-    return calls
+def _calls_by_deed(array: Any, n_chunks: int) -> dict[str, Counter[str]]:
+    """Calls made by writing all chunks, writing a part of each, and reading all."""
+    values = _values(n_chunks)
+    part = slice(1, -1, CHUNK - 1)
+    deeds: dict[str, Callable[[], object]] = {
+        "write": lambda: array.__setitem__(slice(None), values),
+        "write parts of chunks": lambda: array.__setitem__(part, values[part]),
+        "read": lambda: array.__getitem__(slice(None)),
+    }
+    array[1:3] = array[1:3]  # what a handle makes once, on first use
+    found = {}
+    for name, deed in deeds.items():
+        with counted_calls() as calls:
+            deed()
+        found[name] = calls
+    np.testing.assert_array_equal(array[...], values)
+    return found
 
 
 @pytest.mark.parametrize("codecs", CODECS)
 @pytest.mark.parametrize("kind", ["memory", "local"])
 def test_reading_and_writing_make_as_many_calls_for_1e3_chunks_as_for_1e5(
-    kind: str, codecs: str, tmp_path: Path
+    kind: str, codecs: str, quick_folder: Path
 ) -> None:
-    found: dict[int, dict[str, Counter[str]]] = {}
-    for n_chunks in (FEW, MANY):
-        array, values = _array(_store(kind, tmp_path / str(n_chunks)), codecs, n_chunks), _values(n_chunks)
-
-        def write(array: Any = array, values: Any = values) -> None:
-            array[...] = values
-
-        def write_parts(array: Any = array, values: Any = values) -> None:
-            array[1 : -1 : CHUNK - 1] = values[1 : -1 : CHUNK - 1]
-
-        def read(array: Any = array) -> Any:
-            return array[...]
-
-        found[n_chunks] = {
-            "write": _calls_of(write),
-            "write parts of chunks": _calls_of(write_parts),
-            "read": _calls_of(read),
-        }
-        np.testing.assert_array_equal(read(), values)
-    for what, calls in found[FEW].items():
-        print(f"{kind}, {codecs}, {what}: {calls.total()} and {found[MANY][what].total()} calls")
-        assert found[MANY][what] == calls, what
+    found = {}
+    for n_chunks in (10, FEW, MANY):  # ten: what the process makes once
+        store = zarrc.storage.MemoryStore() if kind == "memory" else str(quick_folder / str(n_chunks))
+        found[n_chunks] = _calls_by_deed(_array(store, codecs, n_chunks), n_chunks)
+    for deed, calls in found[FEW].items():
+        print(f"{kind}, {codecs}, {deed}: {calls.total()} and {found[MANY][deed].total()} calls")
+        assert found[MANY][deed] == calls, deed
 
 
 @pytest.mark.skipif(usable_cpus() < 2, reason="one processor only")
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the times of threads are asked of Linux")
 @pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="sanitizers have their own speed")
 def test_a_read_of_256_mb_with_two_threads_keeps_both_busy() -> None:
+    free = os.getloadavg()[0] < 0.5
     text = run_module("tests.engine.programs.two_threads")
     print(text)
-    # Loosely: other processes may want the processors too.  The program takes the best of several reads.
-    ratios = [float(ratio) for ratio in re.findall(r"ratio ([\d.]+)", text)]
-    assert ratios
-    assert max(ratios) > 1.25, text
+    shares = [float(share) for share in re.findall(r"second thread ([\d.]+)", text)]
+    assert shares
+    assert max(shares) > 0.3, text
+    # The ratio tells about zarrc only where no other process wants the processors.
+    assert not free or max(float(ratio) for ratio in re.findall(r"ratio ([\d.]+)", text)) > 1.5, text

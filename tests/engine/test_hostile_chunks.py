@@ -28,18 +28,20 @@ from tests.engine.hostile import (
     spoil,
 )
 from tests.soak import count
-from zarrc.errors import CorruptChunkError, StoreError
+from zarrc.errors import CodecError, CorruptChunkError, StoreError
 
 ALLOWED_GROWTH_KIB = 24 * 1024
 
 
-@pytest.mark.parametrize("bad", bad_chunks(), ids=str)
+@pytest.mark.parametrize("bad", list(bad_chunks()), ids=str)
 def test_a_chunk_that_lies_is_an_error_that_names_array_key_and_codec(bad: BadChunk) -> None:
     array = make_array(bad.codecs)
     spoil(array, bad)
-    with pytest.raises(CorruptChunkError) as caught:
+    with pytest.raises(CodecError) as caught:
         array[...]
     error = caught.value
+    # What a later Blosc may mean by its header is not corrupt, but not readable here either.
+    assert isinstance(error, CorruptChunkError) or "cannot be decoded here" in str(error)
     assert error.array == PATH
     assert error.key == KEY
     assert error.codec is not None
@@ -90,7 +92,7 @@ def test_any_damage_gives_an_error_or_values_of_the_right_shape(data: st.DataObj
     array.store.set(KEY, data.draw(_damaged(bytes(array.store.get(KEY)))))
     try:
         found = array[...]
-    except CorruptChunkError:
+    except CodecError:
         return
     assert found.shape == (N_ELEMENTS,)
     assert found.dtype == np.int32
