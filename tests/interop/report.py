@@ -27,7 +27,7 @@ and what it reads is compared bit for bit with what was written (NaN payloads in
 missing chunks too.
 
 A plain number counts the cells that are equal. `20 of 26` means that the peer cannot do the other six; the
-letters lead to its own words below. No cell gives wrong values in zarrc."""
+letters lead to its own words below. **Differ** is what nothing explains; there should be none."""
 
 
 def summary(cells: Sequence[Cell], versions: dict[str, str], seconds: float) -> str:
