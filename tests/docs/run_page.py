@@ -1,8 +1,8 @@
-"""Run the Python blocks of one page of the documentation: ``python run_page.py PAGE``, in a directory of its own.
+"""Run the Python blocks of one page of the documentation, in a directory of its own: ``run_page.py PAGE``.
 
-The blocks of a page run in order, in one namespace. A ``python`` block is a script and must not raise. A ``pycon``
-block is a session: what follows a ``>>>`` line is what it prints, "..." standing for any text; an error is shown as
-Python shows it, notes included, with "..." for its traceback.
+The blocks of a page run in order, in one namespace. A ``python`` block is a script and must not raise. A
+``pycon`` block is a session: what follows a ``>>>`` line is what it prints, "..." standing for any text; an
+error is shown as Python shows it, notes included, with "..." for its traceback.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def run_page(path: Path) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(path.read_text(encoding="utf-8")):
         if block.language == "python":
-            # The empty lines make Python's line numbers those of the page. This module's own __future__ is not the
-            # reader's.
+            # The empty lines make Python's line numbers those of the page; the __future__ of this module is not
+            # the reader's.
             exec(compile("\n" * block.line + block.text, str(path), "exec", dont_inherit=True), namespace)
         elif block.language == "pycon":
             for example in doctest.DocTestParser().get_examples(block.text):
