@@ -41,8 +41,8 @@ def run_page(path: Path) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(path.read_text(encoding="utf-8")):
         if block.language == "python":
-            # The empty lines make Python's line numbers those of the page; the __future__ of this module is not
-            # the reader's.
+            # The empty lines make Python's line numbers those of the page; this module's __future__ is not the
+            # reader's.
             exec(compile("\n" * block.line + block.text, str(path), "exec", dont_inherit=True), namespace)
         elif block.language == "pycon":
             for example in doctest.DocTestParser().get_examples(block.text):
