@@ -41,7 +41,7 @@ def run_page(path: Path) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(path.read_text(encoding="utf-8")):
         if block.language == "python":
-            # The empty lines make Python's line numbers those of the page; this module's __future__ is not the
+            # The empty lines make Python's line numbers those of the page; our own __future__ is not the
             # reader's.
             exec(compile("\n" * block.line + block.text, str(path), "exec", dont_inherit=True), namespace)
         elif block.language == "pycon":
