@@ -18,6 +18,7 @@ typedef struct zc_job {
 	int helpers_wanted;	/* threads that may still join */
 	int helpers;		/* threads at work */
 	bool listed;
+	unsigned generation;	/* of the process that began the job */
 	struct zc_job *next;
 	pthread_cond_t left;	/* a helper left */
 	_Alignas(64) atomic_size_t next_item;
@@ -29,6 +30,7 @@ static pthread_cond_t pool_wake = PTHREAD_COND_INITIALIZER;
 static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 static zc_job *jobs;
 static int n_threads_running;
+static unsigned generation;	/* how often the process was forked, from its first ancestor that had a pool */
 static zc_worker *(*lease_worker)(void);
 static void (*give_back_worker)(zc_worker *worker);
 
@@ -55,6 +57,7 @@ static void after_fork_child(void)
 	pthread_cond_init(&pool_wake, NULL);
 	jobs = NULL;
 	n_threads_running = 0;
+	generation++;
 }
 
 static void register_fork_handlers(void)
@@ -174,6 +177,7 @@ static void list_job(zc_job *job)
 	pthread_cond_init(&job->left, &attributes);
 	pthread_condattr_destroy(&attributes);
 	pthread_mutex_lock(&pool_mutex);
+	job->generation = generation;
 	start_threads(job->helpers_wanted);
 	job->next = jobs;
 	jobs = job;
@@ -216,6 +220,12 @@ static void wait_a_slice(zc_job *job)
 	pthread_cond_timedwait(&job->left, &pool_mutex, &until);
 }
 
+/* Whether this is a child that was forked in the middle of the job: by a codec in Python, or a signal's handler. */
+static bool is_inherited(const zc_job *job)
+{
+	return job->generation != generation;
+}
+
 /* Take the job off the list, and wait for the threads that are in the middle of an item. */
 static void drain(zc_job *job, zc_poll poll)
 {
@@ -226,7 +236,7 @@ static void drain(zc_job *job, zc_poll poll)
 		link = &(*link)->next;
 	if (*link == job)
 		*link = job->next;
-	while (job->helpers > 0) {
+	while (job->helpers > 0 && !is_inherited(job)) {
 		wait_a_slice(job);
 		if (job->helpers > 0 && poll != NULL) {
 			pthread_mutex_unlock(&pool_mutex);
@@ -236,7 +246,9 @@ static void drain(zc_job *job, zc_poll poll)
 		}
 	}
 	pthread_mutex_unlock(&pool_mutex);
-	pthread_cond_destroy(&job->left);
+	/* In a child it may look as if somebody waited on it still, and destroying it would wait for them. */
+	if (!is_inherited(job))
+		pthread_cond_destroy(&job->left);
 }
 
 zc_status zc_pool_run(zc_task task, zc_poll poll, void *context, size_t n, size_t grain, int n_threads)
@@ -262,7 +274,7 @@ zc_status zc_pool_run(zc_task task, zc_poll poll, void *context, size_t n, size_
 	if (job.listed)
 		drain(&job, poll);
 	give_back_worker(worker);
-	return ZC_OK;
+	return job.listed && is_inherited(&job) ? ZC_ECANCELLED : ZC_OK;
 }
 
 int zc_pool_n_threads(void)

@@ -23,7 +23,8 @@ typedef int (*zc_poll)(void *context);
 /*
  * Run 'task' over the items [0, n), 'grain' at a time, on the caller's thread and at most n_threads - 1 others;
  * returns when no thread works on the job any more, whether it was stopped or not.
- * ZC_OK; ZC_ENOMEM if the caller's own worker could not be made (no item was done then).
+ * ZC_OK; ZC_ENOMEM if the caller's own worker could not be made (no item was done then); ZC_ECANCELLED in a child that was
+ * forked in the middle of the job, where the items of threads that it does not have are lost.
  */
 zc_status zc_pool_run(zc_task task, zc_poll poll, void *context, size_t n, size_t grain, int n_threads);
 

@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Read and write an array's data: what a handle holds, parsed once."""
 
+import warnings
+
 import numpy as np
 
 cimport cython
@@ -10,7 +12,7 @@ from libc.stdint cimport int64_t, uint8_t
 from zarrc.engine.replaced import same_layout
 from zarrc.engine.threads import thread_count
 from zarrc.engine.values import as_values
-from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError
+from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError, ZarrcError, ZarrcWarning
 
 from zarrc.engine.layout cimport ChunkLayout
 from zarrc.engine.objects cimport Objects
@@ -50,7 +52,7 @@ cdef class ArrayAccess:
     cdef object dtype
     cdef object seen            # the metadata document's version when it was last looked at
 
-    def __init__(self, store, str path not None, metadata, config):
+    def __cinit__(self, store, str path not None, metadata, config):
         cdef int i
         self.store = store
         self.path = path
@@ -84,8 +86,17 @@ cdef class ArrayAccess:
         numpy.ndarray or NumPy scalar
             ``out`` if it was given; a scalar if ``key`` is one integer for each axis.
         """
+        try:
+            return self._read(key, out)
+        except ZarrcError as error:
+            raise self._named(error)
+
+    cdef object _read(self, key, out):
         cdef Selection selection = parse_basic(key, self.ndim, self.shape)
         cdef zc_plan plan
+        if self.layout.unwritable is not None:
+            # The frame below is the method of Array; above it is what the user wrote.
+            warnings.warn(f"what is read may be wrong: {self.layout.unwritable} (array {self.path!r})", ZarrcWarning, 2)
         result = self._result_for(selection, out)
         self._plan(&plan, selection, result)
         self._check_place()
@@ -93,7 +104,7 @@ cdef class ArrayAccess:
             missing = read_plan(&plan, self.layout, self.objects, <uint8_t *>cnp.PyArray_DATA(result),
                                 thread_count(), not self.config.read_missing_chunks)
             if missing and self.objects.gone():
-                raise NodeNotFoundError("the array was deleted", array=self.path)
+                raise NodeNotFoundError("the array was deleted")
         if out is not None:
             return out
         return result[()] if selection.is_scalar else result
@@ -108,16 +119,27 @@ cdef class ArrayAccess:
         ValueError
             If the shape of ``value`` does not broadcast to the selection's.
         """
+        try:
+            self._write(key, value)
+        except ZarrcError as error:
+            raise self._named(error)
+
+    cdef int _write(self, key, value) except -1:
         cdef Selection selection = parse_basic(key, self.ndim, self.shape)
         cdef zc_plan plan
         if self.layout.unwritable is not None:
-            raise ReadOnlyError(f"data cannot be written: {self.layout.unwritable}", array=self.path)
+            raise ReadOnlyError(f"data cannot be written: {self.layout.unwritable}")
         values = as_values(value, self.dtype, selection.result_shape, self.config.casting, self.path)
         self._plan(&plan, selection, values)
         self._check_place()
         if plan.n_parts:
             write_plan(&plan, self.layout, self.objects, <uint8_t *>cnp.PyArray_DATA(values), thread_count(),
                        self.config.write_empty_chunks)
+        return 0
+
+    cdef object _named(self, error):
+        error.array = self.path if error.array is None else error.array
+        return error
 
     cdef cnp.ndarray _result_for(self, Selection selection, out):
         shape = selection.result_shape
@@ -149,9 +171,9 @@ cdef class ArrayAccess:
             return 0
         seen = self.store.stat(self.objects.metadata_key)
         if seen is None:
-            raise NodeNotFoundError("the array was deleted", array=self.path)
+            raise NodeNotFoundError("the array was deleted")
         if seen != self.seen:
             if not same_layout(self.store, self.path, self.metadata):
-                raise MetadataError("the array was made again with another layout: open it again", array=self.path)
+                raise MetadataError("the array was made again with another layout: open it again")
             self.seen = seen
         return 0

@@ -15,7 +15,8 @@ ctypedef struct zc_failure:
     int step                # of the chain; -1 outside it
     int error_number
     const char *detail
-    PyObject *exception     # owned; of a step in Python, or of a signal's handler
+    PyObject *exception     # owned; of a step in Python
+    PyObject *interrupt     # owned; of a signal's handler
 
 # Keep a failure unless one is kept already.
 cdef void keep_failure(zc_failure *failure, zc_status status, size_t part, int step, const zc_worker *worker) noexcept nogil
@@ -26,5 +27,5 @@ cdef void keep_exception(zc_failure *failure, size_t part, object error) noexcep
 # Run Python's signal handlers; 1 if one raised.  A zc_poll's body.
 cdef int poll_signals(zc_failure *failure) noexcept nogil
 
-# Raise what was kept, with array, key and codec; 0 if nothing was.
+# Raise what was kept, with key and codec; 0 if nothing was.
 cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects, Chain chain) except -1

@@ -2,12 +2,12 @@
 """The first thing that went wrong in a job, kept by the thread that met it for the caller to raise."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 
-from zarrc.errors import ChunkNotFoundError, CodecError, NodeNotFoundError, ZarrcError
+from zarrc.errors import ChunkNotFoundError, NodeNotFoundError, ZarrcError
 
 from zarrc.indexing.plan cimport plan_part, zc_part
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_EPYTHON, ZC_OK, exception_of
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_ECANCELLED, ZC_ELENGTH, ZC_EPYTHON, ZC_OK, exception_of
 
 cdef extern from "zc_atomic.h":
     int zc_claim(int *flag) noexcept nogil
@@ -38,24 +38,46 @@ cdef int poll_signals(zc_failure *failure) noexcept nogil:
         try:
             PyErr_CheckSignals()
         except BaseException as error:
-            keep_exception(failure, <size_t>-1, error)
+            _keep_interrupt(failure, error)
             return 1
     return 0
+
+
+cdef void _keep_interrupt(zc_failure *failure, object error) noexcept:
+    """What a signal's handler raised goes before anything else: nobody but the caller's thread comes here."""
+    if failure.interrupt is NULL:
+        Py_INCREF(error)
+        failure.interrupt = <PyObject *>error
+    if zc_claim(&failure.claimed):
+        failure.status = ZC_ECANCELLED
 
 
 cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects, Chain chain) except -1:
     if failure.status == ZC_OK:
         return 0
+    interrupt = _taken(&failure.interrupt)
+    error = _taken(&failure.exception)
+    if interrupt is not None:
+        raise interrupt
     key = _key_of(failure.part, plan, objects)
-    if failure.exception is not NULL:
-        error = <object>failure.exception
-        Py_XDECREF(failure.exception)
-        failure.exception = NULL
-        raise _placed(error, objects, key)
+    if error is not None:
+        raise _placed(error, key)
     if failure.status == ZC_ABSENT:
         raise _missing(objects, key)
     codec = chain.name_of(failure.step) if chain is not None else None
-    raise _placed(exception_of(failure.status, failure.detail, failure.error_number, codec), objects, key)
+    if codec is None and failure.status == ZC_ELENGTH:
+        codec = "bytes"     # nothing encodes the chunk but the codec that every chain has
+    raise _placed(exception_of(failure.status, failure.detail, failure.error_number, codec), key)
+
+
+cdef object _taken(PyObject **owned):
+    """The object that was owned, or None; it is not owned any more."""
+    if owned[0] is NULL:
+        return None
+    taken = <object>owned[0]
+    Py_DECREF(taken)
+    owned[0] = NULL
+    return taken
 
 
 cdef str _key_of(size_t index, const zc_plan *plan, Objects objects):
@@ -70,20 +92,12 @@ cdef str _key_of(size_t index, const zc_plan *plan, Objects objects):
 def _missing(Objects objects, key):
     """Of a read where missing chunks are errors, or of a write whose array was deleted meanwhile."""
     if objects.gone():
-        return NodeNotFoundError("the array was deleted", array=objects.node_path, key=key)
-    return ChunkNotFoundError(
-        "the chunk is not stored, and read_missing_chunks is False", array=objects.node_path, key=key
-    )
+        return NodeNotFoundError("the array was deleted", key=key)
+    return ChunkNotFoundError("the chunk is not stored, and read_missing_chunks is False", key=key)
 
 
-def _placed(error, Objects objects, key):
-    """The error with array and key, where it has none yet; an error of a user's codec becomes one of ours."""
-    if isinstance(error, ZarrcError):
-        error.array = objects.node_path if error.array is None else error.array
-        error.key = key if error.key is None else error.key
-        return error
-    if key is None or not isinstance(error, Exception) or isinstance(error, MemoryError):
-        return error
-    placed = CodecError(f"{type(error).__name__}: {error}", array=objects.node_path, key=key)
-    placed.__cause__ = error
-    return placed
+def _placed(error, key):
+    """The error, one of ours with its key where it has none yet."""
+    if isinstance(error, ZarrcError) and error.key is None:
+        error.key = key
+    return error

@@ -18,6 +18,7 @@ ctypedef struct zc_layout:
     Py_ssize_t strides[MAX_NDIM]     # bytes in the buffer, along the array's own axes
     size_t itemsize
     size_t nbytes                   # of the buffer
+    size_t object_limit             # the most bytes that a stored object may have: more is refused before it is read
     size_t read_swap_unit           # buffer -> user; 0: same byte order
     size_t write_swap_unit          # user -> buffer
     size_t late_swap_unit           # in place in the buffer, between rounding and encoding

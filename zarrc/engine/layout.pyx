@@ -8,11 +8,13 @@ import numpy as np
 from zarrc.codecs import BitroundCodec, BytesCodec, TransposeCodec
 from zarrc.codecs.base import ChunkSpec
 from zarrc.codecs.unknown import UnknownCodec
+from zarrc.errors import CodecError, ZarrcError
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 
 from zarrc.kernels.bitround cimport parse_config
+from zarrc.kernels.chain cimport MAX_STEPS, chain_object_limit
 from zarrc.kernels.codec cimport CodecKernel
 
 
@@ -35,13 +37,17 @@ cdef class ChunkLayout:
         for i in range(self.c.ndim):
             self.c.shape[i] = chunk_shape[i]
         self.codecs = _with_specs(self, metadata, chunk_shape)
-        if _all_kernels(self.codecs):
+        if _compiles(self.codecs):
             stored_endian = self._fold(metadata)
         else:
             # A codec in Python takes and gives whole chunks as native NumPy arrays in C order.
             stored_endian = sys.byteorder
             self._set_strides(tuple(range(self.c.ndim)))
             self._decoded_nbytes = _known_sizes(self.codecs)
+        # A codec in Python sets no limit but a generous one; a chunk has less than 2**63 bytes.
+        self.c.object_limit = self.c.nbytes + self.c.nbytes // 2 + (1 << 20)
+        if self.chain is not None:
+            self.c.object_limit = chain_object_limit(&self.chain.c)
         self._set_swaps(metadata, stored_endian)
         self._set_fills(metadata)
 
@@ -97,20 +103,54 @@ cdef class ChunkLayout:
         self.c.user_fill = <uint8_t *>PyBytes_AS_STRING(self._fills)
         self.c.buffer_fill = self.c.user_fill + itemsize
 
-    def encode_chunk(self, chunk):
-        """The stored bytes of one chunk, by the codecs' Python side."""
-        for codec, spec in self.codecs:
-            chunk = codec.encode(chunk, spec)
+    def encode_chunk(self, data):
+        """The stored bytes of one chunk, of which ``data`` are the bytes, by the codecs' Python side."""
+        spec = self.codecs[0][1]
+        chunk = np.frombuffer(data, dtype=spec.dtype).reshape(spec.shape)
+        for i, (codec, spec) in enumerate(self.codecs):
+            chunk = _blaming(codec, _encode_step, chunk, spec, self.codecs[i + 1][1] if i + 1 < len(self.codecs) else None)
         return chunk
 
     def decode_chunk(self, data):
-        """One chunk as a native array in C order, by the codecs' Python side."""
+        """The bytes of one chunk in native byte order and C order, flat, by the codecs' Python side."""
         for (codec, spec), nbytes in zip(reversed(self.codecs), reversed(self._decoded_nbytes)):
-            if codec.kind == "bytes_to_bytes":
-                data = codec.decode(data, spec, nbytes)
-            else:
-                data = codec.decode(data, spec)
-        return np.ascontiguousarray(data)
+            data = _blaming(codec, _decode_step, data, spec, nbytes)
+        return data.reshape(-1).view("u1")
+
+
+def _blaming(codec, step, *arguments):
+    """One step of one codec; what goes wrong in it is an error of ours that names the codec."""
+    try:
+        return step(codec, *arguments)
+    except MemoryError:
+        raise
+    except ZarrcError as error:
+        error.codec = codec.name if error.codec is None else error.codec
+        raise
+    except Exception as error:
+        raise CodecError(f"{type(error).__name__}: {error}", codec=codec.name) from error
+
+
+def _encode_step(codec, data, spec, next_spec):
+    result = codec.encode(data, spec)
+    if codec.kind == "array_to_array":
+        return _as_specified(result, next_spec)
+    # Through a memoryview, since bytes(5) would be five zeros.
+    return result if type(result) is bytes else memoryview(result).tobytes()
+
+
+def _decode_step(codec, data, spec, nbytes):
+    if codec.kind == "bytes_to_bytes":
+        return codec.decode(data, spec, nbytes)
+    return _as_specified(codec.decode(data, spec), spec)
+
+
+def _as_specified(array, spec):
+    """The array in native byte order and C order; CodecError if it is not one of the spec's shape and data type."""
+    array = np.asarray(array)
+    if array.shape != spec.shape or array.dtype.newbyteorder("=") != spec.dtype:
+        raise CodecError(f"gave {array.dtype} of shape {array.shape} where {spec.dtype} of shape {spec.shape} is due")
+    return np.asarray(array, dtype=spec.dtype, order="C")
 
 
 def _with_specs(ChunkLayout layout, metadata, chunk_shape):
@@ -142,9 +182,14 @@ def _known_sizes(codecs):
     return tuple(sizes)
 
 
-def _all_kernels(codecs):
+def _compiles(codecs):
+    """Whether every codec has a kernel, and a chain of plain numbers has room for them."""
     folded = (TransposeCodec, BitroundCodec, BytesCodec)
-    return all(isinstance(codec, folded) or codec.kernel(spec) is not None for codec, spec in codecs)
+    n_bitrounds = sum([isinstance(codec, BitroundCodec) for codec, _ in codecs])
+    n_steps = sum([codec.kind == "bytes_to_bytes" for codec, _ in codecs])
+    if n_bitrounds > MAX_BITROUNDS or n_steps > MAX_STEPS:
+        return False
+    return all([isinstance(codec, folded) or codec.kernel(spec) is not None for codec, spec in codecs])
 
 
 def _swapped(data, unit):

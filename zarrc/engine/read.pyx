@@ -6,11 +6,14 @@ code. From any other store the caller's thread takes the objects as they come an
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
+from zarrc.errors import StoreError
+
 from zarrc.engine.failure cimport keep_exception, keep_failure, poll_signals, raise_failure, zc_failure
-from zarrc.engine.job cimport grain_of, threads_for
+from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport layout_matches, layout_span, layout_strides, zc_layout
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
@@ -25,9 +28,9 @@ from zarrc.engine.objects cimport (
 )
 from zarrc.indexing.plan cimport plan_part, zc_part
 from zarrc.indexing.selection cimport MAX_NDIM
-from zarrc.kernels.chain cimport chain_decode, chain_object_limit, zc_chain
+from zarrc.kernels.chain cimport chain_decode, zc_chain
 from zarrc.kernels.pool cimport pool_run
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, zc_status
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, check, zc_status
 from zarrc.kernels.strided cimport strided_copy, strided_fill, swap_bytes
 from zarrc.kernels.worker cimport zc_worker
 
@@ -35,7 +38,7 @@ cdef extern from "zc_atomic.h":
     void zc_raise_flag(int *flag) noexcept nogil
 
 cdef enum:
-    # Objects of a store in Python that are decoded together: enough for all threads, few enough to hold in memory.
+    # Objects of a store in Python that are decoded together: few enough to hold in memory, but one for each thread.
     GROUP_OBJECTS = 64
     GROUP_NBYTES = 8 << 20
     # Requests that one get_many is given.
@@ -88,8 +91,7 @@ cdef int _run(zc_read_job *job, size_t n_items, int n_threads) except -1:
     cdef zc_status status
     with nogil:
         status = pool_run(_read_items, _poll, job, n_items, grain_of(nbytes), threads_for(n_items, nbytes, n_threads))
-    if status != ZC_OK:
-        raise MemoryError("a worker for the read")
+    check(status, detail_of(status), 0, None)
     return 0
 
 
@@ -129,20 +131,13 @@ cdef zc_status _read_part(zc_read_job *job, size_t item, size_t part_index, zc_w
         return ZC_EINVAL
     if job.objects.place == PLACE_LOCAL and job.chain is not NULL and job.chain.n_steps == 0:
         return _read_raw_part(job, &part, name, worker)
-    status = object_fetch(job.objects, worker, name, name_nbytes, _object_limit(job), &object)
+    status = object_fetch(job.objects, worker, name, name_nbytes, job.layout.object_limit, &object)
     if status == ZC_ABSENT:
         return _fill_part(job, &part)
     if status == ZC_OK:
         status = _decode_part(job, &part, object.data, object.nbytes, part_index, worker, step)
         object_release(&object)
     return status
-
-
-cdef size_t _object_limit(const zc_read_job *job) noexcept nogil:
-    """The most bytes an object may have; a codec in Python sets none but a generous one."""
-    if job.chain is not NULL:
-        return chain_object_limit(job.chain)
-    return 2 * job.layout.nbytes + (<size_t>1 << 20)
 
 
 cdef zc_status _fill_part(zc_read_job *job, const zc_part *part) noexcept nogil:
@@ -219,12 +214,7 @@ cdef zc_status _decode_in_python(zc_read_job *job, const zc_part *part, const ui
 cdef int _decode_with(ChunkLayout layout, zc_read_job *job, const zc_part *part, const uint8_t *src,
                       size_t src_nbytes) except -1:
     cdef size_t first, end
-    cdef const uint8_t[::1] view
-    chunk = layout.decode_chunk(bytes((<const char *>src)[:src_nbytes]) if src_nbytes else b"")
-    expected = tuple([job.layout.shape[d] for d in range(job.layout.ndim)])
-    if chunk.shape != expected or <size_t>chunk.nbytes != job.layout.nbytes:
-        raise ValueError(f"the codecs gave a chunk of shape {chunk.shape} and {chunk.nbytes} bytes, not {expected}")
-    view = chunk.reshape(-1).view("u1")
+    cdef const uint8_t[::1] view = layout.decode_chunk(PyBytes_FromStringAndSize(<const char *>src, src_nbytes))
     layout_span(job.layout, job.plan, part, &first, &end)
     _scatter(job, part, &view[first])
     return 0
@@ -234,15 +224,28 @@ cdef int _read_from_python(zc_read_job *job, Objects objects, ChunkLayout layout
     """Ask the store for the objects, and decode them in groups while it goes on fetching."""
     cdef size_t first = 0
     cdef size_t end
-    cdef _Group group
     while first < job.plan.n_parts and job.failure.status == ZC_OK:
         end = min(first + REQUESTS, job.plan.n_parts)
-        keys = [_key_of_part(job.plan, objects, i) for i in range(first, end)]
-        group = _new_group(job, n_threads)
-        for index, blob in objects.store.get_many([(key, None) for key in keys]):
-            group.add(first + <size_t>index, blob)
-        group.flush()
+        _read_batch(job, objects, first, [_key_of_part(job.plan, objects, i) for i in range(first, end)], n_threads)
         first = end
+    return 0
+
+
+cdef int _read_batch(zc_read_job *job, Objects objects, size_t first, list keys, int n_threads) except -1:
+    """The parts from the 'first' on, whose objects have these keys."""
+    cdef _Group group = _new_group(job, n_threads)
+    # An answer that never comes would leave the result as it was allocated.
+    unanswered = dict(enumerate(keys))
+    for index, blob in objects.store.get_many([(key, None) for key in keys]):
+        key = unanswered.pop(index, None)
+        if key is None:
+            raise StoreError(f"the store answered request {index!r}, which is not open")
+        group.add(first + <size_t>index, blob, key)
+        if job.failure.status != ZC_OK:
+            return 0
+    group.flush()
+    for key in unanswered.values():
+        raise StoreError("the store did not answer a request", key=key)
     return 0
 
 
@@ -267,13 +270,16 @@ cdef class _Group:
     def __dealloc__(self):
         self._release()
 
-    cdef int add(self, size_t part_index, blob) except -1:
+    cdef int add(self, size_t part_index, blob, key) except -1:
         cdef Py_buffer *view
         self.at_hand[self.n].data = NULL
         self.at_hand[self.n].nbytes = 0
         if blob is not None:
             view = &self.views[self.n_views]
-            PyObject_GetBuffer(blob, view, PyBUF_SIMPLE)
+            try:
+                PyObject_GetBuffer(blob, view, PyBUF_SIMPLE)
+            except (TypeError, BufferError) as error:
+                raise StoreError(f"the store gave no bytes but a {type(blob).__name__}", key=key) from error
             self.n_views += 1
             # An empty object is an object: its data is not NULL.
             self.at_hand[self.n].data = <const uint8_t *>view.buf if view.buf is not NULL else <const uint8_t *>b""
@@ -281,12 +287,12 @@ cdef class _Group:
         self.part_of[self.n] = part_index
         self.nbytes += self.at_hand[self.n].nbytes
         self.n += 1
-        if self.n == GROUP_OBJECTS or self.nbytes >= GROUP_NBYTES:
+        if self.n == GROUP_OBJECTS or (self.nbytes >= GROUP_NBYTES and self.n >= <size_t>self.n_threads):
             self.flush()
         return 0
 
     cdef int flush(self) except -1:
-        if self.n and self.job.failure.status == ZC_OK:
+        if self.n:
             self.job.part_of = self.part_of
             self.job.at_hand = self.at_hand
             _run(self.job, self.n, self.n_threads)

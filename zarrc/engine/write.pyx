@@ -11,10 +11,10 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-import numpy as np
+from zarrc.errors import StoreError
 
 from zarrc.engine.failure cimport keep_exception, keep_failure, poll_signals, raise_failure, zc_failure
-from zarrc.engine.job cimport grain_of, threads_for
+from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport layout_matches, layout_span, layout_strides, zc_layout
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
@@ -30,16 +30,18 @@ from zarrc.engine.objects cimport (
 from zarrc.indexing.plan cimport plan_part, zc_part
 from zarrc.indexing.selection cimport MAX_NDIM
 from zarrc.kernels.bitround cimport bitround_inplace
-from zarrc.kernels.chain cimport chain_decode, chain_encode, chain_object_limit, zc_chain
+from zarrc.kernels.chain cimport chain_decode, chain_encode, zc_chain
 from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
 from zarrc.kernels.pool cimport pool_run
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, zc_status
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, check, zc_status
 from zarrc.kernels.strided cimport strided_copy, strided_equals, strided_fill, swap_bytes
 from zarrc.kernels.worker cimport ZC_SCRATCH_CHUNK, lease_worker, return_worker, zc_worker, zc_worker_scratch
 
 cdef enum:
-    # Encoded objects that are handed to a store in Python together.
+    # Objects that are handed to a store in Python together, and the bytes of their chunks: there may be more of those
+    # where that is one chunk for each thread.
     GROUP_OBJECTS = 64
+    GROUP_NBYTES = 64 << 20
 
 # Shared by the threads of one write; all but 'failure' and '*encoded' is constant while it runs.
 ctypedef struct zc_write_job:
@@ -89,8 +91,7 @@ cdef int _run(zc_write_job *job, size_t n_items, int n_threads) except -1:
     cdef zc_status status
     with nogil:
         status = pool_run(_write_items, _poll, job, n_items, grain_of(nbytes), threads_for(n_items, nbytes, n_threads))
-    if status != ZC_OK:
-        raise MemoryError("a worker for the write")
+    check(status, detail_of(status), 0, None)
     return 0
 
 
@@ -175,10 +176,7 @@ cdef zc_status _modify(zc_write_job *job, const zc_part *part, size_t part_index
                        zc_worker *worker, zc_encoded *encoded, int *step) noexcept nogil:
     """The stored chunk, or one of fill, with the part changed."""
     cdef zc_object object
-    cdef size_t limit
-    cdef zc_status status
-    limit = 2 * job.layout.nbytes + (<size_t>1 << 20) if job.chain is NULL else chain_object_limit(job.chain)
-    status = object_fetch(job.objects, worker, name, name_nbytes, limit, &object)
+    cdef zc_status status = object_fetch(job.objects, worker, name, name_nbytes, job.layout.object_limit, &object)
     if status == ZC_ABSENT:
         return _change(job, part, part_index, NULL, 0, worker, encoded, step)
     if status == ZC_OK:
@@ -273,8 +271,8 @@ cdef zc_status _encode_in_python(zc_write_job *job, const uint8_t *buffer, size_
                                  zc_encoded *encoded) noexcept nogil:
     with gil:
         try:
-            chunk = _native_chunk(<ChunkLayout>job.python_layout, buffer, job.layout.nbytes)
-            data = bytes((<ChunkLayout>job.python_layout).encode_chunk(chunk))
+            data = PyBytes_FromStringAndSize(<const char *>buffer, job.layout.nbytes)
+            data = (<ChunkLayout>job.python_layout).encode_chunk(data)
         except BaseException as error:
             keep_exception(&job.failure, part_index, error)
             return ZC_EPYTHON
@@ -285,47 +283,31 @@ cdef zc_status _encode_in_python(zc_write_job *job, const uint8_t *buffer, size_
     return ZC_OK
 
 
-cdef object _native_chunk(ChunkLayout layout, const uint8_t *buffer, size_t nbytes):
-    spec = layout.codecs[0][1]
-    data = PyBytes_FromStringAndSize(<const char *>buffer, nbytes)
-    return np.frombuffer(data, dtype=spec.dtype).reshape(spec.shape)
-
-
 cdef zc_status _decode_in_python(zc_write_job *job, const uint8_t *src, size_t src_nbytes, size_t part_index,
                                  uint8_t *buffer) noexcept nogil:
     with gil:
         try:
-            _decode_with(<ChunkLayout>job.python_layout, src, src_nbytes, buffer, job.layout.nbytes)
+            _decode_with(<ChunkLayout>job.python_layout, src, src_nbytes, buffer)
         except BaseException as error:
             keep_exception(&job.failure, part_index, error)
             return ZC_EPYTHON
     return ZC_OK
 
 
-cdef int _decode_with(ChunkLayout layout, const uint8_t *src, size_t src_nbytes, uint8_t *buffer, size_t nbytes) except -1:
-    cdef const uint8_t[::1] view
-    chunk = layout.decode_chunk(bytes((<const char *>src)[:src_nbytes]) if src_nbytes else b"")
-    if <size_t>chunk.nbytes != nbytes:
-        raise ValueError(f"the codecs gave a chunk of {chunk.nbytes} bytes, not {nbytes}")
-    if nbytes:
-        view = chunk.reshape(-1).view("u1")
-        memcpy(buffer, &view[0], nbytes)
+cdef int _decode_with(ChunkLayout layout, const uint8_t *src, size_t src_nbytes, uint8_t *buffer) except -1:
+    cdef const uint8_t[::1] view = layout.decode_chunk(PyBytes_FromStringAndSize(<const char *>src, src_nbytes))
+    memcpy(buffer, &view[0], view.shape[0])
     return 0
 
 
 cdef int _write_to_python(zc_write_job *job, Objects objects, int n_threads) except -1:
     """Encode a group of chunks on all threads, then hand it to the store; changed chunks go one by one."""
     cdef PyObject *encoded[GROUP_OBJECTS]
+    cdef size_t most = min(max(GROUP_NBYTES // job.layout.nbytes, <size_t>n_threads), <size_t>GROUP_OBJECTS)
     cdef size_t first = 0
     cdef size_t n, i
-    cdef zc_part part
     while first < job.plan.n_parts and job.failure.status == ZC_OK:
-        n = 0
-        while n < GROUP_OBJECTS and first + n < job.plan.n_parts:
-            plan_part(job.plan, first + n, &part)
-            if not part.covers:
-                break
-            n += 1
+        n = _covering_from(job.plan, first, most)
         if n == 0:
             _modify_in_python(job, objects, first)
             first += 1
@@ -342,6 +324,18 @@ cdef int _write_to_python(zc_write_job *job, Objects objects, int n_threads) exc
                 Py_XDECREF(encoded[i])
         first += n
     return 0
+
+
+cdef size_t _covering_from(const zc_plan *plan, size_t first, size_t most) noexcept nogil:
+    """How many parts from the 'first' on cover their chunks, up to 'most'."""
+    cdef zc_part part
+    cdef size_t n = 0
+    while n < most and first + n < plan.n_parts:
+        plan_part(plan, first + n, &part)
+        if not part.covers:
+            break
+        n += 1
+    return n
 
 
 cdef zc_status _encode_for_python(zc_write_job *job, size_t item, size_t part_index, zc_worker *worker,
@@ -397,8 +391,7 @@ cdef int _modify_in_python(zc_write_job *job, Objects objects, size_t part_index
     plan_part(job.plan, part_index, &part)
     key = objects.key_of(part.chunk, job.plan.ndim)
     with objects.locked([key]):
-        blob = objects.store.get(key)
-        if _change_in_python(job, part_index, blob, &encoded):
+        if _change_in_python(job, part_index, _contents(objects.store.get(key), key), &encoded):
             return 0
         if encoded is NULL:
             objects.store.delete(key)
@@ -408,6 +401,14 @@ cdef int _modify_in_python(zc_write_job *job, Objects objects, size_t part_index
         finally:
             Py_XDECREF(encoded)
     return 0
+
+
+def _contents(blob, key):
+    """The bytes that a store gave for an object, None if there is none."""
+    try:
+        return None if blob is None else memoryview(blob).cast("B")
+    except TypeError as error:
+        raise StoreError(f"the store gave no bytes but a {type(blob).__name__}", key=key) from error
 
 
 cdef bint _change_in_python(zc_write_job *job, size_t part_index, blob, PyObject **encoded_ret) except -1:
@@ -422,9 +423,9 @@ cdef bint _change_in_python(zc_write_job *job, size_t part_index, blob, PyObject
     cdef zc_worker *worker
     memset(&old, 0, sizeof(old))
     memset(&encoded, 0, sizeof(encoded))
-    if is_stored and len(memoryview(blob)):
+    if is_stored:
         view = blob
-        old.data, old.nbytes = &view[0], view.shape[0]
+        old.data, old.nbytes = &view[0] if view.shape[0] else NULL, view.shape[0]
     plan_part(job.plan, part_index, &part)
     worker = lease_worker()
     if worker is NULL:
