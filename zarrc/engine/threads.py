@@ -10,6 +10,9 @@ from zarrc.config import config
 
 __all__ = ["thread_count", "usable_cpus"]
 
+MAX_THREADS = 256
+"""As many as the pool ever starts (ZC_POOL_MAX_THREADS)."""
+
 # By process id: a forked child may have another affinity.
 _usable: dict[int, int] = {}
 
@@ -17,7 +20,7 @@ _usable: dict[int, int] = {}
 def thread_count() -> int:
     """Threads for one read or write: ``threading.max_workers`` of the configuration, else the usable CPUs."""
     asked = config.get("threading.max_workers")
-    return max(1, int(asked)) if asked is not None else usable_cpus()
+    return min(max(1, int(asked)), MAX_THREADS) if asked is not None else usable_cpus()
 
 
 def usable_cpus() -> int:
@@ -36,13 +39,13 @@ def usable_cpus() -> int:
 def _count() -> int:
     asked = _positive(os.environ.get("ZARRC_NUM_THREADS"))
     if asked is not None:
-        return asked
+        return min(asked, MAX_THREADS)
     limits = [_affinity(), _quota(), _positive(os.environ.get("SLURM_CPUS_PER_TASK"))]
     return max(1, min(limit for limit in limits if limit is not None))
 
 
 def _positive(text: str | None) -> int | None:
-    return int(text) if text is not None and text.strip().isdigit() and int(text) > 0 else None
+    return int(text) if text is not None and text.strip().isdecimal() and int(text) > 0 else None
 
 
 def _affinity() -> int:

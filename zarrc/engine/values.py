@@ -52,10 +52,20 @@ def _as_array(value: Any, dtype: np.dtype[Any], casting: str) -> npt.NDArray[Any
     if dtype.kind == "V":
         return np.asarray(value, dtype=dtype)
     values = np.asarray(value)
-    if hasattr(value, "__array__") or casting == "checked":
+    if hasattr(value, "__array__"):
+        return values
+    if casting == "checked" and not _holds_long_integers(values):
         return values
     # A Python scalar or list takes the array's type if NumPy's own assignment would.
-    return np.asarray(value, dtype=dtype)
+    try:
+        return np.asarray(value, dtype=dtype)
+    except OverflowError as error:
+        raise CastingError(f"a value does not fit {dtype}: {error}") from error
+
+
+def _holds_long_integers(values: npt.NDArray[Any]) -> bool:
+    """Whether these are Python's integers, kept as objects because one of them has more than 64 bits."""
+    return values.dtype == object and all(type(item) is int for item in values.flat)
 
 
 def _cast(values: npt.NDArray[Any], dtype: np.dtype[Any], casting: str, array: str) -> npt.NDArray[Any]:
