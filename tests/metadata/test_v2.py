@@ -47,6 +47,12 @@ BLOSC = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 
 FORMS = (
     Form("no dimension_separator", {}, {"dimension_separator": "."}),
     Form("dimension_separator /", {"dimension_separator": "/"}, {"dimension_separator": "/"}),
+    Form(
+        "null dimension_separator",
+        {"dimension_separator": None},
+        {"dimension_separator": "."},
+        "dimension_separator: is null; read as '.'",
+    ),
     Form("null fill", {"fill_value": None}, {"fill_value": None}),
     Form("NaN", {"fill_value": "NaN"}, {"fill_value": "NaN"}),
     Form("-Infinity", {"fill_value": "-Infinity"}, {"fill_value": "-Infinity"}),
@@ -83,6 +89,12 @@ FORMS = (
         "fill_value: 0.0 is not a list of two numbers; read as the real part",
     ),
     Form("raw bits", {"dtype": "|V3", "fill_value": "AQID"}, {"fill_value": "AQID"}),
+    Form(
+        "raw bits of 0",
+        {"dtype": "|V3", "fill_value": 0},
+        {"fill_value": "AAAA"},
+        "fill_value: 0 is not base64; read as all bits zero",
+    ),
     Form("blosc", {"compressor": BLOSC}, {"compressor": BLOSC}),
     Form(
         "blosc, automatic shuffle",
@@ -245,8 +257,8 @@ def test_chunk_keys_follow_the_separator(separator: object, key: str) -> None:
             MetadataError,
         ),
         (
-            {"dimension_separator": None},
-            "dimension_separator: must be one of '.', '/', got None",
+            {"dimension_separator": 0},
+            "dimension_separator: must be one of '.', '/', got 0",
             MetadataError,
         ),
         ({"fill_value": MISSING}, "'fill_value' is missing", MetadataError),

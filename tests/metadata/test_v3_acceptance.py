@@ -194,6 +194,12 @@ FORMS = (
         "33 null attributes", {"attributes": None}, {"attributes": {}}, "attributes: is null; read as empty"
     ),
     Form(
+        "null dimension names",
+        {"dimension_names": None},
+        {"dimension_names": MISSING},
+        "dimension_names: is null; read as no names",
+    ),
+    Form(
         "33 null consolidated metadata",
         {"consolidated_metadata": None},
         {"consolidated_metadata": MISSING},

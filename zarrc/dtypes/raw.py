@@ -36,6 +36,9 @@ class RawBits(DataType):
             if zarr_format == 3:
                 reading.assume("base64 is v2's form of raw bits", "read as a list of integers")
             return self._from_base64(value, reading)
+        if value == 0 and type(value) is int and zarr_format == 2:
+            reading.assume("0 is not base64", "read as all bits zero")
+            return self.default_fill()
         if not isinstance(value, list):
             raise reading.error(
                 f"must be a list of {self.itemsize} integers for {self.name}, got {show(value)}"

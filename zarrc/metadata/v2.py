@@ -171,6 +171,9 @@ def _separator(fields: Mapping[str, Any], reading: Reading) -> Literal[".", "/"]
     if "dimension_separator" not in fields:
         return None
     at = reading.at("dimension_separator")
+    if fields["dimension_separator"] is None:
+        at.assume("is null", "read as '.'")
+        return None
     separator: Literal[".", "/"] = at.one_of(fields["dimension_separator"], (".", "/"))
     return separator
 

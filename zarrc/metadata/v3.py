@@ -171,6 +171,9 @@ def _dimension_names(fields: Mapping[str, Any], ndim: int, reading: Reading) -> 
     if "dimension_names" not in fields:
         return None
     at = reading.at("dimension_names")
+    if fields["dimension_names"] is None:
+        at.assume("is null", "read as no names")
+        return None
     names = at.sequence(fields["dimension_names"])
     if len(names) != ndim:
         raise at.error(f"there are {len(names)} names for {ndim} dimensions")
