@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
@@ -16,11 +15,11 @@ from zarrc.errors import (
     MemberNotFoundError,
     NodeNotFoundError,
     ZarrcError,
-    ZarrcWarning,
 )
 from zarrc.metadata.build import build_group
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
 from zarrc.node import Node
+from zarrc.warning import warn
 
 if TYPE_CHECKING:
     from zarrc.engine.nodes import NodeMetadata
@@ -246,11 +245,7 @@ class Group(Node):
         """Yield the members right below by name, with a warning for each that cannot be read."""
         for name, metadata in open_children(self._store, self._path, self._metadata.zarr_format):
             if isinstance(metadata, ZarrcError):
-                warnings.warn(
-                    f"{place(self._store, join(self._path, name))} is left out: {metadata}",
-                    ZarrcWarning,
-                    stacklevel=4,
-                )
+                warn(f"{place(self._store, join(self._path, name))} is left out: {metadata}")
             else:
                 yield name, self._member(name, metadata)
 

@@ -23,7 +23,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ("indexing", "metadata", "storage"),
     ("codecs", "grids", "dtypes"),
     ("kernels",),
-    ("config", "reading"),
+    ("config", "reading", "warning"),
     ("errors",),
 )
 LEVEL = {room: -depth for depth, rooms in enumerate(STEPS) for room in rooms}

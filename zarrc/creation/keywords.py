@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from zarrc.config import config as settings
-from zarrc.errors import ZarrcWarning
 from zarrc.new_array import ARRAY_KEYWORDS, check_keywords
+from zarrc.warning import warn
 
 __all__ = ["ZarrFormat", "default_format", "parse_format", "split_storage", "without_legacy"]
 
@@ -45,7 +44,7 @@ def without_legacy(caller: str, keywords: dict[str, Any]) -> dict[str, Any]:
             raise NotImplementedError(f"{caller}() does not support {name}=")
     for name in _IGNORED:
         if kept.pop(name, None) is not None:
-            warnings.warn(f"{caller}() ignores {name}=", ZarrcWarning, stacklevel=4)
+            warn(f"{caller}() ignores {name}=")
     chunk_shape = kept.pop("chunk_shape", None)
     if chunk_shape is not None:
         if kept.get("chunks") is not None:
