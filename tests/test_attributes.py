@@ -292,3 +292,12 @@ def test_json_values_come_back_as_they_were(attributes: dict[str, Any], zarr_for
     found = again(group).attrs.asdict()
     assert found == attributes
     assert repr(found) == repr(group.attrs.asdict())
+
+
+def test_attributes_that_are_nested_too_deeply_are_refused_by_name() -> None:
+    nested = '{"a":' * 900 + "1" + "}" * 900
+    store = {"zarr.json": f'{{"zarr_format":3,"node_type":"group","attributes":{nested}}}'.encode()}
+    group = zarrc.open_group(store, mode="r+")
+    with pytest.raises(AttributesError, match="nested too deeply"):
+        group.attrs["b"] = 1
+    assert store["zarr.json"].count(b"{") == 901

@@ -302,6 +302,9 @@ class Array(Node):
             access = self._access = ArrayAccess(self._store, self._path, self._metadata, config)
         return access
 
+    def _repair_fill(self) -> object:
+        return self._metadata.fill_value
+
     def _set_metadata(self, metadata: NodeMetadata) -> None:
         super()._set_metadata(metadata)
         self._access = None

@@ -28,8 +28,8 @@
     │   └── BoundsCheckError
     └── MissingExtraError (ImportError)
 
-Each carries ``array`` (path of the array), ``key`` (key of the object in the store) and ``codec`` (name of the codec
-at work), each None where it is not known, and says the known ones in its text. All of them pickle.
+Each carries ``array`` (path of the array), ``key`` (key of the object in the store) and ``codec`` (name of
+the codec at work), each None where it is not known, and says the known ones in its text. All of them pickle.
 """
 
 from __future__ import annotations
@@ -96,8 +96,9 @@ class ZarrcError(Exception):
         self.codec = codec
 
     def __str__(self) -> str:
+        # A node at the root of its store has the path "".
         where = [
-            f"{word} {value!r}"
+            f"{word} {value or '/'!r}"
             for word, value in (("array", self.array), ("key", self.key), ("codec", self.codec))
             if value is not None
         ]

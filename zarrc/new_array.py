@@ -11,8 +11,9 @@ import numpy as np
 from zarrc.array import Array
 from zarrc.config import ArrayConfigLike, close_names, parse_array_config
 from zarrc.config import config as settings
+from zarrc.dtypes import parse_dtype
 from zarrc.engine.node_names import ancestors
-from zarrc.engine.nodes import create_node, place
+from zarrc.engine.nodes import create_node, delete_node, place
 from zarrc.engine.values import as_values
 from zarrc.errors import ContainsGroupError
 from zarrc.metadata.build import build_array
@@ -135,14 +136,25 @@ def create_array_at(
         if overwrite and isinstance(data, Array):
             _refuse_self(store, path, data)
     metadata = build_metadata(given, caller)
+    if metadata.zarr_format == 3 and "order" in given:
+        options = parse_array_config({"order": given["order"]}, options)
     if write_data and isinstance(data, np.ndarray):
         # A value that does not fit is found before an old array is deleted.
         data = as_values(data, metadata.dtype, data.shape, options.casting, path)
     create_node(store, path, metadata, overwrite=overwrite)
     array = Array(store, path, metadata, options)
     if data is not None and write_data:
-        copy_into(array, data)
+        _fill_new(array, data)
     return array
+
+
+def _fill_new(array: Array, data: Any) -> None:
+    """Write its data to a new array; one that they do not get into is not left behind."""
+    try:
+        copy_into(array, data)
+    except BaseException:
+        delete_node(array.store, array.path)
+        raise
 
 
 def build_metadata(given: Mapping[str, Any], caller: str) -> ArrayMetadata:
@@ -291,8 +303,9 @@ def check_same(found: Array, shape: Any, dtype: Any, *, exact: bool) -> None:
         raise TypeError(f"{place(found.store, found.path)} has shape {found.shape}, not {parse_shape(shape)}")
     if dtype is None:
         return
-    wanted = np.dtype(dtype)
-    if found.dtype != wanted and (exact or not np.can_cast(wanted, found.dtype)):
+    wanted = parse_dtype(dtype)[0].numpy
+    stored = found.metadata.data_type.numpy
+    if stored != wanted and (exact or not np.can_cast(wanted, stored)):
         raise TypeError(f"{place(found.store, found.path)} has data type {found.dtype}, not {wanted}")
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from zarrc.attributes import Attributes, Change
+from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.node_names import normalize_path
 from zarrc.engine.nodes import NodeMetadata, open_node, place, update_node
-from zarrc.errors import ReadOnlyError, ZarrcWarning
+from zarrc.errors import AttributesError, ReadOnlyError
+from zarrc.warning import warn
 
 if TYPE_CHECKING:
     from zarrc.storage import StorePath
@@ -71,7 +72,8 @@ class Node:
         if self.read_only:
             raise ReadOnlyError(
                 f"cannot {doing}: the {self._kind} was opened for reading only; open it with mode='r+'",
-                array=self._path or "/",
+                array=(self._path or "/") if self._kind == "array" else None,
+                key=(self._path or "/") if self._kind == "group" else None,
             )
 
     # --- metadata
@@ -117,16 +119,31 @@ class Node:
             change(attributes)
             return stored.evolve(attributes=_without_nan(attributes, place(self._store, self._path)))
 
-        self._set_metadata(self._update(changed))
+        try:
+            self._set_metadata(self._update(changed))
+        except RecursionError:
+            # Read from a document with some room to spare, they are walked in deeper steps here.
+            where = place(self._store, self._path)
+            raise AttributesError(f"the attributes of {where} are nested too deeply to be changed") from None
 
     def _update(self, change: Callable[[NodeMetadata], NodeMetadata]) -> NodeMetadata:
-        return update_node(self._store, self._path, self._metadata.zarr_format, change)
+        metadata = self._metadata
+        return update_node(self._store, self._path, metadata.zarr_format, change, self._repair_fill())
 
     def _refresh(self) -> None:
         """Read the metadata again."""
-        self._set_metadata(
-            open_node(self._store, self._path, zarr_format=self._metadata.zarr_format, kind=self._kind)
+        found = open_node(
+            self._store,
+            self._path,
+            zarr_format=self._metadata.zarr_format,
+            kind=self._kind,
+            repair_fill=self._repair_fill(),
         )
+        self._set_metadata(found)
+
+    def _repair_fill(self) -> object:
+        """Return what a stored document without a fill value is read with: what this handle has."""
+        return DEFAULT_FILL
 
     def _set_metadata(self, metadata: NodeMetadata) -> None:
         self._metadata = metadata
@@ -154,11 +171,9 @@ def _without_nan(attributes: dict[str, Any], where: str) -> dict[str, Any]:
     found: list[str] = []
     clean = {key: _spell(value, key, found) for key, value in attributes.items()}
     if found:
-        warnings.warn(
+        warn(
             f"{where}: the attributes {', '.join(map(repr, dict.fromkeys(found)))} held NaN or infinities, "
-            "which JSON cannot hold; they are stored as strings now",
-            ZarrcWarning,
-            stacklevel=8,
+            "which JSON cannot hold; they are stored as strings now"
         )
     return clean
 

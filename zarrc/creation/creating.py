@@ -177,11 +177,8 @@ def array(data: npt.ArrayLike | Any, **keywords: Any) -> Array:
         As for `create`.
     """
     source = new_array.as_source(data)
-    return create(data=source, **_without_shape(new_array.keywords_like(source, keywords)))
-
-
-def _without_shape(keywords: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in keywords.items() if name != "shape"}
+    like = {**new_array.keywords_like(source, keywords), "shape": keywords.get("shape")}
+    return create(data=source, **like)
 
 
 def from_array(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,11 +10,12 @@ from zarrc.array import Array
 from zarrc.config import ArrayConfigLike
 from zarrc.creation.keywords import ZarrFormat, default_format, parse_format, split_storage, without_legacy
 from zarrc.creation.places import Mode, Place
+from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.nodes import create_node
-from zarrc.errors import ZarrcWarning
 from zarrc.group import Group
 from zarrc.metadata.build import build_group
 from zarrc.new_array import check_keywords, create_array_at
+from zarrc.warning import warn
 
 __all__ = ["GROUP_KEYWORDS", "open", "open_array", "open_group"]
 
@@ -41,6 +41,7 @@ def open(
     storage_options: Mapping[str, Any] | None = None,
     config: ArrayConfigLike = None,
     strict: bool = False,
+    repair_fill: Any = DEFAULT_FILL,
     **keywords: Any,
 ) -> Array | Group:
     """Open the array or group that is there, of either format.
@@ -65,7 +66,10 @@ def open(
     config : ArrayConfig or Mapping, optional
         How an array's handle reads and writes.
     strict : bool, default False
-        Refuse metadata that bend the specification.
+        Refuse metadata that bend the specification; otherwise ``metadata.assumed`` (and `Array.info`) say how
+        they were read.
+    repair_fill : scalar, optional
+        Fill value of a v3 array whose document has none; without it, such a document is an error.
     **keywords
         For a new array, as for `create_array`.
 
@@ -89,7 +93,7 @@ def open(
     _check_named("open", store, path, named, makes)
     where = Place(store, path, mode, storage_options, named)
     if mode not in ("w", "w-"):
-        found = where.find(wanted, strict, config)
+        found = where.find(wanted, strict, config, repair_fill)
         if isinstance(found, Array):
             _warn_of_difference(found, mine)
         if found is not None:
@@ -115,6 +119,7 @@ def open_array(
     storage_options: Mapping[str, Any] | None = None,
     config: ArrayConfigLike = None,
     strict: bool = False,
+    repair_fill: Any = DEFAULT_FILL,
     **keywords: Any,
 ) -> Array:
     """Open an array, or create it; arguments as for `open`.
@@ -132,7 +137,7 @@ def open_array(
     _check_named("open_array", store, path, named, makes)
     where = Place(store, path, mode, storage_options, named)
     if mode not in ("w", "w-"):
-        found = where.find(wanted, strict, config)
+        found = where.find(wanted, strict, config, repair_fill)
         if isinstance(found, Group):
             raise where.wrong_kind(found)
         if found is not None:
@@ -206,7 +211,7 @@ def _warn_of_difference(found: Array, keywords: Mapping[str, Any]) -> None:
             found, found.shape if shape is None else shape, keywords.get("dtype"), exact=True
         )
     except TypeError as difference:
-        warnings.warn(f"opened as it is: {difference}", ZarrcWarning, stacklevel=3)
+        warn(f"opened as it is: {difference}")
 
 
 def _create_at(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from zarrc.array import Array
 from zarrc.config import ArrayConfigLike
 from zarrc.creation.named_stores import open_by_name
+from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.node_names import join, normalize_path
 from zarrc.engine.node_search import missing_node_error
 from zarrc.engine.nodes import Kind, find_node, place, wrong_kind
@@ -58,19 +59,27 @@ class Place:
         return place(self.store, self.path)
 
     def find(
-        self, zarr_format: ZarrFormat | None, strict: bool, config: ArrayConfigLike = None
+        self,
+        zarr_format: ZarrFormat | None,
+        strict: bool = False,
+        config: ArrayConfigLike = None,
+        repair_fill: object = DEFAULT_FILL,
     ) -> Array | Group | None:
         """Open the node that is there, if there is one."""
-        metadata = find_node(self.store, self.path, zarr_format, strict)
+        metadata = find_node(self.store, self.path, zarr_format, strict, repair_fill)
         if metadata is None:
             return None
         if isinstance(metadata, ArrayMetadata):
             return Array(self.store, self.path, metadata, config, read_only=self.read_only)
         return Group(self.store, self.path, metadata, read_only=self.read_only)
 
-    def missing(self, kind: Kind | None, zarr_format: ZarrFormat | None, advice: str) -> NodeNotFoundError:
+    def missing(
+        self, kind: Kind | None, zarr_format: ZarrFormat | None, advice: str = ""
+    ) -> NodeNotFoundError:
         """Return the error for a node that is not there, with what to do about it."""
         error = missing_node_error(self.store, self.path, kind, zarr_format)
+        if not advice:
+            return error
         but = f" (mode={self.mode!r} never creates)" if self.mode in ("r", "r+") else ""
         return type(error)(f"{error.message}; pass {advice}{but}", key=error.key)
 

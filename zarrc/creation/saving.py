@@ -10,8 +10,11 @@ import numpy.typing as npt
 from zarrc import new_array
 from zarrc.array import Array
 from zarrc.creation.creating import create
-from zarrc.creation.keywords import ZarrFormat
-from zarrc.creation.opening import open, open_group
+from zarrc.creation.keywords import ZarrFormat, parse_format
+from zarrc.creation.opening import open_group
+from zarrc.creation.places import Place
+from zarrc.engine.node_names import check_new_path, normalize_path
+from zarrc.errors import ContainsNodeError
 from zarrc.group import Group
 
 __all__ = ["load", "save", "save_array", "save_group"]
@@ -97,12 +100,21 @@ def save_group(
     """
     if not args and not arrays:
         raise ValueError("save_group() needs at least one array")
-    into = open_group(store, mode=mode, path=path, zarr_format=zarr_format, storage_options=storage_options)
     named = {f"arr_{i}": data for i, data in enumerate(args)}
     if clash := named.keys() & arrays.keys():
         raise ValueError(f"the names {', '.join(sorted(clash))} are those of unnamed arrays")
-    for name, data in {**named, **arrays}.items():
-        into.create_array(name, data=new_array.as_source(data))
+    sources = {name: new_array.as_source(data) for name, data in {**named, **arrays}.items()}
+    # All are looked at before one is stored, and before an old group is deleted.
+    for name, source in sources.items():
+        check_new_path(normalize_path(name))
+        new_array.build_metadata({"shape": source.shape, "dtype": source.dtype}, "save_group")
+    into = open_group(store, mode=mode, path=path, zarr_format=zarr_format, storage_options=storage_options)
+    if taken := [name for name in sources if name in into]:
+        raise ContainsNodeError(
+            f"{into.store_path} has {', '.join(taken)} already; mode='w' replaces the group"
+        )
+    for name, source in sources.items():
+        into.create_array(name, data=source)
 
 
 def save(
@@ -155,7 +167,11 @@ def load(
     NodeNotFoundError
         If nothing is there.
     """
-    found = open(store, mode="r", path=path, zarr_format=zarr_format, storage_options=storage_options)
+    where = Place(store, path, "r", storage_options)
+    wanted = parse_format(zarr_format, None)
+    found = where.find(wanted)
+    if found is None:
+        raise where.missing(None, wanted)
     return found[...] if isinstance(found, Array) else _load_group(found)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from zarrc.errors import MetadataError
 
 __all__ = ["ancestors", "check_new_path", "join", "normalize_path", "split"]
@@ -12,15 +14,17 @@ _DOCUMENT_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zme
 def normalize_path(path: object) -> str:
     """Return a node's path without empty parts: ``"/a//b/"`` becomes ``"a/b"``; the root is ``""``.
 
-    A backslash is a separator too.
+    A backslash is a separator too, and a `pathlib` path is as good as a string.
 
     Raises
     ------
     TypeError
-        If the path is not a string.
+        If the path is neither a string nor a path object that gives one.
     ValueError
         If a part of it is ``"."`` or ``".."``.
     """
+    if isinstance(path, os.PathLike):
+        path = os.fspath(path)
     if not isinstance(path, str):
         raise TypeError(f"the path of a node is a string, got {path!r} of type {type(path).__name__}")
     parts = [part for part in path.replace("\\", "/").split("/") if part]

@@ -70,7 +70,7 @@ def _some(names: list[str]) -> str:
 
 
 def _similar(name: str, names: list[str]) -> list[str]:
-    return difflib.get_close_matches(name, names, n=3)
+    return difflib.get_close_matches(name, [one for one in names if one != name], n=3)
 
 
 def _did_you_mean(names: list[str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from zarrc.config import config
+from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.node_names import ancestors, check_new_path, join
 from zarrc.engine.node_search import missing_node_error
 from zarrc.errors import (
@@ -30,10 +30,10 @@ from zarrc.errors import (
     StoreConflictError,
     StoreError,
     ZarrcError,
-    ZarrcWarning,
 )
 from zarrc.metadata import v2, v3
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
+from zarrc.warning import warn
 
 if TYPE_CHECKING:
     from zarrc.storage.base import Blob, Store
@@ -70,6 +70,7 @@ def open_node(
     zarr_format: Literal[2, 3] | None = None,
     kind: Kind | None = None,
     strict: bool = False,
+    repair_fill: object = DEFAULT_FILL,
 ) -> NodeMetadata:
     """Read the metadata of the node at ``path``.
 
@@ -87,6 +88,8 @@ def open_node(
         What the node must be.
     strict : bool, default False
         Refuse documents that bend the specification.
+    repair_fill : optional
+        Fill value of a v3 array whose document has none, which is an error otherwise.
 
     Raises
     ------
@@ -96,7 +99,7 @@ def open_node(
     MetadataError
         If there is a document, but it is not valid.
     """
-    found = find_node(store, path, zarr_format, strict)
+    found = find_node(store, path, zarr_format, strict, repair_fill)
     if found is None:
         raise missing_node_error(store, path, kind, zarr_format)
     if kind is not None and kind != node_kind(found):
@@ -118,7 +121,11 @@ def wrong_kind(store: Store, path: str, found: NodeMetadata) -> str:
 
 
 def find_node(
-    store: Store, path: str, zarr_format: Literal[2, 3] | None = None, strict: bool = False
+    store: Store,
+    path: str,
+    zarr_format: Literal[2, 3] | None = None,
+    strict: bool = False,
+    repair_fill: object = DEFAULT_FILL,
 ) -> NodeMetadata | None:
     """Read the node at ``path`` as `open_node` does; None if there is none."""
     if zarr_format in (None, 3):
@@ -127,18 +134,25 @@ def find_node(
         if document is not None:
             if zarr_format is None:
                 _warn_of_second_format(store, path)
-            return _parse_v3(store, path, bytes(document), strict)
+            return _parse_v3(store, path, bytes(document), strict, repair_fill)
     if zarr_format in (None, 2):
         return _parse_v2(store, path, _get_all(store, [join(path, name) for name in V2_DOCUMENTS]), strict)
     return None
 
 
-def _parse_v3(store: Store, path: str, document: bytes | None, strict: bool = False) -> NodeMetadata | None:
+def _parse_v3(
+    store: Store,
+    path: str,
+    document: bytes | None,
+    strict: bool = False,
+    repair_fill: object = DEFAULT_FILL,
+) -> NodeMetadata | None:
     """Read a v3 node from its document."""
     if document is None:
         return None
     with _located(store, path):
-        return v3.parse_node(document, strict=strict, where=join(path, V3_DOCUMENT))
+        where = join(path, V3_DOCUMENT)
+        return v3.parse_node(document, strict=strict, where=where, repair_fill=repair_fill)
 
 
 def _parse_v2(
@@ -178,11 +192,9 @@ def _warn_of_second_format(store: Store, path: str) -> None:
         return
     for name in (".zarray", ".zgroup"):
         if store.stat(join(path, name)) is not None:
-            warnings.warn(
+            warn(
                 f"{place(store, path)} has both {V3_DOCUMENT} and {name}: opened as Zarr v3; pass "
-                "zarr_format=2 for the other",
-                ZarrcWarning,
-                stacklevel=5,
+                "zarr_format=2 for the other"
             )
             return
 
@@ -227,7 +239,7 @@ def create_node(store: Store, path: str, metadata: NodeMetadata, *, overwrite: b
         raise ReadOnlyError(
             f"cannot create a node at {place(store, path)}: the store is open for reading only"
         )
-    with node_lock(store, path):
+    with node_lock(store, path), _creating(store, path):
         present = _present_kinds(store, [*ancestors(path), path])
         missing = _check_parents(store, ancestors(path), present, metadata.zarr_format)
         if overwrite:
@@ -239,6 +251,16 @@ def create_node(store: Store, path: str, metadata: NodeMetadata, *, overwrite: b
                 store, parent, GroupMetadata(zarr_format=metadata.zarr_format, attributes={}), may_exist=True
             )
         _put_new(store, path, metadata, may_exist=False)
+
+
+@contextmanager
+def _creating(store: Store, path: str) -> Iterator[None]:
+    """Say in a store's error what it was asked for: its key is the key inside the store only."""
+    try:
+        yield
+    except StoreError as error:
+        error.message = f"cannot create a node at {place(store, path)}: {error.message}"
+        raise
 
 
 def _present_kinds(store: Store, paths: Sequence[str]) -> dict[str, dict[int, str]]:
@@ -363,7 +385,11 @@ _ATTEMPTS = 10
 
 
 def update_node(
-    store: Store, path: str, zarr_format: Literal[2, 3], change: Callable[[NodeMetadata], NodeMetadata]
+    store: Store,
+    path: str,
+    zarr_format: Literal[2, 3],
+    change: Callable[[NodeMetadata], NodeMetadata],
+    repair_fill: object = DEFAULT_FILL,
 ) -> NodeMetadata:
     """Read a node's metadata again, change it and store it.
 
@@ -381,6 +407,8 @@ def update_node(
         Format of the node.
     change : callable
         From the stored metadata to the new; may be called more than once.
+    repair_fill : optional
+        As for `open_node`.
 
     Returns
     -------
@@ -401,7 +429,7 @@ def update_node(
     with node_lock(store, path):
         for attempt in range(_ATTEMPTS):
             try:
-                return _try_update(store, path, zarr_format, change)
+                return _try_update(store, path, zarr_format, change, repair_fill)
             except StoreConflictError:
                 if attempt + 1 == _ATTEMPTS:
                     raise
@@ -410,14 +438,21 @@ def update_node(
 
 
 def _try_update(
-    store: Store, path: str, zarr_format: Literal[2, 3], change: Callable[[NodeMetadata], NodeMetadata]
+    store: Store,
+    path: str,
+    zarr_format: Literal[2, 3],
+    change: Callable[[NodeMetadata], NodeMetadata],
+    repair_fill: object,
 ) -> NodeMetadata:
     names = (V3_DOCUMENT,) if zarr_format == 3 else V2_DOCUMENTS
     blobs: dict[str, Blob | None] = dict.fromkeys(names)
     for index, blob in store.get_many([(join(path, name), None) for name in names]):
         blobs[names[index]] = blob
     stored = [None if blob is None else bytes(blob) for blob in blobs.values()]
-    old = _parse_v3(store, path, stored[0]) if zarr_format == 3 else _parse_v2(store, path, stored)
+    if zarr_format == 3:
+        old = _parse_v3(store, path, stored[0], repair_fill=repair_fill)
+    else:
+        old = _parse_v2(store, path, stored)
     if old is None:
         raise missing_node_error(store, path, None, zarr_format)
     new = change(old)

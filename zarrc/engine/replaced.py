@@ -23,7 +23,7 @@ def same_layout(store: Store, path: str, metadata: ArrayMetadata) -> bool:
     NodeNotFoundError
         If nothing is stored there any more.
     """
-    now = open_node(store, path, zarr_format=metadata.zarr_format)
+    now = open_node(store, path, zarr_format=metadata.zarr_format, repair_fill=metadata.fill_value)
     if not isinstance(now, ArrayMetadata):
         return False
     return all(getattr(now, field) == getattr(metadata, field) for field in _LAYOUT_FIELDS) and (
