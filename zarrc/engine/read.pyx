@@ -278,7 +278,7 @@ cdef class _Group:
             view = &self.views[self.n_views]
             try:
                 PyObject_GetBuffer(blob, view, PyBUF_SIMPLE)
-            except (TypeError, BufferError) as error:
+            except (TypeError, ValueError, BufferError) as error:     # no buffer, or not a contiguous one
                 raise StoreError(f"the store gave no bytes but a {type(blob).__name__}", key=key) from error
             self.n_views += 1
             # An empty object is an object: its data is not NULL.

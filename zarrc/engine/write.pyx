@@ -407,7 +407,7 @@ def _contents(blob, key):
     """The bytes that a store gave for an object, None if there is none."""
     try:
         return None if blob is None else memoryview(blob).cast("B")
-    except TypeError as error:
+    except (TypeError, ValueError, BufferError) as error:     # no buffer, or not a contiguous one
         raise StoreError(f"the store gave no bytes but a {type(blob).__name__}", key=key) from error
 
 
