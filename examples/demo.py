@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,9 @@ def run(*arguments: object) -> None:
     """Run the zarrc command, as it would be typed."""
     words = [str(argument) for argument in arguments]
     print("\n$ zarrc", *words, flush=True)
-    subprocess.run([sys.executable, "-m", "zarrc.cli", *words], check=True)
+    # The installed command: "python -m" would take a zarrc folder in the current directory instead.
+    command = Path(sysconfig.get_path("scripts")) / "zarrc"
+    subprocess.run([command, *words], check=True)
 
 
 def show(subject: Subject, source: Path, store: Path, figure: Any, row: int) -> None:

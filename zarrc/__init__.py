@@ -101,7 +101,14 @@ def __getattr__(name: str) -> Any:
             f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
         )
     home = _HOMES.get(name, "creation")
-    found = import_module(f"{__name__}.{home or name}")
+    try:
+        found = import_module(f"{__name__}.{home or name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(f"{__name__}."):
+            error.add_note(
+                f"{__path__[0]} holds the sources of zarrc, not built: run 'make dev' there, or start Python elsewhere"
+            )
+        raise
     value = found if home is None else getattr(found, name)
     globals()[name] = value
     return value
