@@ -27,7 +27,10 @@ def _elements(plan: Plan, number: int, axes: tuple[tuple[int, int, int], ...], c
     chunk, start, count, _, _ = plan[number]
     for k in np.ndindex(*count):
         yield (
-            tuple(c * n + s + i * abs(axis[1]) for c, n, s, i, axis in zip(chunk, chunks, start, k, axes)),
+            tuple(
+                c * n + s + i * abs(axis[1])
+                for c, n, s, i, axis in zip(chunk, chunks, start, k, axes, strict=True)
+            ),
             k,
         )
 
@@ -42,13 +45,13 @@ def test_the_parts_fill_the_result_as_numpy_would(case) -> None:
     strides = iter(result.strides)
     signed = [
         (next(strides) if isinstance(k, slice) else 0) * (1 if axis[1] > 0 else -1)
-        for k, axis in zip(key, selection.axes)
+        for k, axis in zip(key, selection.axes, strict=True)
     ]
     flat = result.reshape(-1)
     for number in range(len(plan)):
         offset = plan[number][3]
         for index, k in _elements(plan, number, selection.axes, chunks):
-            place = (offset + sum(i * stride for i, stride in zip(k, signed))) // result.itemsize
+            place = (offset + sum(i * stride for i, stride in zip(k, signed, strict=True))) // result.itemsize
             assert flat[place] == -1
             flat[place] = array[index]
     np.testing.assert_array_equal(result, array[key])
@@ -61,7 +64,7 @@ def test_a_part_covers_its_chunk_when_it_has_all_of_it_inside_the_array(case) ->
     plan = Plan(selection, shape, chunks, (8,) * len(selection.result_shape))
     for number in range(len(plan)):
         chunk, _, count, _, covers = plan[number]
-        inside = [min(n, extent - c * n) for c, n, extent in zip(chunk, chunks, shape)]
+        inside = [min(n, extent - c * n) for c, n, extent in zip(chunk, chunks, shape, strict=True)]
         assert covers == (list(count) == inside)
 
 

@@ -10,8 +10,8 @@ from zarrc.metadata.model import ArrayMetadata
 if TYPE_CHECKING:
     from zarrc.storage import Store
 
-# What decides which bytes a chunk has and where they are. The shape is not among them: an array that was resized
-# through another handle keeps its chunks where they are.
+# What decides which bytes a chunk has and where they are. The shape is not among them: an array that was
+# resized through another handle keeps its chunks where they are.
 _LAYOUT_FIELDS = ("zarr_format", "data_type", "endian", "chunk_grid", "chunk_key_encoding", "codecs")
 
 

@@ -26,8 +26,8 @@ def thread_count() -> int:
 def usable_cpus() -> int:
     """CPUs that this process may use, counted once.
 
-    The least of ``ZARRC_NUM_THREADS`` (which alone may also be more than the CPUs), the affinity mask, the control
-    group's quota and ``SLURM_CPUS_PER_TASK``.
+    ``ZARRC_NUM_THREADS`` if it is set (it may also be more than the CPUs), else the least of the affinity
+    mask, the control group's quota and ``SLURM_CPUS_PER_TASK``.
     """
     pid = os.getpid()
     if pid not in _usable:

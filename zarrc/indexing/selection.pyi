@@ -5,7 +5,7 @@ BasicIndex = SupportsIndex | slice | EllipsisType | None
 
 @final
 class Selection:
-    """A basic selection: for each axis of the array a start, a step and a count, and the shape of the result."""
+    """A basic selection: a start, a step and a count for each axis, and the shape of the result."""
 
     def __init__(self, key: BasicIndex | tuple[BasicIndex, ...], shape: tuple[int, ...]) -> None: ...
     @property

@@ -1,0 +1,1 @@
+"""Compiled code that works on bytes, shapes and strides, without the GIL."""
