@@ -106,7 +106,8 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(f"{__name__}."):
             error.add_note(
-                f"{__path__[0]} holds the sources of zarrc, not built: run 'make dev' there, or start Python elsewhere"
+                f"{__path__[0]} holds the sources of zarrc, not built: "
+                "run 'make dev' there, or start Python elsewhere"
             )
         raise
     value = found if home is None else getattr(found, name)
