@@ -1,4 +1,4 @@
-"""The edges of the format: byte orders, fills, shapes and chunks, against NumPy and against the stored bytes."""
+"""The edges of the format: byte orders, fills, shapes and chunks, against NumPy and the stored bytes."""
 
 from __future__ import annotations
 

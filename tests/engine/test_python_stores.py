@@ -169,7 +169,8 @@ def test_a_write_that_fails_midway_leaves_old_or_new_chunks() -> None:
         array[...] = 50
     found = array[...].reshape(-1, CHUNK)
     assert all(
-        (chunk == 50).all() or (chunk == old).all() for chunk, old in zip(found, VALUES.reshape(-1, CHUNK))
+        (chunk == 50).all() or (chunk == old).all()
+        for chunk, old in zip(found, VALUES.reshape(-1, CHUNK), strict=True)
     )
     array[...] = 51  # the locks are free again
     np.testing.assert_array_equal(array[...], 51)

@@ -24,7 +24,7 @@ def store() -> dict[str, bytes]:
 
 def test_reading_data_warns_where_the_user_reads(store: dict[str, bytes]) -> None:
     array = zarrc.open_array(store)
-    with pytest.warns(ZarrcWarning, match="example.org/seal") as caught:
+    with pytest.warns(ZarrcWarning, match=r"example\.org/seal") as caught:
         np.testing.assert_array_equal(array[...], np.ones(4))
     assert caught[0].filename == __file__
 
@@ -45,6 +45,6 @@ def test_a_warning_that_is_made_an_error_ends_the_read(store: dict[str, bytes]) 
 
 def test_writing_data_is_refused(store: dict[str, bytes]) -> None:
     before = dict(store)
-    with pytest.raises(ReadOnlyError, match="example.org/seal"):
+    with pytest.raises(ReadOnlyError, match=r"example\.org/seal"):
         zarrc.open_array(store, mode="r+")[0] = 2
     assert store == before

@@ -1,6 +1,6 @@
-"""A codec in Python that forks in the middle of a read: the parent reads on, the child gets an error and works on.
+"""A codec in Python that forks in the middle of a read: the parent reads on, the child gets an error.
 
-Prints what parent and child saw: "parent ok" and "child cancelled" or, where it did everything itself, "child ok".
+Prints what they saw: "parent ok" and "child cancelled" or, where no thread was at work, "child ok".
 """
 
 from __future__ import annotations
