@@ -6,10 +6,8 @@ refusal names the field's path and the document's key, and every lenient reading
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 from zarrc.errors import MetadataError
 
@@ -51,8 +49,7 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(NamedTuple):
     """A ``{"name", "configuration", "must_understand"}`` object of a v3 document."""
 
     name: str
@@ -106,8 +103,15 @@ class Reading:
 
     def at(self, step: str | int) -> Reading:
         """The reading of a member (a name) or an item (an index) of this value."""
-        # Its path is put together only when something is said about it: opening an array makes dozens.
-        below = Reading(self.strict, self.key, "", self.from_user, self.notes)
+        # Its path is put together only when something is said about it, and __init__ is left out: opening an
+        # array makes dozens.
+        below = Reading.__new__(Reading)
+        below.strict, below.key, below.from_user, below.notes = (
+            self.strict,
+            self.key,
+            self.from_user,
+            self.notes,
+        )
         below._parent, below._step = self, step
         return below
 
@@ -136,22 +140,28 @@ class Reading:
             path = self.path
             self.notes.append(f"{path}: {sentence}" if path else sentence)
 
-    @contextmanager
-    def locate(self) -> Iterator[None]:
-        """Give the path and key of this reading to a MetadataError raised inside, where it has none yet."""
-        try:
-            yield
-        except MetadataError as error:
+    def locate(self) -> Self:
+        """Give the path and key of this reading to a MetadataError raised inside, where it has none yet.
+
+        For a ``with`` statement. (The reading is the context manager itself: `contextlib`'s are slow.)
+        """
+        return self
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, MetadataError):
             error.key = error.key or self.key
-            if getattr(error, "located", False):
-                raise
-            raise self.error(error.message, type(error), codec=error.codec) from None
+            if not getattr(error, "located", False):
+                raise self.error(error.message, type(error), codec=error.codec) from None
 
     # Typed values: each gives the value back, or raises.
 
     def mapping(self, value: object) -> Mapping[str, Any]:
         """A JSON object."""
-        if not isinstance(value, Mapping):
+        # By type first, here and below: isinstance on the abstract class is slow.
+        if type(value) is not dict and not isinstance(value, Mapping):
             raise self.error(f"must be an object, got {show(value)}")
         for name in value:
             if not isinstance(name, str):
@@ -189,9 +199,10 @@ class Reading:
 
     def one_of(self, value: object, allowed: Sequence[Any]) -> Any:
         """One of the allowed values."""
-        if not any(value == item and type(value) is type(item) for item in allowed):
-            raise self.error(f"must be one of {choices(allowed)}, got {show(value)}")
-        return value
+        for item in allowed:
+            if type(value) is type(item) and value == item:
+                return value
+        raise self.error(f"must be one of {choices(allowed)}, got {show(value)}")
 
     def only_keys(self, value: Mapping[str, Any], allowed: Sequence[str]) -> None:
         """Refuse a key of ``value`` that is not allowed."""
@@ -225,12 +236,18 @@ class Reading:
         """
         if isinstance(value, str):
             return Extension(value, {})
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             raise self.error(f"must be a name or an object with a name, got {show(value)}")
         self.only_keys(self.mapping(value), _EXTENSION_KEYS)
-        name = self.at("name").string(self.required(value, "name"))
-        configuration = self.at("configuration").mapping(value.get("configuration", {}))
-        must_understand = self.at("must_understand").one_of(value.get("must_understand", True), (True, False))
+        name = self.required(value, "name")
+        if type(name) is not str:
+            self.at("name").string(name)
+        configuration = value.get("configuration", {})
+        if self.from_user or type(configuration) is not dict:
+            self.at("configuration").mapping(configuration)
+        must_understand = value.get("must_understand", True)
+        if must_understand is not True:
+            self.at("must_understand").one_of(must_understand, (True, False))
         if not must_understand and not may_skip:
             raise self.error(f"must_understand: false is not allowed here (for {show(name)})")
         return Extension(name, configuration, must_understand)

@@ -250,3 +250,17 @@ def test_equality_is_that_of_bits() -> None:
 def test_an_enormous_integer_is_refused_without_printing_it() -> None:
     with pytest.raises(MetadataError, match="an integer of 16610 bits does not fit uint8"):
         fill_value_for(from_v3_json("uint8"), 10**5000)
+
+
+@given(st.sampled_from(["float16", "float32", "float64"]), st.floats(allow_nan=False))
+def test_a_number_is_rounded_as_numpy_rounds_it(name: str, value: float) -> None:
+    data_type = from_v3_json(name)
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = np.float64(value).astype(name)
+    if np.isinf(rounded) and not math.isinf(value):
+        with pytest.raises(MetadataError, match="beyond"):
+            fill_value_for(data_type, value)
+    else:
+        fill = fill_value_for(data_type, value)
+        assert fill is not None
+        assert fill.tobytes() == rounded.tobytes()

@@ -16,6 +16,7 @@ from tests.metadata.documents import V3_ARRAY, V3_GROUP, as_bytes, changed
 from zarrc.codecs import BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 from zarrc.errors import AttributesError, MetadataError
 from zarrc.metadata import ArrayMetadata, GroupMetadata, build_array, build_group, parse_node
+from zarrc.metadata.validation import check_array
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -214,3 +215,15 @@ def test_a_documents_reading_is_written_as_the_same_document(
     assert again == metadata
     assert again.codecs == metadata.codecs
     assert again.attributes == metadata.attributes
+
+
+@given(arrays())
+def test_what_is_read_would_pass_the_checks_again(metadata: ArrayMetadata) -> None:
+    """The reader checks each field as it meets it, and does not run `check_array`."""
+    (document,) = metadata.to_documents().values()
+    read = parse_node(document)
+    assert isinstance(read, ArrayMetadata)
+    check_array(read)
+    assert read.fill_value is not None
+    assert not read.fill_value.flags.writeable
+    assert read.evolve() == read == metadata

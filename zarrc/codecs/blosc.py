@@ -77,6 +77,8 @@ class BloscCodec(BytesBytesCodec):
 
     def with_spec(self, spec: ChunkSpec) -> Self:
         """The codec with the data type's ``typesize`` and the ``shuffle`` that suits it, if none is set."""
+        if self.typesize is not None and self.shuffle is not None:
+            return self
         itemsize = spec.dtype.itemsize if spec.dtype.itemsize <= _MAX_TYPESIZE else 1
         typesize = itemsize if self.typesize is None else self.typesize
         shuffle = self.shuffle or ("bitshuffle" if itemsize == 1 else "shuffle")

@@ -125,9 +125,11 @@ def from_v3_json(value: object, reading: Reading | None = None) -> DataType:
 
 
 def _by_name(name: str) -> DataType | None:
+    if name in DATA_TYPES:
+        return DATA_TYPES[name]
     raw = _RAW_NAME.fullmatch(name)
     if raw is None:
-        return DATA_TYPES.get(name)
+        return None
     n_bits = int(raw[1])
     if n_bits == 0 or n_bits % 8 or raw[1][0] == "0":
         raise MetadataError(f"raw bits are named r<N> with N a positive multiple of 8, got {name!r}")

@@ -150,9 +150,12 @@ def _parse_v3(
     """Read a v3 node from its document."""
     if document is None:
         return None
-    with _located(store, path):
-        where = join(path, V3_DOCUMENT)
+    where = join(path, V3_DOCUMENT)
+    try:
         return v3.parse_node(document, strict=strict, where=where, repair_fill=repair_fill)
+    except MetadataError as error:
+        _locate(error, store, path)
+        raise
 
 
 def _parse_v2(
@@ -160,22 +163,20 @@ def _parse_v2(
 ) -> NodeMetadata | None:
     """Read a v2 node from its three documents, as listed in ``V2_DOCUMENTS``."""
     array, group, attributes = documents
-    with _located(store, path):
+    try:
         if array is not None:
             return v2.parse_array(array, attributes, strict=strict, where=join(path, ".zarray"))
         if group is not None:
             return v2.parse_group(group, attributes, strict=strict, where=join(path, ".zgroup"))
+    except MetadataError as error:
+        _locate(error, store, path)
+        raise
     return None
 
 
-@contextmanager
-def _located(store: Store, path: str) -> Iterator[None]:
+def _locate(error: MetadataError, store: Store, path: str) -> None:
     """Add to an error in a document where it is; its key is the key inside the store only."""
-    try:
-        yield
-    except MetadataError as error:
-        error.add_note(f"at {place(store, path)}")
-        raise
+    error.add_note(f"at {place(store, path)}")
 
 
 def _get_all(store: Store, keys: Sequence[str]) -> list[bytes | None]:

@@ -60,6 +60,8 @@ class RegularChunkGrid:
 
 
 def _extent(value: object) -> int:
+    if type(value) is int and 1 <= value <= MAX_EXTENT:
+        return value
     try:
         if isinstance(value, bool):
             raise TypeError

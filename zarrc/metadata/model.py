@@ -108,6 +108,18 @@ class ArrayMetadata:
             fill.flags.writeable = False
             object.__setattr__(self, "fill_value", fill)
 
+    @classmethod
+    def of_checked(cls, **fields: Any) -> Self:
+        """The metadata of all these fields, which the caller has checked as `check_array` does.
+
+        For the reader of documents, which checks each field as it meets it, to name its place: to check twice
+        costs a tenth of an open.
+        """
+        made = object.__new__(cls)
+        for name, value in fields.items():
+            object.__setattr__(made, name, value)
+        return made
+
     @property
     def ndim(self) -> int:
         """Number of dimensions."""

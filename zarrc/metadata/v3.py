@@ -109,20 +109,21 @@ def array_from_json(
     extra = _extra_fields(fields, known, reading) | _storage_transformers(fields, reading)
     dimension_names = _dimension_names(fields, len(shape), reading)
     attributes = _attributes(fields, reading)
-    with reading.locate():
-        return ArrayMetadata(
-            zarr_format=3,
-            shape=shape,
-            data_type=data_type,
-            chunk_grid=grid,
-            chunk_key_encoding=encoding,
-            fill_value=fill,
-            codecs=codecs,
-            attributes=attributes,
-            dimension_names=dimension_names,
-            extra_fields=extra,
-            assumed=tuple(reading.notes),
-        )
+    return ArrayMetadata.of_checked(
+        zarr_format=3,
+        shape=shape,
+        data_type=data_type,
+        chunk_grid=grid,
+        chunk_key_encoding=encoding,
+        fill_value=fill,
+        codecs=codecs,
+        endian="little",
+        attributes=attributes,
+        dimension_names=dimension_names,
+        extra_fields=extra,
+        assumed=tuple(reading.notes),
+        v2=None,
+    )
 
 
 def _codecs(fields: Mapping[str, Any], spec: ChunkSpec, reading: Reading) -> tuple[Codec, ...]:
@@ -177,7 +178,10 @@ def _dimension_names(fields: Mapping[str, Any], ndim: int, reading: Reading) -> 
     names = at.sequence(fields["dimension_names"])
     if len(names) != ndim:
         raise at.error(f"there are {len(names)} names for {ndim} dimensions")
-    return tuple(None if name is None else at.at(i).string(name) for i, name in enumerate(names))
+    for i, name in enumerate(names):
+        if name is not None and type(name) is not str:
+            at.at(i).string(name)
+    return tuple(names)
 
 
 def _storage_transformers(fields: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
