@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -200,3 +201,20 @@ def test_documents_are_indented_as_the_settings_say() -> None:
         document = store.get("zarr.json")
     assert document is not None
     assert b"\n" not in bytes(document).strip()
+
+
+def test_an_array_takes_the_settings_that_hold_when_it_is_opened() -> None:
+    """Settings of arrays are kept between opens: no change is missed, in the process or in a block."""
+    store: dict[str, bytes] = {}
+    zarrc.create_array(store, shape=3)
+    orders = [zarrc.open_array(store).order]
+    with zarrc.config.set({"array.order": "F"}):
+        orders.append(zarrc.open_array(store).order)
+        with ThreadPoolExecutor(1) as pool:
+            orders.append(pool.submit(lambda: zarrc.open_array(store).order).result())
+    orders.append(zarrc.open_array(store).order)
+    zarrc.config.set({"array.order": "F"})
+    orders.append(zarrc.open_array(store).order)
+    zarrc.config.refresh({})
+    orders.append(zarrc.open_array(store).order)
+    assert orders == ["C", "F", "C", "C", "F", "C"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import threading
@@ -61,6 +60,9 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Callable[[object], str | None]]]] = Map
 
 def close_names(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the known names that look like ``name``, or nothing."""
+    # Only errors need it, and every import of zarrc would pay for it.
+    import difflib
+
     close = difflib.get_close_matches(name, list(known), n=3)
     return f"; did you mean {' or '.join(repr(one) for one in close)}?" if close else ""
 
@@ -172,6 +174,7 @@ class Config:
         self._lock = threading.Lock()
         self._local: ContextVar[Mapping[str, Any]] = ContextVar("zarrc_config", default=MappingProxyType({}))
         self._process: dict[str, Any] = {}
+        self._array: tuple[object, object, ArrayConfig] | None = None
         self.refresh(environ)
 
     @property
@@ -248,6 +251,15 @@ class Config:
         found = _from_environment(os.environ if environ is None else environ)
         with self._lock:
             self._process = {**self.defaults, **found}
+
+    def _array_config(self) -> ArrayConfig:
+        """Return the settings of arrays as they are now; made anew only when a setting has changed."""
+        process, local = self._process, self._local.get()
+        kept = self._array
+        # Both are replaced, never changed, so the same objects say the same.
+        if kept is None or kept[0] is not process or kept[1] is not local:
+            kept = self._array = process, local, ArrayConfig(**self.get("array"))
+        return kept[2]
 
     def _put_process(self, new: Mapping[str, Any]) -> dict[str, Any]:
         """Change settings of the process; return the old values."""
@@ -326,7 +338,7 @@ def parse_array_config(given: ArrayConfigLike, base: ArrayConfig | None = None) 
     """
     if isinstance(given, ArrayConfig):
         return given
-    start = base if base is not None else ArrayConfig(**config.get("array"))
+    start = base if base is not None else config._array_config()
     if given is None:
         return start
     known = [field.name for field in fields(ArrayConfig)]

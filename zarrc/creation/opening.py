@@ -205,8 +205,8 @@ def _check_named(
 
 def _warn_of_difference(found: Array, keywords: Mapping[str, Any]) -> None:
     """Warn if the array that is there is not what the user described for a new one."""
+    shape = keywords.get("shape")
     try:
-        shape = keywords.get("shape")
         new_array.check_same(
             found, found.shape if shape is None else shape, keywords.get("dtype"), exact=True
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from typing import TYPE_CHECKING
 
@@ -70,6 +69,9 @@ def _some(names: list[str]) -> str:
 
 
 def _similar(name: str, names: list[str]) -> list[str]:
+    # Only errors need it, and every import of zarrc would pay for it.
+    import difflib
+
     return difflib.get_close_matches(name, [one for one in names if one != name], n=3)
 
 

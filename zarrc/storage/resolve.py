@@ -23,6 +23,8 @@ AccessMode: TypeAlias = Literal["r", "r+", "a", "w", "w-"]
 StoreLike: TypeAlias = "Store | StorePath | str | os.PathLike[str] | MutableMapping[str, Any] | None"
 """What can be passed as a store; also a mapping of fsspec and a path of universal_pathlib."""
 
+_MODES = get_args(AccessMode)
+
 # A protocol, then "://" or "::" (a chain): at least two letters, so that it is no drive.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+(://|::)")
 _LOCAL_URL = re.compile(r"(?:file|local)://(?!.*::)")
@@ -65,11 +67,11 @@ def make_store(
     ValueError
         If ``mode`` is unknown.
     """
-    if mode is not None and mode not in get_args(AccessMode):
-        raise ValueError(f"mode must be one of {', '.join(map(repr, get_args(AccessMode)))}, not {mode!r}")
+    if mode is not None and mode not in _MODES:
+        raise ValueError(f"mode must be one of {', '.join(map(repr, _MODES))}, not {mode!r}")
     if storage_options and not (isinstance(store, str) and _URL.match(store)):
         raise TypeError("storage_options are for URLs; this store is none")
-    place = _place(store, storage_options)
+    place = _place(store, storage_options, mode == "r")
     return _in_mode(place.store, mode), place.path
 
 
@@ -93,21 +95,22 @@ def open_store(
     return StorePath(*make_store(store, mode=mode, storage_options=storage_options))
 
 
-def _place(store: StoreLike, storage_options: Mapping[str, Any] | None) -> StorePath:
+def _place(store: StoreLike, storage_options: Mapping[str, Any] | None, read_only: bool) -> StorePath:
     if isinstance(store, StorePath):
         return store
-    return StorePath(store if isinstance(store, Store) else _new_store(store, storage_options))
+    return StorePath(store if isinstance(store, Store) else _new_store(store, storage_options, read_only))
 
 
-def _new_store(store: Any, storage_options: Mapping[str, Any] | None) -> Store:
+def _new_store(store: Any, storage_options: Mapping[str, Any] | None, read_only: bool) -> Store:
+    """Make a store; ``read_only`` spares a directory's the copy that `_in_mode` would make."""
     if store is None:
         return MemoryStore()
     if isinstance(store, str):
-        return _from_text(store, storage_options)
+        return _from_text(store, storage_options, read_only)
     if _is_fsspec_mapper(store) or _is_universal_path(store):
         return _from_fsspec(store)
     if isinstance(store, os.PathLike):
-        return _from_path(os.fspath(store))
+        return _from_path(os.fspath(store), read_only)
     if isinstance(store, MutableMapping):
         return MappingStore(store)
     raise TypeError(
@@ -116,21 +119,21 @@ def _new_store(store: Any, storage_options: Mapping[str, Any] | None) -> Store:
     )
 
 
-def _from_text(text: str, storage_options: Mapping[str, Any] | None) -> Store:
+def _from_text(text: str, storage_options: Mapping[str, Any] | None, read_only: bool) -> Store:
     local = _LOCAL_URL.match(text)
     if local is not None:
-        return _from_path(text[local.end() :])
+        return _from_path(text[local.end() :], read_only)
     if _URL.match(text) is None:
-        return _from_path(text)
+        return _from_path(text, read_only)
     from zarrc.storage.fsspec_store import FsspecStore
 
     return FsspecStore.from_url(text, storage_options=storage_options)
 
 
-def _from_path(path: str) -> Store:
+def _from_path(path: str, read_only: bool) -> Store:
     if path.lower().endswith(".zip") and not os.path.isdir(path):
         raise StoreError(f"{path!r} names a zip archive; there is no store for these yet")
-    return LocalStore(path)
+    return LocalStore(path, read_only=read_only)
 
 
 def _is_fsspec_mapper(store: Any) -> bool:
