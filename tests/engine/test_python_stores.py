@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import zarrc
+from tests.soak import count
 from zarrc.errors import ChunkNotFoundError, CodecError, StoreError
 from zarrc.storage import Store
 from zarrc.storage.base import Blob, ByteRange
@@ -174,3 +177,54 @@ def test_a_write_that_fails_midway_leaves_old_or_new_chunks() -> None:
     )
     array[...] = 51  # the locks are free again
     np.testing.assert_array_equal(array[...], 51)
+
+
+class CountingStore(zarrc.storage.MemoryStore):
+    """Comes between the engine and the objects of a store that the engine could reach without Python."""
+
+    gets = 0
+    sets = 0
+
+    def get(self, key: str, range: ByteRange | None = None) -> Any:
+        self.gets += key.startswith("c/")
+        return super().get(key, range)
+
+    def set(self, key: str, data: Any) -> None:
+        self.sets += key.startswith("c/")
+        super().set(key, data)
+
+
+def test_what_a_subclass_of_a_store_puts_in_between_is_not_passed_by(tmp_path: Path) -> None:
+    class Local(zarrc.storage.LocalStore):
+        gets = 0
+
+        def get(self, key: str, range: ByteRange | None = None) -> Any:
+            self.gets += key.startswith("c/")
+            return super().get(key, range)
+
+    memory, local = CountingStore(), Local(tmp_path / "array")
+    for store in (memory, local):
+        array = _array(store)
+        np.testing.assert_array_equal(array[...], VALUES)
+        assert store.gets == 3
+    assert memory.sets == 3
+
+
+def test_a_subclass_shares_the_locks_of_its_store(tmp_path: Path) -> None:
+    class Local(zarrc.storage.LocalStore):
+        def get(self, key: str, range: ByteRange | None = None) -> Any:
+            return super().get(key, range)
+
+    path = tmp_path / "array"
+    plain = _array(zarrc.storage.LocalStore(path))
+    between = zarrc.open_array(Local(path), mode="r+")
+    rounds = count(500)
+
+    def work(array: Any, index: int) -> None:
+        for number in range(rounds):
+            array[index] = number
+            assert array[index] == number
+
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(work, plain, 0), threads.submit(work, between, 1)]:
+            done.result(timeout=60)

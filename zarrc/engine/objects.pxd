@@ -20,6 +20,7 @@ ctypedef struct zc_objects:
     const char *prefix      # what stands before the chunk indices: a path (local) or a key
     size_t prefix_nbytes
     size_t node_nbytes      # the first so many bytes of 'prefix' name the array's own node
+    size_t lock_from        # what follows them and their "/" names an object's lock
     bint bare_zero          # a 0-d array's only chunk: the prefix alone, or the prefix and "0"
     char separator
     zc_table *table

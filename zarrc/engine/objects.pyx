@@ -4,6 +4,8 @@
 import hashlib
 import os
 
+from zarrc.storage.memory import MemoryStore
+
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdlib cimport free, malloc
@@ -22,6 +24,8 @@ from zarrc.kernels.table cimport (
     table_remove,
 )
 from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, zc_worker_scratch
+
+_OBJECT_METHODS = frozenset({"get", "get_many", "get_into", "set", "set_many", "delete", "delete_many"})
 
 
 @cython.final
@@ -49,8 +53,9 @@ cdef class Objects:
         self.c.separator = ord(key_encoding.separator)
         self.c.bare_zero = bool(key_encoding.prefix)
         self.c.place = PLACE_PYTHON
-        root = store.local_root
-        table = getattr(store, "_table", None)
+        near = _has_own_objects(store)
+        root = store.local_root if near else None
+        table = getattr(store, "_table", None) if near else None
         if root is not None:
             self.c.place = PLACE_LOCAL
             node_path = os.path.join(root, node_path) if node_path else root
@@ -63,6 +68,9 @@ cdef class Objects:
         self.c.prefix = PyBytes_AS_STRING(self._prefix)
         self.c.prefix_nbytes = len(self._prefix)
         self.c.node_nbytes = len(os.fsencode(node_path) if root is not None else node_path.encode())
+        self.c.lock_from = self.c.node_nbytes
+        if self._prefix[self.c.node_nbytes : self.c.node_nbytes + 1] == b"/":
+            self.c.lock_from += 1
         identity = repr(store.identity_of(self.node_path)).encode()
         digest = hashlib.blake2b(identity, digest_size=8).digest()
         self.c.lock_seed = int.from_bytes(digest, "little")
@@ -91,6 +99,16 @@ cdef class Objects:
         return _Locked.__new__(_Locked, self, sorted(keys))
 
 
+def _has_own_objects(store):
+    """Whether a store that says where its objects are also gets and sets them itself: no subclass comes between."""
+    for cls in type(store).__mro__:
+        if cls is MemoryStore or "local_root" in vars(cls):
+            return True
+        if not _OBJECT_METHODS.isdisjoint(vars(cls)):
+            return False
+    return False
+
+
 @cython.final
 cdef class _Locked:
     """The locks of several objects, taken in key order."""
@@ -104,7 +122,7 @@ cdef class _Locked:
         skipped = len(objects.node_path) + 1 if objects.node_path else 0
         self.objects = objects
         # As compiled code names them: by what follows the array's own path.
-        self.names = [("/" if objects.node_path else "").encode() + key[skipped:].encode() for key in keys]
+        self.names = [key[skipped:].encode() for key in keys]
         self.locks = <zc_lock *>malloc(max(len(keys), 1) * sizeof(zc_lock))
         if self.locks is NULL:
             raise MemoryError(f"{len(keys)} locks")

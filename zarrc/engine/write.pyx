@@ -123,21 +123,21 @@ cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *work
     cdef zc_part part
     cdef zc_lock lock
     cdef char name[MAX_KEY_NBYTES]
-    cdef size_t name_nbytes, node_nbytes
+    cdef size_t name_nbytes, lock_from
     cdef zc_encoded encoded
     cdef zc_status status
     plan_part(job.plan, part_index, &part)
     name_nbytes = object_name(job.objects, part.chunk, job.plan.ndim, name)
     if name_nbytes == 0:
         return ZC_EINVAL
-    node_nbytes = job.objects.node_nbytes
+    lock_from = job.objects.lock_from
     memset(&encoded, 0, sizeof(encoded))
     if part.covers:
         # Encoded before the lock is taken: only the replacing must not come between another's read and write.
         status = _encode_covering(job, &part, part_index, worker, &encoded, step)
-        lock_acquire(&lock, job.objects.lock_seed, name + node_nbytes, name_nbytes - node_nbytes)
+        lock_acquire(&lock, job.objects.lock_seed, name + lock_from, name_nbytes - lock_from)
     else:
-        lock_acquire(&lock, job.objects.lock_seed, name + node_nbytes, name_nbytes - node_nbytes)
+        lock_acquire(&lock, job.objects.lock_seed, name + lock_from, name_nbytes - lock_from)
         status = _modify(job, &part, part_index, name, name_nbytes, worker, &encoded, step)
     if status == ZC_OK:
         if encoded.is_empty:
