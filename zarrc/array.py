@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zarrc.config import ArrayConfig, ArrayConfigLike, parse_array_config
-from zarrc.engine.nodes import open_node
+from zarrc.engine.nodes import open_node, place
 from zarrc.errors import MetadataError
 from zarrc.metadata.model import ArrayMetadata
 from zarrc.node import Node
@@ -122,16 +122,18 @@ class Array(Node):
         from zarrc.storage.resolve import make_store
 
         store, path = make_store(store_path, mode="r+")
-        where = f"{store}/{path}"
+        where = place(store, path)
+        if not isinstance(data, Mapping):
+            raise TypeError(f"a metadata document is a mapping, got {type(data).__name__}")
         metadata: NodeMetadata
         if data.get("zarr_format") == 2:
             document = {key: value for key, value in data.items() if key != "attributes"}
-            attributes = json.dumps(data.get("attributes") or {}).encode()
-            metadata = v2.parse_array(json.dumps(document).encode(), attributes, where=where)
+            attributes = _document(data.get("attributes") or {}, where)
+            metadata = v2.parse_array(_document(document, where), attributes, where=where)
         else:
-            metadata = v3.parse_node(json.dumps(dict(data)).encode(), where=where)
+            metadata = v3.parse_node(_document(data, where), where=where)
         if not isinstance(metadata, ArrayMetadata):
-            raise MetadataError("the document is a group's, not an array's", key=path)
+            raise MetadataError("the document is a group's, not an array's", key=where)
         return cls(store, path, metadata)
 
     # --- what it is
@@ -462,6 +464,14 @@ class Array(Node):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return another handle of the same array: the stored data are not copied."""
         return self.__copy__()
+
+
+def _document(fields: Mapping[str, Any], where: str) -> bytes:
+    """Return a document's text, to be read as one from a store is."""
+    try:
+        return json.dumps(dict(fields)).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MetadataError(f"the document holds what JSON cannot: {error}", key=where) from None
 
 
 def _rebuild(

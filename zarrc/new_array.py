@@ -15,9 +15,11 @@ from zarrc.dtypes import parse_dtype
 from zarrc.engine.node_names import ancestors
 from zarrc.engine.nodes import create_node, delete_node, place
 from zarrc.engine.values import as_values
-from zarrc.errors import ContainsGroupError
+from zarrc.errors import ContainsGroupError, MetadataError
+from zarrc.grids import chunk_grid_from_v3_json
 from zarrc.metadata.build import build_array
 from zarrc.metadata.chunking import parse_shape
+from zarrc.reading import Reading, show
 from zarrc.streaming import chunk_shape_of, copy_into
 
 if TYPE_CHECKING:
@@ -164,7 +166,9 @@ def build_metadata(given: Mapping[str, Any], caller: str) -> ArrayMetadata:
     zarr_format = given.get("zarr_format", settings.get("default_zarr_format"))
     build = {name: given[name] for name in _BUILD_KEYWORDS if name in given}
     if "chunk_grid" in given:
-        build.setdefault("chunks", _chunks_of_grid(given["chunk_grid"]))
+        if "chunks" in given:
+            raise TypeError(f"{caller}() takes either chunks= or chunk_grid=, not both")
+        build["chunks"] = _chunks_of_grid(given["chunk_grid"])
     return build_array(
         shape=given["shape"],
         dtype=given.get("dtype"),
@@ -175,12 +179,14 @@ def build_metadata(given: Mapping[str, Any], caller: str) -> ArrayMetadata:
 
 
 def _chunks_of_grid(grid: Any) -> Any:
-    """Return the chunk shape in a ``chunk_grid`` of the specification's form."""
-    name = grid.get("name") if isinstance(grid, Mapping) else getattr(grid, "name", None)
-    if name != "regular":
-        raise NotImplementedError(f"chunk_grid: only the regular grid can be created so far, got {name!r}")
-    if isinstance(grid, Mapping):
-        return grid.get("configuration", {}).get("chunk_shape")
+    """Return the chunk shape in a ``chunk_grid``: in the specification's form, or an object that has one."""
+    if isinstance(grid, (str, Mapping)):
+        return chunk_grid_from_v3_json(grid, Reading(path="chunk_grid", from_user=True)).chunk_shape
+    if not hasattr(grid, "chunk_shape"):
+        raise MetadataError(
+            "chunk_grid: must be an object such as "
+            f"{{'name': 'regular', 'configuration': {{'chunk_shape': [2, 3]}}}}, got {show(grid)}"
+        )
     return grid.chunk_shape
 
 

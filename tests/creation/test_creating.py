@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import zarrc
-from zarrc.errors import CastingError
+from zarrc.errors import CastingError, MetadataError
 
 
 class Failing:
@@ -67,3 +67,44 @@ def test_require_array_takes_every_name_of_a_data_type(tmp_path: Path) -> None:
     assert group.require_array("big", shape=3, dtype={"name": "int32"}, exact=True).path == "big"
     with pytest.raises(TypeError, match="data type"):
         group.require_array("big", shape=3, dtype="float32")
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"name": "regular", "configuration": {"chunk_shape": [2, 3]}},
+        zarrc.create_array({}, shape=(4, 4), chunks=(2, 3)).metadata.chunk_grid,
+    ],
+)
+def test_a_chunk_grid_gives_the_chunks(grid: Any) -> None:
+    assert zarrc.create_array({}, shape=(4, 4), chunk_grid=grid).chunks == (2, 3)
+    with pytest.raises(TypeError, match="either chunks= or chunk_grid="):
+        zarrc.create_array({}, shape=(4, 4), chunk_grid=grid, chunks=2)
+
+
+@pytest.mark.parametrize(
+    ("grid", "text"),
+    [
+        ("regular", "'chunk_shape' is missing"),
+        ({"name": "regular"}, "'chunk_shape' is missing"),
+        ({"name": "regular", "configuration": 5}, "chunk_grid.configuration: must be an object"),
+        ({"name": "regular", "configuration": {"chunk_shape": [0, 1]}}, "must be in"),
+        ({"name": "rectilinear"}, "rectilinear"),
+        (5, "chunk_grid: must be an object"),
+    ],
+)
+def test_a_wrong_chunk_grid_names_what_is_wrong(grid: Any, text: str) -> None:
+    with pytest.raises(MetadataError) as caught:
+        zarrc.create_array({}, shape=(4, 4), chunk_grid=grid)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("document", [[1], None, "x"])
+def test_a_document_of_another_type_is_a_type_error(document: Any) -> None:
+    with pytest.raises(TypeError, match="is a mapping"):
+        zarrc.Array.from_dict({}, document)
+
+
+def test_a_document_that_json_cannot_hold_is_a_metadata_error() -> None:
+    with pytest.raises(MetadataError, match="what JSON cannot"):
+        zarrc.Array.from_dict({}, {"zarr_format": 3, "node_type": object()})
