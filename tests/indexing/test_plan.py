@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,3 +73,15 @@ def test_a_plan_of_very_many_chunks_costs_nothing() -> None:
     plan = Plan(Selection(..., (2**40,)), (2**40,), (1,), (8,))
     assert len(plan) == 2**40
     assert plan[2**40 - 1] == ((2**40 - 1,), (0,), (1,), 8 * (2**40 - 1), True)
+
+
+def test_a_plan_of_shapes_that_are_not_the_selection_s_is_refused() -> None:
+    selection = Selection((slice(None), 1), (4, 5))
+    for shape, chunks, strides in (
+        ((), (), ()),
+        ((4, 5), (2,), (8,)),
+        ((4, 5), (2, 2), ()),
+        ((4, 5), (2, 0), (8,)),
+    ):
+        with pytest.raises(ValueError, match="chunk"):
+            Plan(selection, shape, chunks, strides)

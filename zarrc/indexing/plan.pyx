@@ -102,6 +102,10 @@ cdef class Plan:
         cdef int64_t chunk_extents[MAX_NDIM]
         cdef Py_ssize_t strides[64]
         cdef int i
+        if not len(shape) == len(chunk_shape) == selection.ndim or len(result_strides) != selection.result_ndim:
+            raise ValueError("shape, chunk_shape and result_strides are of another selection")
+        if 0 in chunk_shape:
+            raise ValueError("a chunk has at least one element along each axis")
         for i in range(selection.ndim):
             extents[i], chunk_extents[i] = shape[i], chunk_shape[i]
         for i in range(selection.result_ndim):
