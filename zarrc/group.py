@@ -12,6 +12,8 @@ from zarrc.engine.node_search import node_exists
 from zarrc.engine.nodes import create_node, delete_node, open_children, open_node, place
 from zarrc.errors import (
     ContainsArrayError,
+    ContainsGroupError,
+    ContainsNodeError,
     MemberNotFoundError,
     NodeNotFoundError,
     ZarrcError,
@@ -405,7 +407,11 @@ class Group(Node):
                 raise ContainsArrayError(f"{place(self._store, found.path)} is an array, not a group")
             if found is not None:
                 return found
-        return self.create_group(name, overwrite=overwrite)
+        try:
+            return self.create_group(name, overwrite=overwrite)
+        except ContainsGroupError:
+            # Another thread or process has created it since it was looked for.
+            return self.get_group(name)
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:
         """Return the groups of these names; create those that are not there."""
@@ -444,7 +450,13 @@ class Group(Node):
         """
         found = self.get(name)
         if found is None:
-            return self.create_array(name, shape=shape, dtype=dtype, **keywords)
+            try:
+                return self.create_array(name, shape=shape, dtype=dtype, **keywords)
+            except ContainsNodeError:
+                # Another thread or process may have created it since it was looked for.
+                found = self.get(name)
+                if found is None:
+                    raise
         if isinstance(found, Group):
             raise new_array.contains_group(found.store, found.path)
         new_array.check_same(found, shape, dtype, exact=exact)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 import zarrc
+from tests.soak import count
 from zarrc.errors import MetadataError, NodeNotFoundError, StoreError, ZarrcWarning
 
 
@@ -101,3 +104,27 @@ def test_warnings_point_at_the_line_that_called(tmp_path: Path) -> None:
             call()
         assert [one.filename for one in caught if one.category is ZarrcWarning] == [__file__] * len(caught)
         assert caught
+
+
+@pytest.mark.parametrize(
+    "open_it",
+    [
+        lambda path: zarrc.open(path, mode="a").attrs.asdict(),
+        lambda path: zarrc.open_group(path).attrs.asdict(),
+        lambda path: zarrc.open(path, mode="a", shape=4, dtype="i4").shape,
+        lambda path: zarrc.open_array(path, mode="a", shape=4, dtype="i4").shape,
+        lambda path: zarrc.open_group(path.parent).require_group(path.name).attrs.asdict(),
+        lambda path: zarrc.open_group(path.parent).require_array(path.name, shape=4).shape,
+    ],
+)
+def test_many_may_open_or_create_one_node_at_once(tmp_path: Path, open_it: Any) -> None:
+    for turn in range(count(30)):
+        path, ready = tmp_path / str(turn), threading.Barrier(6)
+
+        def race(path: Path = path, ready: threading.Barrier = ready) -> Any:
+            ready.wait()
+            return open_it(path)
+
+        with ThreadPoolExecutor(6) as pool:
+            found = [one.result() for one in [pool.submit(race) for _ in range(6)]]
+        assert found == [found[0]] * 6

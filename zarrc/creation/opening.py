@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from zarrc import new_array
 from zarrc.array import Array
@@ -12,6 +12,7 @@ from zarrc.creation.keywords import ZarrFormat, default_format, parse_format, sp
 from zarrc.creation.places import Mode, Place
 from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.nodes import create_node
+from zarrc.errors import ContainsNodeError
 from zarrc.group import Group
 from zarrc.metadata.build import build_group
 from zarrc.new_array import check_keywords, create_array_at
@@ -92,20 +93,27 @@ def open(
     makes = makes_array or mode == "a"
     _check_named("open", store, path, named, makes)
     where = Place(store, path, mode, storage_options, named)
-    if mode not in ("w", "w-"):
+
+    def find() -> Array | Group | None:
         found = where.find(wanted, strict, config, repair_fill)
         if isinstance(found, Array):
             _warn_of_difference(found, mine)
-        if found is not None:
-            return found
-        if mode in ("r", "r+") or not makes:
-            raise where.missing(None, wanted, "mode='a' to create a group, shape= to create an array")
-    if makes_array:
-        return _create_at(where, mine, wanted, config, caller="open")
-    attributes = mine.pop("attributes", None)
-    if mine:
-        raise TypeError(f"open() takes {', '.join(mine)} together with shape= or data= only")
-    return _create_group_at(where, wanted, attributes)
+        return found
+
+    def create() -> Array | Group:
+        if makes_array:
+            return _create_at(where, mine, wanted, config, caller="open")
+        attributes = mine.pop("attributes", None)
+        if mine:
+            raise TypeError(f"open() takes {', '.join(mine)} together with shape= or data= only")
+        return _create_group_at(where, wanted, attributes)
+
+    if mode in ("w", "w-"):
+        return create()
+    found = find()
+    if found is None and (mode in ("r", "r+") or not makes):
+        raise where.missing(None, wanted, "mode='a' to create a group, shape= to create an array")
+    return _create_or_find(create, find) if found is None else found
 
 
 def open_array(
@@ -136,16 +144,24 @@ def open_array(
     makes = "shape" in mine or "data" in mine
     _check_named("open_array", store, path, named, makes)
     where = Place(store, path, mode, storage_options, named)
-    if mode not in ("w", "w-"):
+
+    def find() -> Array | None:
         found = where.find(wanted, strict, config, repair_fill)
         if isinstance(found, Group):
             raise where.wrong_kind(found)
         if found is not None:
             _warn_of_difference(found, mine)
-            return found
-        if mode in ("r", "r+") or not makes:
-            raise where.missing("array", wanted, "shape= to create it")
-    return _create_at(where, mine, wanted, config, caller="open_array")
+        return found
+
+    def create() -> Array:
+        return _create_at(where, mine, wanted, config, caller="open_array")
+
+    if mode in ("w", "w-"):
+        return create()
+    found = find()
+    if found is None and (mode in ("r", "r+") or not makes):
+        raise where.missing("array", wanted, "shape= to create it")
+    return _create_or_find(create, find) if found is None else found
 
 
 def open_group(
@@ -184,15 +200,36 @@ def open_group(
         named = {"storage": storage, **kept}
     wanted = parse_format(zarr_format, None)
     where = Place(store, path, mode, storage_options, named)
-    if mode not in ("w", "w-"):
+
+    def find() -> Group | None:
         found = where.find(wanted, strict)
         if isinstance(found, Array):
             raise where.wrong_kind(found)
-        if found is not None:
-            return found
-        if mode in ("r", "r+"):
-            raise where.missing("group", wanted, "mode='a' to create it")
-    return _create_group_at(where, wanted, attributes)
+        return found
+
+    def create() -> Group:
+        return _create_group_at(where, wanted, attributes)
+
+    if mode in ("w", "w-"):
+        return create()
+    found = find()
+    if found is None and mode in ("r", "r+"):
+        raise where.missing("group", wanted, "mode='a' to create it")
+    return _create_or_find(create, find) if found is None else found
+
+
+_Node = TypeVar("_Node", bound=Array | Group)
+
+
+def _create_or_find(create: Callable[[], _Node], find: Callable[[], _Node | None]) -> _Node:
+    """Create a node that was not there; if another thread or process has created it meanwhile, open that."""
+    try:
+        return create()
+    except ContainsNodeError:
+        found = find()
+        if found is None:
+            raise
+        return found
 
 
 def _check_named(
