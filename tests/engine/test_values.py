@@ -12,6 +12,8 @@ import zarrc
 from zarrc.engine import ArrayAccess
 from zarrc.errors import CastingError
 
+pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+
 SHAPE = (4, 6)
 VALUES = np.arange(24, dtype="f4").reshape(SHAPE)
 

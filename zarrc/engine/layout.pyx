@@ -107,8 +107,9 @@ cdef class ChunkLayout:
         """The stored bytes of one chunk, of which ``data`` are the bytes, by the codecs' Python side."""
         spec = self.codecs[0][1]
         chunk = np.frombuffer(data, dtype=spec.dtype).reshape(spec.shape)
-        for i, (codec, spec) in enumerate(self.codecs):
-            chunk = _blaming(codec, _encode_step, chunk, spec, self.codecs[i + 1][1] if i + 1 < len(self.codecs) else None)
+        next_specs = (*[spec for _, spec in self.codecs[1:]], None)
+        for (codec, spec), next_spec in zip(self.codecs, next_specs):
+            chunk = _blaming(codec, _encode_step, chunk, spec, next_spec)
         return chunk
 
     def decode_chunk(self, data):
