@@ -106,7 +106,8 @@ def test_clouds_that_come_later_are_refused_with_what_there_is() -> None:
         zarr.create(shape=(10,), chunks=(5,), zarr_version=3, storage="s3", bucket="b", prefix="p")
 
 
-def test_a_registered_store_is_used_by_its_name() -> None:
+def test_a_registered_store_is_used_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zarrc.storage.registry._factories", {})
     made: list[str] = []
 
     def factory(*, custom_config: str) -> zarr.storage.Store:
