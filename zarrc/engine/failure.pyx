@@ -9,6 +9,9 @@ from zarrc.errors import ChunkNotFoundError, NodeNotFoundError, ZarrcError
 from zarrc.indexing.plan cimport plan_part, zc_part
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_ECANCELLED, ZC_ELENGTH, ZC_EPYTHON, ZC_OK, exception_of
 
+cdef extern from "zc_thread.h":
+    int zc_is_main_thread() noexcept nogil
+
 cdef extern from "zc_atomic.h":
     int zc_claim(int *flag) noexcept nogil
 
@@ -34,6 +37,10 @@ cdef void keep_exception(zc_failure *failure, size_t part, object error) noexcep
 
 
 cdef int poll_signals(zc_failure *failure) noexcept nogil:
+    # Python runs handlers on its main thread only. Any other must not ask for the GIL here: a daemon thread that does so
+    # while the interpreter ends is ended on the spot, with its job on its stack and other threads at work on it.
+    if not zc_is_main_thread():
+        return 0
     with gil:
         try:
             PyErr_CheckSignals()
