@@ -10,6 +10,7 @@ import pytest
 
 import zarrc
 from zarrc.engine import ArrayAccess
+from zarrc.engine.values import as_values
 from zarrc.errors import CastingError
 
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
@@ -150,3 +151,20 @@ def test_a_handle_keeps_a_memory_store_alive() -> None:
     access = array._data()
     del array
     np.testing.assert_array_equal(access.read(...), VALUES)
+
+
+@pytest.mark.parametrize("value", [b"ab", b"abcd", [b"abc", b"ab"], "abc", 5, np.void(b"abcd")])
+def test_raw_bits_are_neither_cut_nor_padded(value: object) -> None:
+    with pytest.raises((CastingError, TypeError)):
+        as_values(value, np.dtype("V3"), (2,), "checked", "a")
+
+
+@pytest.mark.parametrize("value", [b"abc", bytearray(b"abc"), [b"abc", b"abc"], np.void(b"abc")])
+def test_raw_bits_are_given_as_bytes(value: object) -> None:
+    assert as_values(value, np.dtype("V3"), (2,), "checked", "a").tobytes() == b"abcabc"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e300, [1e300], np.float64(1e300), np.array([1e300])])
+def test_a_float_beyond_the_range_becomes_infinite_without_a_word(value: object) -> None:
+    assert as_values(value, np.dtype("f4"), (1,), "checked", "a").tolist() == [float("inf")]

@@ -50,7 +50,7 @@ def _as_array(value: Any, dtype: np.dtype[Any], casting: str) -> npt.NDArray[Any
     if isinstance(value, (np.ndarray, np.generic)):
         return np.asarray(value)
     if dtype.kind == "V":
-        return np.asarray(value, dtype=dtype)
+        return _as_raw(value, dtype)
     values = np.asarray(value)
     if hasattr(value, "__array__"):
         return values
@@ -58,9 +58,21 @@ def _as_array(value: Any, dtype: np.dtype[Any], casting: str) -> npt.NDArray[Any
         return values
     # A Python scalar or list takes the array's type if NumPy's own assignment would.
     try:
-        return np.asarray(value, dtype=dtype)
+        with np.errstate(all="ignore"):
+            return np.asarray(value, dtype=dtype)
     except OverflowError as error:
         raise CastingError(f"a value does not fit {dtype}: {error}") from error
+
+
+def _as_raw(value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Bytes as raw bits; NumPy would cut them or pad them to the size."""
+    if isinstance(value, (bytearray, memoryview)):
+        value = bytes(value)
+    for item in np.asarray(value, dtype=object).flat:
+        n = memoryview(item).nbytes if isinstance(item, (bytes, np.void)) else -1
+        if n != dtype.itemsize:
+            raise CastingError(f"{item!r:.80} is not raw bits of {dtype.itemsize} bytes")
+    return np.asarray(value, dtype=dtype)
 
 
 def _holds_long_integers(values: npt.NDArray[Any]) -> bool:
@@ -71,7 +83,8 @@ def _holds_long_integers(values: npt.NDArray[Any]) -> bool:
 def _cast(values: npt.NDArray[Any], dtype: np.dtype[Any], casting: str, array: str) -> npt.NDArray[Any]:
     if casting == "checked":
         try:
-            return checked_astype(values, dtype)
+            with np.errstate(all="ignore"):
+                return checked_astype(values, dtype)
         except CastingError as error:
             error.array = array
             raise
