@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterator
 
 __all__ = ["remove_contents", "scan", "walk"]
 
-# How often a directory that others write to is emptied again before that is an error.
-_MAX_ROUNDS = 8
+# How long a directory that others go on writing to is emptied again before that is an error.
+_PATIENCE_S = 10.0
 
 
 def scan(path: str, *, hidden: str) -> tuple[list[str], list[str]]:
@@ -89,7 +90,8 @@ def remove_contents(path: str, *, itself: bool) -> None:
     itself : bool
         Whether the directory goes too; a link to one stays.
     """
-    for round in range(_MAX_ROUNDS):
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
         try:
             _remove_entries(path)
             if itself and not os.path.islink(path):
@@ -99,7 +101,7 @@ def remove_contents(path: str, *, itself: bool) -> None:
             return
         except OSError as error:
             # Somebody put a file there after it was read.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or round == _MAX_ROUNDS - 1:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or time.monotonic() > deadline:
                 raise
 
 
