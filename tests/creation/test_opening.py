@@ -128,3 +128,9 @@ def test_many_may_open_or_create_one_node_at_once(tmp_path: Path, open_it: Any) 
         with ThreadPoolExecutor(6) as pool:
             found = [one.result() for one in [pool.submit(race) for _ in range(6)]]
         assert found == [found[0]] * 6
+
+
+def test_advice_after_a_question_starts_anew(tmp_path: Path) -> None:
+    zarrc.create_group(tmp_path / "run.zarr")
+    with pytest.raises(NodeNotFoundError, match=r"run.zarr'\? Or pass mode='a' to create it \(mode='r'"):
+        zarrc.open_group(tmp_path / "ru.zarr", mode="r")

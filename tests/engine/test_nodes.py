@@ -149,6 +149,36 @@ def test_a_directory_without_a_node_says_what_it_holds(tmp_path: Path) -> None:
         open_node(LocalStore(tmp_path), "")
 
 
+@pytest.mark.parametrize("name", ["zarr.json", ".zarray", ".zgroup"])
+def test_the_place_of_a_document_is_answered_with_what_holds_it(tmp_path: Path, name: str) -> None:
+    store = LocalStore(tmp_path)
+    create_node(store, "a", group(3))
+    (tmp_path / "a" / name).touch()
+    for opened, path in ((store, f"a/{name}"), (LocalStore(tmp_path / "a" / name), "")):
+        with pytest.raises(NodeNotFoundError, match=rf"name what holds it, file://{tmp_path}/a( |$)"):
+            open_node(opened, path)
+
+
+def test_below_an_array_the_array_is_named_as_one(store: Store, zarr_format: int) -> None:
+    create_node(store, "g/a", array(zarr_format))
+    with pytest.raises(NodeNotFoundError, match=r"above it is 'g/a', an array, and arrays have no members"):
+        open_node(store, "g/a/b")
+
+
+def test_a_directory_without_a_node_is_not_offered_for_itself(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    create_node(store, "g/other", group(3))
+    (tmp_path / "g" / "empty").mkdir()
+    with pytest.raises(NodeNotFoundError, match=r"above it is 'g', which has other \("):
+        open_node(store, "g/empty")
+
+
+def test_a_node_of_the_other_format_is_mentioned(store: Store, zarr_format: int) -> None:
+    create_node(store, "a", array(zarr_format))
+    with pytest.raises(NodeNotFoundError, match="one of the other Zarr format is there"):
+        open_node(store, "a", zarr_format=2 if zarr_format == 3 else 3)
+
+
 def test_a_node_of_the_other_kind_is_told(store: Store, zarr_format: int) -> None:
     create_node(store, "g/a", array(zarr_format))
     with pytest.raises(ArrayNotFoundError, match=r"a group, not an array.*open_group"):

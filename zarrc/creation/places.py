@@ -81,7 +81,8 @@ class Place:
         if not advice:
             return error
         but = f" (mode={self.mode!r} never creates)" if self.mode in ("r", "r+") else ""
-        return type(error)(f"{error.message}; pass {advice}{but}", key=error.key)
+        pass_it = " Or pass" if error.message.endswith("?") else "; pass"
+        return type(error)(f"{error.message}{pass_it} {advice}{but}", key=error.key)
 
     def wrong_kind(self, found: Array | Group) -> ZarrcError:
         """Return the error for a node of the other kind than is wanted."""
