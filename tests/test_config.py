@@ -13,7 +13,7 @@ import pytest
 
 import zarrc
 from zarrc.config import ArrayConfig, Config, parse_array_config
-from zarrc.errors import ZarrcWarning
+from zarrc.errors import UnknownSettingError, ZarrcError, ZarrcWarning
 
 
 @pytest.fixture
@@ -43,6 +43,15 @@ def test_an_unknown_setting_is_a_key_error_with_close_names(config: Config) -> N
         config.get("array.ordr")
     with pytest.raises(KeyError, match=r"did you mean 'json_indent'"):
         config.set({"json_indnt": 2})
+
+
+def test_the_error_of_an_unknown_setting_is_one_of_ours_and_pickles(config: Config) -> None:
+    with pytest.raises(UnknownSettingError) as caught:
+        config.set(order="F")
+    assert isinstance(caught.value, ZarrcError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    with pytest.raises(UnknownSettingError, match="unknown array option"):
+        parse_array_config({"ordr": "F"})
 
 
 def test_an_unknown_setting_can_have_a_default(config: Config) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from zarrc.errors import ZarrcWarning
+from zarrc.errors import UnknownSettingError, ZarrcWarning
 
 __all__ = ["ArrayConfig", "Config", "config"]
 
@@ -65,13 +65,6 @@ def close_names(name: str, known: Iterable[str]) -> str:
 
     close = difflib.get_close_matches(name, list(known), n=3)
     return f"; did you mean {' or '.join(repr(one) for one in close)}?" if close else ""
-
-
-class UnknownSettingError(KeyError):
-    """A setting's name is not known (a KeyError whose text is a sentence)."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 def _check_setting(key: str, value: object) -> None:
@@ -194,7 +187,7 @@ class Config:
 
         Raises
         ------
-        KeyError
+        UnknownSettingError
             If the name is unknown and no default is given; the text offers close names.
         """
         current = {**self._process, **self._local.get()}
@@ -225,7 +218,7 @@ class Config:
 
         Raises
         ------
-        KeyError
+        UnknownSettingError
             For an unknown name; the text offers close names.
         ValueError
             For a value that the setting does not allow.
@@ -331,7 +324,7 @@ def parse_array_config(given: ArrayConfigLike, base: ArrayConfig | None = None) 
 
     Raises
     ------
-    KeyError
+    UnknownSettingError
         For a field that does not exist; the text offers close names.
     ValueError
         For a value that a field does not allow.

@@ -26,6 +26,7 @@
     │   └── StoreConflictError
     ├── SelectionError (IndexError)
     │   └── BoundsCheckError
+    ├── UnknownSettingError (KeyError)
     └── MissingExtraError (ImportError)
 
 Each carries ``array`` (path of the array), ``key`` (key of the object in the store) and ``codec`` (name of
@@ -61,6 +62,7 @@ __all__ = [
     "UnknownCodecError",
     "UnknownDataTypeError",
     "UnknownExtensionError",
+    "UnknownSettingError",
     "ZarrcError",
     "ZarrcWarning",
 ]
@@ -208,6 +210,10 @@ class SelectionError(ZarrcError, IndexError):
 
 class BoundsCheckError(SelectionError):
     """An index is out of bounds."""
+
+
+class UnknownSettingError(ZarrcError, KeyError):
+    """A setting's name, or that of an option of an array's handle, is not known."""
 
 
 class MissingExtraError(ZarrcError, ImportError):
