@@ -160,7 +160,8 @@ class Config:
     -----
     ``config.set({...})`` as a statement holds for the whole process. As ``with config.set({...}):`` it holds
     for the code inside the block only: other threads, also those started in the block, keep what they had,
-    and so do other asyncio tasks. Arrays take their settings when they are opened and keep them.
+    and so do other asyncio tasks. An array takes the ``array.*`` settings when it is opened or created and
+    keeps them (see `Array.with_config`); ``json_indent`` and ``threading.max_workers`` are read at each call.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
