@@ -124,7 +124,8 @@ def create_array(
     compressor : codec-like, optional
         The ``compressor`` of a v2 array.
     fill_value : scalar, optional
-        Value of elements that were never written; 0 by default.
+        Value of elements that were never written; 0 by default. None is 0 in v3, which must have one; in v2
+        it means that there is none.
     order : {"C", "F"}, optional
         v2: order of the elements in a chunk. v3: memory order of what a read returns.
     zarr_format : {2, 3}, optional
