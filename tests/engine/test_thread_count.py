@@ -34,13 +34,17 @@ def test_the_quota_of_the_control_group_counts(
     assert threads._quota(tmp_path) == cpus
 
 
-def _cpus_with(**environment: str) -> int:
-    code = "from zarrc.engine.threads import usable_cpus; print(usable_cpus())"
+def _count_with(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Count twice in a new process."""
+    code = "from zarrc.engine.threads import usable_cpus; usable_cpus(); print(usable_cpus())"
     clean = {k: v for k, v in os.environ.items() if k not in ("ZARRC_NUM_THREADS", "SLURM_CPUS_PER_TASK")}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", code], env=clean | environment, capture_output=True, text=True, check=True
     )
-    return int(done.stdout)
+
+
+def _cpus_with(**environment: str) -> int:
+    return int(_count_with(**environment).stdout)
 
 
 def test_the_affinity_mask_is_the_most() -> None:
@@ -55,5 +59,14 @@ def test_what_the_user_says_decides() -> None:
     assert _cpus_with(ZARRC_NUM_THREADS="7", SLURM_CPUS_PER_TASK="1") == 7
 
 
-def test_a_number_that_is_none_is_ignored() -> None:
-    assert _cpus_with(ZARRC_NUM_THREADS="many") == _cpus_with()
+@pytest.mark.parametrize("text", ["many", "0", "-2", "2.5"])
+def test_a_number_that_is_none_is_ignored_with_one_warning(text: str) -> None:
+    done = _count_with(ZARRC_NUM_THREADS=text)
+    assert int(done.stdout) == _cpus_with()
+    assert done.stderr.count("ZarrcWarning") == 1
+    assert f"ZARRC_NUM_THREADS is ignored: must be a whole number above 0, got {text!r}" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_number_says_nothing(text: str) -> None:
+    assert _count_with(ZARRC_NUM_THREADS=text).stderr == ""

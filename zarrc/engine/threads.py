@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from zarrc.config import config
+from zarrc.warning import warn
 
 __all__ = ["thread_count", "usable_cpus"]
 
@@ -37,9 +38,14 @@ def usable_cpus() -> int:
 
 
 def _count() -> int:
-    asked = _positive(os.environ.get("ZARRC_NUM_THREADS"))
+    said = os.environ.get("ZARRC_NUM_THREADS", "")
+    asked = _positive(said)
     if asked is not None:
         return min(asked, MAX_THREADS)
+    if said.strip():
+        warn(
+            f"environment variable ZARRC_NUM_THREADS is ignored: must be a whole number above 0, got {said!r}"
+        )
     limits = [_affinity(), _quota(), _positive(os.environ.get("SLURM_CPUS_PER_TASK"))]
     return max(1, min(limit for limit in limits if limit is not None))
 
