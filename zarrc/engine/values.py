@@ -69,8 +69,8 @@ def _as_raw(value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     if isinstance(value, (bytearray, memoryview)):
         value = bytes(value)
     for item in np.asarray(value, dtype=object).flat:
-        n = memoryview(item).nbytes if isinstance(item, (bytes, np.void)) else -1
-        if n != dtype.itemsize:
+        data = item.tobytes() if isinstance(item, np.void) else item
+        if not isinstance(data, bytes) or len(data) != dtype.itemsize:
             raise CastingError(f"{item!r:.80} is not raw bits of {dtype.itemsize} bytes")
     return np.asarray(value, dtype=dtype)
 
