@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zarrc.storage import Blob, Store
-from zarrc.storage.base import ByteRange
-from zarrc.storage.keys import check_key, check_prefix, keys_below
+from zarrc.storage import Blob, ByteRange, Store, check_key, check_prefix, keys_below
 
 
 class FourMethods(Store):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zarrc.storage.base import Blob, ByteRange, DirListing, Stat, Store
     from zarrc.storage.fsspec_store import FsspecStore
+    from zarrc.storage.keys import check_key, check_prefix, keys_below
     from zarrc.storage.local import LocalStore
     from zarrc.storage.mapping import MappingStore
     from zarrc.storage.memory import MemoryStore
@@ -28,6 +29,9 @@ __all__ = [
     "Store",
     "StoreLike",
     "StorePath",
+    "check_key",
+    "check_prefix",
+    "keys_below",
     "make_store",
     "open_named",
     "open_store",
@@ -49,6 +53,9 @@ _HOMES = {
     "Store": "base",
     "StoreLike": "resolve",
     "StorePath": "store_path",
+    "check_key": "keys",
+    "check_prefix": "keys",
+    "keys_below": "keys",
     "make_store": "resolve",
     "open_named": "registry",
     "open_store": "resolve",
