@@ -16,6 +16,7 @@ from zarrc.creation.places import Place
 from zarrc.engine.node_names import check_new_path, normalize_path
 from zarrc.errors import ContainsNodeError
 from zarrc.group import Group
+from zarrc.new_array import ARRAY_KEYWORDS
 
 __all__ = ["load", "save", "save_array", "save_group"]
 
@@ -97,9 +98,12 @@ def save_group(
     ------
     ContainsNodeError
         If the group has a member of one of these names already.
+    TypeError
+        For a keyword of `create_array` (``chunks=2``); an array may have such a name.
     """
     if not args and not arrays:
         raise ValueError("save_group() needs at least one array")
+    _check_names("save_group", arrays)
     named = {f"arr_{i}": data for i, data in enumerate(args)}
     if clash := named.keys() & arrays.keys():
         raise ValueError(f"the names {', '.join(sorted(clash))} are those of unnamed arrays")
@@ -117,6 +121,20 @@ def save_group(
         into.create_array(name, data=source)
 
 
+# Described with them, arrays are saved by `save_array`.
+_NOT_NAMES = (*ARRAY_KEYWORDS, "overwrite", "name")
+
+
+def _check_names(caller: str, arrays: Mapping[str, Any]) -> None:
+    """Refuse what was meant to describe an array, and would be saved as one of that name."""
+    for name, data in arrays.items():
+        if name in _NOT_NAMES and not (hasattr(data, "shape") and hasattr(data, "dtype")):
+            raise TypeError(
+                f"{caller}() takes no {name}=, only arrays by name; save_array() and create_array() take it "
+                f"(to save an array called {name!r}, pass a NumPy array)"
+            )
+
+
 def save(
     store: Any,
     *args: npt.ArrayLike,
@@ -126,10 +144,14 @@ def save(
     storage_options: Mapping[str, Any] | None = None,
     **arrays: Any,
 ) -> None:
-    """Save one array with `save_array`, several or named ones with `save_group`."""
+    """Save one array with `save_array`, several or named ones with `save_group`.
+
+    Keywords are names of arrays: ``chunks=2`` and the like, which describe one, are refused with a TypeError.
+    """
     common: dict[str, Any] = {"zarr_format": zarr_format, "path": path, "storage_options": storage_options}
     if not args and not arrays:
         raise ValueError("save() needs at least one array")
+    _check_names("save", arrays)
     if len(args) == 1 and not arrays:
         save_array(store, args[0], mode=mode, **common)
     else:
