@@ -392,3 +392,28 @@ def test_a_registered_codec_is_known_by_all_its_names(monkeypatch: pytest.Monkey
 def test_codecs_that_v2_lacks_say_so() -> None:
     with pytest.raises(MetadataError, match="codec 'transpose' does not exist in zarr_format 2"):
         TransposeCodec(order=(0,)).to_v2_json()
+
+
+@pytest.mark.parametrize("error", [TypeError("no"), ValueError("no"), KeyError("no")])
+def test_an_own_codec_may_refuse_a_configuration_with_any_error(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(registry, "_BY_NAME", dict(registry._BY_NAME))
+    monkeypatch.setattr(registry, "_BY_V2_ID", dict(registry._BY_V2_ID))
+
+    @register_codec
+    class Refusing(BytesBytesCodec):
+        name = "test.refusing"
+        v2_id = "refusing"
+
+        @classmethod
+        def from_v3_json(cls, configuration: Any, reading: Any = None) -> Any:
+            raise error
+
+        from_v2_json = from_v3_json
+
+    for value in ({"name": "test.refusing"}, {"id": "refusing"}):
+        with pytest.raises(MetadataError, match=r"does not take this configuration: \w+: '?no") as caught:
+            codec_from_user(value, Reading(path="codecs", from_user=True))
+        assert caught.value.codec == "test.refusing"
+        assert caught.value.__cause__ is error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from zarrc.codecs.base import Codec
 from zarrc.codecs.registry import get_codec_class, get_v2_codec_class, known_codecs
 from zarrc.codecs.unknown import UnknownCodec
-from zarrc.errors import UnknownCodecError
+from zarrc.errors import UnknownCodecError, ZarrcError
 from zarrc.reading import Extension, Reading, choices, show
 
 __all__ = ["codec_from_user", "codec_from_v2_json", "codec_from_v3_json", "codecs_from_user"]
@@ -40,8 +40,25 @@ def codec_from_v3_json(value: object, reading: Reading) -> Codec:
     with at.locate():
         # Under numcodecs' names the configuration and its defaults are those of v2.
         if extension.name.startswith("numcodecs.") and extension.name != cls.name:
-            return cls.from_v2_json(extension.configuration, at)
-        return cls.from_v3_json(extension.configuration, at)
+            return _made(cls, cls.from_v2_json, extension.configuration, at)
+        return _made(cls, cls.from_v3_json, extension.configuration, at)
+
+
+def _made(
+    cls: type[Codec],
+    make: Callable[[Mapping[str, Any], Reading], Codec],
+    configuration: Mapping[str, Any],
+    reading: Reading,
+) -> Codec:
+    """The codec of a configuration, which a user's own may refuse as ``cls(**configuration)`` does."""
+    try:
+        return make(configuration, reading)
+    except ZarrcError:
+        raise
+    except (TypeError, ValueError, LookupError) as error:
+        raise reading.error(
+            f"the codec does not take this configuration: {type(error).__name__}: {error}", codec=cls.name
+        ) from error
 
 
 def _skipped(value: object, extension: Extension, reading: Reading) -> UnknownCodec:
@@ -75,7 +92,8 @@ def codec_from_v2_json(value: object, reading: Reading) -> Codec:
     v2_id = reading.at("id").string(reading.required(configuration, "id"))
     del configuration["id"]
     with reading.locate():
-        return get_v2_codec_class(v2_id).from_v2_json(configuration, reading)
+        cls = get_v2_codec_class(v2_id)
+        return _made(cls, cls.from_v2_json, configuration, reading)
 
 
 def codec_from_user(value: object, reading: Reading) -> Codec:
