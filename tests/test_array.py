@@ -372,3 +372,31 @@ def test_from_dict_needs_no_document_in_the_store() -> None:
 def test_its_repr_says_place_shape_and_type(tmp_path: Path) -> None:
     array = zarrc.create_array(tmp_path / "s", name="a", shape=(3, 4), dtype="f4")
     assert repr(array) == f"<Array file://{tmp_path}/s/a shape=(3, 4) dtype=float32>"
+
+
+# --- what there is not
+
+
+@pytest.mark.parametrize("name", ["resize", "append", "oindex", "vindex", "blocks", "set_mask_selection"])
+def test_what_is_not_there_yet_says_so_and_does_not_exist(array: Array, name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"Array\.{name} is not in this version of zarrc: .*") as caught:
+        getattr(array, name)
+    assert (caught.value.name, caught.value.obj) == (name, array)
+    assert not hasattr(array, name)
+    assert getattr(array, name, None) is None
+    assert name not in dir(array)
+
+
+def test_other_missing_attributes_are_told_as_python_tells_them(array: Array) -> None:
+    with pytest.raises(AttributeError, match="'Array' object has no attribute 'shap'"):
+        getattr(array, "shap")  # noqa: B009
+    with pytest.raises(AttributeError):
+        array.nothing = 1  # type: ignore[attr-defined]
+
+
+def test_an_attribute_missing_inside_a_property_is_the_one_that_is_told(
+    array: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Array, "ndim", property(lambda self: self.store.not_there))
+    with pytest.raises(AttributeError, match="'not_there'"):
+        array.ndim  # noqa: B018

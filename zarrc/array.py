@@ -7,6 +7,7 @@ import math
 import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -36,6 +37,18 @@ __all__ = ["Array"]
 # Iteration reads whole rows of chunks up to this size at once, and fewer rows where they are larger.
 _ITERATION_NBYTES = 128 * 2**20
 
+_INSTEAD_OF_FANCY = "read the box around the elements, and index the result"
+_INSTEAD_OF_RESIZE = "zarrc.from_array copies it into another array"
+_LATER = MappingProxyType(
+    dict.fromkeys(("append", "resize"), _INSTEAD_OF_RESIZE)
+    | dict.fromkeys(("blocks", "oindex", "vindex"), _INSTEAD_OF_FANCY)
+    | {
+        f"{do}_{kind}_selection": _INSTEAD_OF_FANCY
+        for do in ("get", "set")
+        for kind in ("block", "coordinate", "mask", "orthogonal")
+    }
+)
+
 
 class Array(Node):
     """One stored array; reading and writing is indexing, as with NumPy.
@@ -64,6 +77,7 @@ class Array(Node):
     __slots__ = ("_access", "_config")
 
     _kind = "array"
+    _later = _LATER
     _metadata: ArrayMetadata
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from zarrc import new_array
@@ -60,6 +61,7 @@ class Group(Node):
     __slots__ = ()
 
     _kind = "group"
+    _later = MappingProxyType({"move": "zarrc.from_array copies an array to another place"})
     _metadata: GroupMetadata
 
     def __init__(self, store: Store, path: str, metadata: GroupMetadata, *, read_only: bool = False) -> None:

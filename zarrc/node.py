@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from zarrc.attributes import Attributes, Change
 from zarrc.dtypes import DEFAULT_FILL
@@ -26,6 +27,8 @@ class Node:
     __slots__ = ("__weakref__", "_metadata", "_path", "_read_only", "_store")
 
     _kind: Literal["array", "group"]
+    _later: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Names that users know from elsewhere and that do not exist here yet, with what to do instead."""
     _metadata: NodeMetadata
 
     def __init__(self, store: Store, path: str, metadata: NodeMetadata, *, read_only: bool = False) -> None:
@@ -33,6 +36,16 @@ class Node:
         self._path = normalize_path(path)
         self._metadata = metadata
         self._read_only = bool(read_only)
+
+    if not TYPE_CHECKING:  # type checkers would take it that every name exists
+
+        def __getattr__(self, name: str) -> Any:
+            instead = type(self)._later.get(name)
+            if instead is not None:
+                text = f"{type(self).__name__}.{name} is not in this version of zarrc: {instead}"
+                raise AttributeError(text, name=name, obj=self)
+            # Python's own error; or that of a property in which an attribute is missing.
+            return object.__getattribute__(self, name)
 
     # --- where it is
 
