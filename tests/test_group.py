@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +344,52 @@ def test_what_is_not_there_yet_says_so(group: Group) -> None:
     with pytest.raises(AttributeError, match=r"Group\.move is not in this version of zarrc: .*from_array"):
         getattr(group, "move")  # noqa: B009
     assert not hasattr(group, "move")
+
+
+class CountingDict(dict[str, bytes]):
+    """Counts how often something is looked up."""
+
+    n = 0
+
+    def __getitem__(self, key: str) -> bytes:
+        self.n += 1
+        return super().__getitem__(key)
+
+
+def _lookups(objects: CountingDict, do: Callable[[], object]) -> int:
+    before = objects.n
+    do()
+    return objects.n - before
+
+
+@pytest.mark.parametrize("make", [list, tuple, set, sorted])
+def test_the_names_of_the_members_are_read_once(make: Callable[[Group], Any]) -> None:
+    objects = CountingDict()
+    group = filled(zarrc.create_group(objects))
+    assert sorted(make(group)) == ["a", "x"]
+    assert _lookups(objects, lambda: make(group)) == _lookups(objects, lambda: list(group.keys()))
+
+
+def test_a_member_that_cannot_be_read_is_warned_of_once(tmp_path: Path) -> None:
+    group = filled(zarrc.create_group(tmp_path))
+    (tmp_path / "x" / "zarr.json").write_text("{")
+    with pytest.warns(ZarrcWarning, match="is left out") as caught:
+        assert list(group) == ["a"]
+    assert len(caught) == 1
+
+
+def test_a_length_is_never_that_of_an_earlier_iteration(group: Group) -> None:
+    names = iter(filled(group))
+    assert (len(group), next(names)) == (2, "a")
+    group.create_group("z")
+    assert (len(group), list(group), list(names)) == (3, ["a", "x", "z"], ["x"])
+    left = iter(group)
+    del left
+    del group["z"]
+    assert len(group) == 2
+
+
+def test_members_may_be_deleted_while_iterating(group: Group) -> None:
+    for name in filled(group):
+        del group[name]
+    assert list(group) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
@@ -58,7 +59,7 @@ class Group(Node):
     Spec: Zarr v3 core, "Groups" and "Hierarchy"; Zarr v2, "Hierarchies".
     """
 
-    __slots__ = ()
+    __slots__ = ("_fresh",)
 
     _kind = "group"
     _later = MappingProxyType({"move": "zarrc.from_array copies an array to another place"})
@@ -66,6 +67,7 @@ class Group(Node):
 
     def __init__(self, store: Store, path: str, metadata: GroupMetadata, *, read_only: bool = False) -> None:
         super().__init__(store, path, metadata, read_only=read_only)
+        self._fresh: weakref.ref[_Names] | None = None
 
     @classmethod
     def open(cls, store: Any, zarr_format: Literal[2, 3] | None = None) -> Group:
@@ -237,10 +239,19 @@ class Group(Node):
         delete_node(self._store, join(self._path, normalize_path(path)))
 
     def __iter__(self) -> Iterator[str]:
-        return self.keys()
+        names = _Names(self)
+        self._fresh = weakref.ref(names)
+        return names
 
     def __len__(self) -> int:
-        return self.nmembers()
+        # list(group) makes an iterator, asks for the length as a hint, and iterates: it is read once for all.
+        # The iterator is taken first, so that what it is given was read after it was made.
+        fresh, self._fresh = self._fresh, None
+        names = fresh() if fresh is not None else None
+        found = tuple(self.keys())
+        if names is not None:
+            names.offer(found)
+        return len(found)
 
     def __bool__(self) -> bool:
         return True
@@ -553,6 +564,26 @@ class Group(Node):
     def __deepcopy__(self, memo: dict[int, Any]) -> Group:
         """Return another handle of the same group: nothing stored is copied."""
         return self.__copy__()
+
+
+class _Names(Iterator[str]):
+    """The names of a group's members, read when the first is asked for unless they are offered before."""
+
+    __slots__ = ("__weakref__", "_group", "_names", "_offered")
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._offered: tuple[str, ...] | None = None
+        self._names: Iterator[str] | None = None
+
+    def offer(self, names: tuple[str, ...]) -> None:
+        """Take the names, read since this was made; too late once the first was asked for."""
+        self._offered = names
+
+    def __next__(self) -> str:
+        if self._names is None:
+            self._names = self._group.keys() if self._offered is None else iter(self._offered)
+        return next(self._names)
 
 
 def _rebuild(cls: type[Group], store: Store, path: str, metadata: GroupMetadata, read_only: bool) -> Group:
