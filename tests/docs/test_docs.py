@@ -84,7 +84,14 @@ def test_every_error_is_explained() -> None:
 
 def test_every_codec_is_explained() -> None:
     text = (DOCS / "codecs.md").read_text()
-    assert [name for name in zarrc.codecs.known_codecs() if f"`{name}`" not in text] == []
+    # Codecs that other tests registered are not ours to explain.
+    ours = [
+        name
+        for name in zarrc.codecs.known_codecs()
+        if zarrc.codecs.get_codec_class(name).__module__.startswith("zarrc.")
+    ]
+    assert ours
+    assert [name for name in ours if f"`{name}`" not in text] == []
 
 
 def test_every_data_type_is_explained() -> None:

@@ -156,4 +156,7 @@ cdef int _parse_integer(Selection selection, int axis, object item, int64_t exte
 
 def _not_an_index(item):
     text = "only integers, slices (':'), ellipsis ('...') and numpy.newaxis (None) are valid indices here"
-    return f"{text}, got {type(item).__name__} {item!r:.80}"
+    text = f"{text}, got {type(item).__name__} {item!r:.80}"
+    if isinstance(item, (list, tuple)) or hasattr(item, "__array__"):
+        text += "; lists, arrays and masks are not in this version: read the box around them, and index the result"
+    return text
