@@ -97,3 +97,6 @@ def test_a_chunk_of_another_size_is_not_encoded() -> None:
 def test_kernels_are_made_by_their_factories_only() -> None:
     with pytest.raises(TypeError, match="factory"):
         CodecKernel()
+    for use in ("encode", "bound"):
+        with pytest.raises(TypeError, match="factory"):
+            getattr(CodecKernel.__new__(CodecKernel), use)(b"" if use == "encode" else 1)

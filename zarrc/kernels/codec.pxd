@@ -18,6 +18,7 @@ cdef class CodecKernel:
     cdef zc_bound run_bound
     cdef bint fixed_size        # encoding n bytes gives exactly bound(n)
     cdef void *config           # owned; constant once made
+    cdef int _check_made(self) except -1
     cdef bytes _run(self, zc_run run, const uint8_t[::1] data, size_t capacity, size_t limit)
 
 

@@ -28,12 +28,19 @@ cdef class CodecKernel:
     def __dealloc__(self):
         free(self.config)
 
+    cdef int _check_made(self) except -1:
+        """Refuse one of CodecKernel.__new__, which has no functions."""
+        if self.config is NULL:
+            raise TypeError("a CodecKernel is made by the factory of its codec")
+        return 0
+
     def __repr__(self):
         return f"<CodecKernel {self.name}>"
 
     def bound(self, size_t nbytes):
         """The most bytes that encoding ``nbytes`` bytes can give; CodecError above the format's limit."""
         cdef size_t result = 0
+        self._check_made()
         check(self.run_bound(self.config, nbytes, &result), NULL, 0, self.name)
         return result
 
@@ -73,6 +80,7 @@ cdef class CodecKernel:
 
     cdef bytes _run(self, zc_run run, const uint8_t[::1] data, size_t capacity, size_t limit):
         """The bytes that 'run' gives; None if they need more than 'capacity', which is below the limit."""
+        self._check_made()
         cdef bytes result = PyBytes_FromStringAndSize(NULL, capacity)
         cdef uint8_t *dst = <uint8_t *>PyBytes_AS_STRING(result)
         cdef size_t src_nbytes = data.shape[0]
