@@ -80,11 +80,15 @@ def translate(modules: list[Extension], *, annotate: bool = False) -> dict[str, 
 
     ``annotate`` makes all of them anew and writes Cython's HTML beside the C.
     """
+    import Cython
+    import numpy as np
     from Cython.Build import cythonize
 
     translated = cythonize(
         modules,
-        build_dir="build/cython",
+        # What Cython writes follows its own version and the declarations that NumPy brings: the two environments
+        # of this checkout may differ in both.
+        build_dir=f"build/cython/{Cython.__version__}-numpy{np.__version__}",
         include_path=[str(ROOT)],
         compiler_directives={"language_level": 3},
         # Children are started by fork where that is safe; elsewhere they would run this file again.
