@@ -86,8 +86,8 @@ def translate(modules: list[Extension], *, annotate: bool = False) -> dict[str, 
 
     translated = cythonize(
         modules,
-        # What Cython writes follows its own version and the declarations that NumPy brings: the two environments
-        # of this checkout may differ in both.
+        # What Cython writes follows its own version and the declarations that NumPy brings: the two
+        # environments of this checkout may differ in both.
         build_dir=f"build/cython/{Cython.__version__}-numpy{np.__version__}",
         include_path=[str(ROOT)],
         compiler_directives={"language_level": 3},
