@@ -70,7 +70,16 @@ static zc_status check_regular(const struct stat *info, int *errno_ret)
 		return ZC_OK;
 	if (S_ISDIR(info->st_mode))
 		return ZC_ABSENT;
-	*errno_ret = EINVAL;
+	*errno_ret = ZC_LOCAL_NOT_REGULAR;
+	return ZC_EOS;
+}
+
+static zc_status open_failure(int *errno_ret)
+{
+	if (is_absence(errno))
+		return ZC_ABSENT;
+	/* Sockets, and devices without a driver. */
+	*errno_ret = errno == ENXIO ? ZC_LOCAL_NOT_REGULAR : errno;
 	return ZC_EOS;
 }
 
@@ -84,7 +93,7 @@ zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
-		return is_absence(errno) ? ZC_ABSENT : os_failure(errno_ret);
+		return open_failure(errno_ret);
 	status = fstat(fd, &info) == 0 ? check_regular(&info, errno_ret) : os_failure(errno_ret);
 	if (status != ZC_OK) {
 		zc_local_close(fd);

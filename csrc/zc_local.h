@@ -9,6 +9,9 @@
 
 #include "zc.h"
 
+/* In place of an errno: no system call failed, but what is there is a fifo, a socket or a device. */
+#define ZC_LOCAL_NOT_REGULAR (-1)
+
 /* What tells one content of a file from the next. */
 typedef struct zc_local_stamp {
 	uint64_t nbytes;
@@ -19,7 +22,7 @@ typedef struct zc_local_stamp {
 /*
  * Open the file 'path' for reading.  The caller closes *fd_ret with zc_local_close.
  * ZC_ABSENT if there is no such file; a directory of that name is no file.  Anything else that is not a regular file
- * is ZC_EOS with EINVAL, and a fifo without a writer does not block.
+ * is ZC_EOS with ZC_LOCAL_NOT_REGULAR, and a fifo without a writer does not block.
  */
 zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret);
 

@@ -154,7 +154,7 @@ def test_a_fifo_in_the_place_of_a_chunk_is_an_error_and_does_not_block(local: tu
     array, path = local
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(StoreError, match="not a regular file") as caught:
         array[...]
     assert caught.value.key == KEY
     assert caught.value.array == PATH

@@ -1,9 +1,13 @@
 # cython: language_level=3
 """The one door from a C status to a Python exception."""
 
+import errno
 import os
 
 from zarrc.errors import CodecError, CorruptChunkError, StoreDeniedError, StoreError
+
+cdef extern from "zc_local.h":
+    const int ZC_LOCAL_NOT_REGULAR
 
 # Status -> (exception class, text).  ZC_OK, ZC_ABSENT, ZC_EPYTHON and ZC_ECANCELLED are answers for the engine: they
 # stand here so that one which leaks still says what it is.
@@ -42,6 +46,10 @@ cdef int check(zc_status status, const char *detail, int error_number, str codec
 
 def _os_error(int error_number):
     """An OSError of ours with its errno set, so that callers can compare it."""
+    if error_number == ZC_LOCAL_NOT_REGULAR:
+        error = StoreError("not a regular file")
+        error.errno = errno.EINVAL
+        return error
     cls = StoreDeniedError if error_number in (1, 13, 30) else StoreError    # EPERM, EACCES, EROFS
     error = cls(f"{os.strerror(error_number)} [errno {error_number}]")
     error.errno = error_number
