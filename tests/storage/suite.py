@@ -115,6 +115,31 @@ def at_once(*actions: Callable[[], object]) -> list[object]:
         return list(pool.map(run, actions))
 
 
+def count_together(*places: tuple[Store, str]) -> int:
+    """The number that threads, each with a place of one and the same object, make of 0 by adding 1 each time.
+
+    It should be their number times ``count(200)``.
+    """
+    rounds = count(200)
+    places[0][0].set(places[0][1], b"%08d" % 0)
+
+    def add(twin: Store, key: str) -> None:
+        done = 0
+        while done < rounds:
+            blob = twin.get(key)
+            assert blob is not None
+            try:
+                twin.set_if(key, b"%08d" % (int(bytes(blob)) + 1), blob.version)
+            except StoreConflictError:
+                continue
+            done += 1
+
+    at_once(*(lambda place=place: add(*place) for place in places))
+    blob = places[0][0].get(places[0][1])
+    assert blob is not None
+    return int(bytes(blob))
+
+
 class StoreTests:
     """The tests. A subclass has a fixture ``store`` that gives an empty, writable store."""
 
@@ -529,24 +554,7 @@ class StoreTests:
             assert winners == list(bytes(blob))
 
     def test_conditional_counting_loses_nothing(self, store: Store) -> None:
-        rounds = count(200)
-        store.set("counter", b"%08d" % 0)
-
-        def add(twin: Store) -> None:
-            done = 0
-            while done < rounds:
-                blob = twin.get("counter")
-                assert blob is not None
-                try:
-                    twin.set_if("counter", b"%08d" % (int(bytes(blob)) + 1), blob.version)
-                except StoreConflictError:
-                    continue
-                done += 1
-
-        at_once(*(lambda twin=twin: add(twin) for twin in [copy.copy(store) for _ in range(4)]))
-        blob = store.get("counter")
-        assert blob is not None
-        assert int(bytes(blob)) == 4 * rounds
+        assert count_together(*((copy.copy(store), "counter") for _ in range(4))) == 4 * count(200)
 
     # Read-only, identity, copies.
 

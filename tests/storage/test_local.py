@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.soak import count
-from tests.storage.suite import at_once, in_child
+from tests.storage.suite import at_once, count_together, in_child
 from zarrc.errors import StoreConflictError, StoreDeniedError, StoreError
 from zarrc.kernels import local_io
 from zarrc.storage import LocalStore
@@ -259,6 +260,24 @@ def test_a_pipe_without_a_writer_does_not_block(store: LocalStore, tmp_path: Pat
         store.stat("pipe")
 
 
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_the_error_for_what_is_no_regular_file_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    if kind == "pipe":
+        os.mkfifo("zarr.json")
+    else:
+        with socket.socket(socket.AF_UNIX) as endpoint:
+            endpoint.bind("zarr.json")
+    store = LocalStore(tmp_path)
+    attempts = (store.get, store.stat, lambda key: store.get_into(key, bytearray(9)))
+    for attempt in attempts:
+        with pytest.raises(StoreError, match=r"not a regular file \(key 'zarr.json'\)") as caught:
+            attempt("zarr.json")
+        assert caught.value.errno == errno.EINVAL
+
+
 def test_a_file_that_shrinks_while_it_is_read_is_an_error_or_of_the_right_size(
     store: LocalStore, tmp_path: Path
 ) -> None:
@@ -484,3 +503,14 @@ def test_errors_of_the_system_keep_their_number(store: LocalStore, tmp_path: Pat
         store.set("file/x", b"")
     assert caught.value.errno == errno.ENOTDIR
     assert not isinstance(caught.value, StoreDeniedError)
+
+
+def test_conditional_counting_through_stores_with_other_roots_loses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    places = [
+        (LocalStore(tmp_path), "a/n"),
+        (LocalStore(tmp_path / "a"), "n"),
+        (LocalStore(tmp_path), "link/n"),
+    ]
+    assert count_together(*places) == 3 * count(200)

@@ -15,6 +15,8 @@ from zarrc.storage.key_locks import key_lock
 from zarrc.storage.keys import check_prefix
 
 if TYPE_CHECKING:
+    import threading
+
     from typing_extensions import Buffer
 
 __all__ = ["Blob", "ByteRange", "DirListing", "Stat", "Store"]
@@ -316,11 +318,11 @@ class Store(ABC):
 
         Notes
         -----
-        Compared and written as one step among the stores of one `identity` in this process. Stores that can
-        do that among all writers say so.
+        Compared and written as one step among the stores of this process whose `identity_of` the key's
+        directory is equal. Stores that can do that among all writers say so.
         """
         self._check_writable(key)
-        with key_lock(self.identity, key):
+        with self._lock_of(key):
             current = self.stat(key)
             self._check_version(
                 key, version, None if current is None else current.version, current is not None
@@ -384,6 +386,11 @@ class Store(ABC):
         """Refuse if the store is read-only."""
         if self._read_only:
             raise ReadOnlyError(f"{self} was opened for reading only", key=key)
+
+    def _lock_of(self, key: str) -> threading.Lock:
+        """The lock of an object, the same for stores with other roots that reach it under another key."""
+        directory, _, name = key.rpartition("/")
+        return key_lock(self.identity_of(directory), name)
 
     @staticmethod
     def _part(key: str, data: Buffer, range: ByteRange | None, *, version: str | None = None) -> Blob:

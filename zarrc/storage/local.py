@@ -12,7 +12,6 @@ from zarrc.errors import StoreConflictError, StoreDeniedError, StoreError
 from zarrc.kernels import local_io
 from zarrc.storage.base import Blob, ByteRange, DirListing, Stat, Store
 from zarrc.storage.directories import remove_contents, scan, walk
-from zarrc.storage.key_locks import key_lock
 from zarrc.storage.keys import RESERVED, check_key, check_prefix, is_key
 
 if TYPE_CHECKING:
@@ -217,12 +216,12 @@ class LocalStore(Store):
 
     def _create_without_links(self, key: str, data: Buffer) -> str:
         """Among the threads of this process only."""
-        with key_lock(self.identity, key):
+        with self._lock_of(key):
             self._check_version(key, None, None, local_io.stat(self._path(key)) is not None)
             return self._replace_stamped(key, data)
 
     def _swap(self, key: str, data: Buffer, version: str) -> str:
-        with key_lock(self.identity, key):
+        with self._lock_of(key):
             found = local_io.stat(self._path(key))
             self._check_version(key, version, None if found is None else found[1], found is not None)
             return self._replace_stamped(key, data)
