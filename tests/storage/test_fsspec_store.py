@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import sys
 import threading
 from typing import Any
 
 import pytest
+from fsspec import AbstractFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from tests.storage.suite import in_child
+from tests.soak import count
+from tests.storage.suite import count_together, in_child
 from zarrc.errors import (
     MissingExtraError,
     StoreConflictError,
@@ -247,3 +251,46 @@ def test_an_unknown_protocol_is_an_error_that_lists_the_known() -> None:
 def test_options_that_do_not_fit_are_an_error() -> None:
     with pytest.raises(StoreError, match="cannot use a 'zip' URL: FileNotFoundError"):
         FsspecStore.from_url("zip://x::memory://no-such-archive.zip")
+
+
+def test_conditional_counting_through_stores_with_other_roots_loses_nothing() -> None:
+    fs = MemoryFileSystem()
+    places = [(FsspecStore(fs, "/counting"), "a/n"), (FsspecStore(fs, "/counting/a"), "n")]
+    assert count_together(*places) == 2 * count(200)
+
+
+class SickFileSystem(MemoryFileSystem):  # type: ignore[misc]
+    """Cannot list directories named ``sick``; finds files by fsspec's own walk, as sftp, ftp and smb do."""
+
+    cachable = False
+    find = AbstractFileSystem.find
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> Any:
+        if path.endswith("/sick"):
+            raise OSError(errno.EIO, "the disk is broken")
+        return super().ls(path, detail, **kwargs)
+
+
+@pytest.mark.parametrize("kind", ["plain", "async", "dir"])
+def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(kind: str) -> None:
+    fs = SickFileSystem()
+    if kind == "async":
+        fs = AsyncFileSystemWrapper(fs)
+    elif kind == "dir":
+        fs = DirFileSystem("/", fs)
+    store = FsspecStore(fs, f"/ward-{kind}")
+    store.set_many((key, b"x") for key in ("well/y/z", "well/x", "bed/sick/x"))
+    assert sorted(store.list_prefix("well")) == ["well/x", "well/y/z"]
+    assert list(store.list_prefix("well/x")) == list(store.list_prefix("nothing")) == []
+    for action in (lambda: list(store.list_prefix("")), lambda: store.delete_prefix("bed")):
+        with pytest.raises(StoreError, match="the disk is broken"):
+            action()
+    store.delete_prefix("well")
+    assert store.get("well/x") is None
+
+
+def test_a_place_below_the_root_has_the_identity_of_a_store_there() -> None:
+    root, below = FsspecStore.from_url("memory://"), FsspecStore.from_url("memory://x/y")
+    assert root.identity_of("x/y") == below.identity
+    assert root.identity_of("x") == FsspecStore.from_url("memory:///x/").identity
+    assert root.identity == FsspecStore.from_url("memory:///").identity != below.identity

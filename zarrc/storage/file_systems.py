@@ -10,8 +10,12 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import fsspec.asyn
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.spec import AbstractFileSystem
 
-__all__ = ["Call", "fingerprint", "is_async", "knows_create", "remade", "settle", "synchronous"]
+from zarrc.storage.fsspec_errors import is_absence
+
+__all__ = ["Call", "find", "fingerprint", "is_async", "knows_create", "remade", "settle", "synchronous"]
 
 Call: TypeAlias = "tuple[tuple[Any, ...], dict[str, Any]]"
 """Positional and named arguments."""
@@ -44,6 +48,40 @@ def knows_create(fs: Any) -> bool:
     """Whether writing takes ``mode="create"``, which older fsspec and some file systems do not."""
     method = fs._pipe_file if is_async(fs) else fs.pipe_file
     return "mode" in inspect.signature(method).parameters
+
+
+def find(fs: Any, path: str) -> list[str]:
+    """The paths of all files at or below a directory; one that is not there is empty."""
+    return _walk(fs, path) if _walks(fs) else list(fs.find(path))
+
+
+def _walks(fs: Any) -> bool:
+    """Whether ``find`` is fsspec's own walk, for which a directory that cannot be listed is an empty one."""
+    if isinstance(fs, DirFileSystem):
+        return _walks(fs.fs)
+    if is_async(fs):
+        return type(fs)._find is fsspec.asyn.AsyncFileSystem._find
+    return type(fs).find is AbstractFileSystem.find
+
+
+def _walk(fs: Any, path: str) -> list[str]:
+    found: list[str] = []
+    pending = [path]
+    while pending:
+        directory = pending.pop()
+        try:
+            entries = fs.ls(directory, detail=True)
+        except Exception as error:
+            if not is_absence(error):
+                raise
+            continue
+        for entry in entries:
+            name = entry["name"].rstrip("/")
+            if entry["type"] != "directory":
+                found.append(entry["name"])
+            elif name != directory.rstrip("/"):  # some list the directory itself too
+                pending.append(name)
+    return found
 
 
 def fingerprint(fs: Any) -> str:

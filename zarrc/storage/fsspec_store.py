@@ -14,9 +14,17 @@ from fsspec.implementations.local import LocalFileSystem
 from zarrc.errors import StoreConflictError, StoreError
 from zarrc.kernels.blob import content_version, resolve_range
 from zarrc.storage.base import Blob, ByteRange, DirListing, Stat, Store
-from zarrc.storage.file_systems import Call, fingerprint, is_async, knows_create, remade, settle, synchronous
+from zarrc.storage.file_systems import (
+    Call,
+    find,
+    fingerprint,
+    is_async,
+    knows_create,
+    remade,
+    settle,
+    synchronous,
+)
 from zarrc.storage.fsspec_errors import is_absence, missing_package, reraise, translated
-from zarrc.storage.key_locks import key_lock
 from zarrc.storage.keys import check_key, check_prefix, keys_below
 from zarrc.storage.local import LocalStore
 
@@ -157,7 +165,9 @@ class FsspecStore(Store):
         """Equal for two prefixes of stores, also with different roots, that are one directory."""
         if self._fingerprint is None:
             self._fingerprint = fingerprint(self._fs)
-        return "fsspec", self._fingerprint, self._path(check_prefix(prefix).removesuffix("/"))
+        path = self._path(check_prefix(prefix).removesuffix("/"))
+        # Once more: below the root "" a path has no slash at its start, which some file systems put there.
+        return "fsspec", self._fingerprint, str(self._fs._strip_protocol(path)) if path else ""
 
     # Reading.
 
@@ -236,7 +246,7 @@ class FsspecStore(Store):
         check_key(key)
         self._check_writable(key)
         body = bytes(Blob(data))
-        with key_lock(self.identity, key):
+        with self._lock_of(key):
             current = self._current_version(key, version)
             self._check_version(key, version, current, current is not None)
             try:
@@ -307,7 +317,7 @@ class FsspecStore(Store):
         path = self._path(start.removesuffix("/"))
         try:
             self.fs.invalidate_cache(path)
-            return [self._key(found) for found in self.fs.find(path)]
+            return [self._key(found) for found in find(self.fs, path)]
         except Exception as error:
             if is_absence(error):
                 return []
