@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import functools
+import http.server
 import itertools
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.soak import count
-from tests.storage.suite import count_together, in_child
+from tests.storage.suite import UNUSUAL_KEYS, count_together, in_child
 from zarrc.errors import (
     MissingExtraError,
     StoreConflictError,
@@ -23,7 +26,7 @@ from zarrc.errors import (
     StoreError,
     StoreThrottledError,
 )
-from zarrc.storage import FsspecStore
+from zarrc.storage import FsspecStore, LocalStore
 
 numbers = itertools.count()
 
@@ -294,3 +297,42 @@ def test_a_place_below_the_root_has_the_identity_of_a_store_there() -> None:
     assert root.identity_of("x/y") == below.identity
     assert root.identity_of("x") == FsspecStore.from_url("memory:///x/").identity
     assert root.identity == FsspecStore.from_url("memory:///").identity != below.identity
+
+
+class URLFileSystem(MemoryFileSystem):  # type: ignore[misc]
+    """Takes paths as those of URLs."""
+
+    protocol = "http"
+
+
+@pytest.mark.parametrize("kind", ["plain", "dir"])
+def test_keys_are_quoted_in_urls(kind: str) -> None:
+    fs = URLFileSystem()
+    store = FsspecStore(fs if kind == "plain" else DirFileSystem("/", fs), f"/urls-{kind}")
+    store.set("a#b/c?d/%2e%2e/x y", b"x")
+    assert fs.cat_file(f"/urls-{kind}/a%23b/c%3Fd/%252e%252e/x%20y") == b"x"
+    assert list(store.list_prefix("a#b")) == ["a#b/c?d/%2e%2e/x y"]
+    assert store.list_dir("a#b").prefixes == ["c?d"]
+
+
+def test_unusual_keys_are_read_over_http(tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp")
+    keys = [*UNUSUAL_KEYS, "a#b", "50%", "%2e%2e"]
+    objects = LocalStore(tmp_path / "root")
+    objects.set_many((f"{key}/x", key.encode()) for key in keys)
+    (tmp_path / "x").write_bytes(b"outside")
+    handler = functools.partial(SilentHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = FsspecStore.from_url(f"http://127.0.0.1:{server.server_port}/root/")
+        got = {key: store.get(f"{key}/x") for key in keys}
+        listed = list(store.list_prefix(""))
+        server.shutdown()
+    assert {key: blob and bytes(blob) for key, blob in got.items()} == {key: key.encode() for key in keys}
+    assert sorted(listed) == sorted(objects.list_prefix(""))
+
+
+class SilentHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None: ...

@@ -10,12 +10,23 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import fsspec.asyn
+from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from zarrc.storage.fsspec_errors import is_absence
 
-__all__ = ["Call", "find", "fingerprint", "is_async", "knows_create", "remade", "settle", "synchronous"]
+__all__ = [
+    "Call",
+    "find",
+    "fingerprint",
+    "is_async",
+    "knows_create",
+    "remade",
+    "settle",
+    "synchronous",
+    "takes_urls",
+]
 
 Call: TypeAlias = "tuple[tuple[Any, ...], dict[str, Any]]"
 """Positional and named arguments."""
@@ -48,6 +59,13 @@ def knows_create(fs: Any) -> bool:
     """Whether writing takes ``mode="create"``, which older fsspec and some file systems do not."""
     method = fs._pipe_file if is_async(fs) else fs.pipe_file
     return "mode" in inspect.signature(method).parameters
+
+
+def takes_urls(fs: Any) -> bool:
+    """Whether the paths are those of URLs, in which ``#``, ``?`` and ``%`` are no letters."""
+    if isinstance(fs, (DirFileSystem, CachingFileSystem)):
+        return takes_urls(fs.fs)
+    return "http" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
 def find(fs: Any, path: str) -> list[str]:

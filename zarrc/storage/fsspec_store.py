@@ -7,6 +7,7 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -23,6 +24,7 @@ from zarrc.storage.file_systems import (
     remade,
     settle,
     synchronous,
+    takes_urls,
 )
 from zarrc.storage.fsspec_errors import is_absence, missing_package, reraise, translated
 from zarrc.storage.keys import check_key, check_prefix, keys_below
@@ -35,6 +37,9 @@ __all__ = ["FsspecStore"]
 
 # Objects that are in memory at once in a bulk call.
 _BATCH = 256
+
+# What stands for itself in the path of a URL (RFC 3986, "pchar"), besides letters and digits.
+_URL_LETTERS = "/!$&'()*+,;=:@"
 
 # Where file systems put what changes when an object does, the best first.
 _VERSION_FIELDS = (
@@ -79,6 +84,7 @@ class FsspecStore(Store):
     def __init__(self, fs: Any, path: str = "", *, read_only: bool = False) -> None:
         super().__init__(read_only=read_only)
         self._fs = synchronous(fs)
+        self._takes_urls = takes_urls(self._fs)
         self._pid = os.getpid()
         self._fingerprint: str | None = None
         self._root = str(self._fs._strip_protocol(path)) if path else ""
@@ -326,6 +332,8 @@ class FsspecStore(Store):
     # Between keys and paths.
 
     def _path(self, key: str) -> str:
+        if self._takes_urls:
+            key = quote(key, safe=_URL_LETTERS)
         if not self._root or not key:
             return self._root or key
         return self._root + key if self._root.endswith("/") else f"{self._root}/{key}"
@@ -333,7 +341,8 @@ class FsspecStore(Store):
     def _key(self, path: str) -> str:
         path = str(self._fs._strip_protocol(path))
         start = self._path("").rstrip("/") + "/" if self._root else ""
-        return path[len(start) :].lstrip("/") if path.startswith(start) else ""
+        key = path[len(start) :].lstrip("/") if path.startswith(start) else ""
+        return unquote(key) if self._takes_urls else key
 
     # Answers.
 
