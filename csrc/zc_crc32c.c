@@ -16,7 +16,11 @@
 #if defined(__linux__)
 #include <sys/auxv.h>
 #endif
+#if defined(__clang__)
+#define TARGET_CRC __attribute__((target("crc")))	/* clang 15 and older do not take the plus */
+#else
 #define TARGET_CRC __attribute__((target("+crc")))
+#endif
 #endif
 
 #define POLYNOMIAL UINT32_C(0x82F63B78)
@@ -69,6 +73,9 @@ static uint32_t crc_by_tables(const uint8_t *data, size_t nbytes, uint32_t crc)
 #if defined(__x86_64__)
 #define CRC8(crc, word) ((uint32_t)_mm_crc32_u64(crc, word))
 #define CRC1(crc, byte) _mm_crc32_u8(crc, byte)
+#elif defined(__clang__)	/* builtins, as the header's functions hide from clang unless all files are for +crc */
+#define CRC8(crc, word) __builtin_arm_crc32cd(crc, word)
+#define CRC1(crc, byte) __builtin_arm_crc32cb(crc, byte)
 #else
 #define CRC8(crc, word) __builtin_aarch64_crc32cx(crc, word)
 #define CRC1(crc, byte) __builtin_aarch64_crc32cb(crc, byte)
