@@ -117,6 +117,8 @@ def test_writing_into_an_array_without_chunks_leaves_the_rest_at_the_fill_value(
     make_store: StoreMaker, data: st.DataObject, layout: Layout, seed: int, kind: str
 ) -> None:
     fill = random_values((), layout.dtype_name, seed)[()]
+    if layout.zarr_format == 2 and fill != fill:
+        fill = np.zeros((), layout.dtype_name)[()]  # v2 has no form for the NaNs that random bits give
     array = zarrc.create_array(make_store(kind), fill_value=fill, **layout.arguments())
     values = np.full(layout.shape, fill, layout.dtype_name)
     selection = data.draw(basic_selections(layout.shape))
