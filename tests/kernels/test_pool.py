@@ -94,8 +94,8 @@ def test_what_a_signal_s_handler_raises_goes_before_the_error_of_a_chunk() -> No
 
 @pytest.mark.skipif(
     "ZARRC_SANITIZE" in os.environ,
-    reason="Python before 3.14 ends a daemon thread by pthread_exit, through frames that AddressSanitizer then "
-    "takes for live ones: it reports its own sigaltstack, with none of our frames",
+    reason="Python before 3.14 ends a daemon thread by pthread_exit, through frames that AddressSanitizer "
+    "then takes for live ones: it reports its own sigaltstack, with none of our frames",
 )
 def test_the_interpreter_ends_while_threads_read() -> None:
     for _ in range(count(20)):
