@@ -318,13 +318,13 @@ def test_keys_are_quoted_in_urls(kind: str) -> None:
 def test_unusual_keys_are_read_over_http(tmp_path: Path) -> None:
     pytest.importorskip("aiohttp")
     keys = [*UNUSUAL_KEYS, "a#b", "50%", "%2e%2e"]
-    objects = LocalStore(tmp_path / "root")
+    objects = LocalStore(tmp_path / "served")
     objects.set_many((f"{key}/x", key.encode()) for key in keys)
     (tmp_path / "x").write_bytes(b"outside")
     handler = functools.partial(SilentHandler, directory=tmp_path)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        store = FsspecStore.from_url(f"http://127.0.0.1:{server.server_port}/root/")
+        store = FsspecStore.from_url(f"http://127.0.0.1:{server.server_port}/served/")
         got = {key: store.get(f"{key}/x") for key in keys}
         listed = list(store.list_prefix(""))
         server.shutdown()
