@@ -35,6 +35,20 @@ zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *
 /* Read exactly 'nbytes' bytes at 'offset'; ZC_ETRUNCATED if the file ends before. */
 zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret);
 
+/*
+ * Read 'n_rows' rows of 'row_nbytes' bytes, the first at 'offset' and each 'file_row_stride' bytes after the one before,
+ * to 'dst' and on from there 'dst_stride' bytes (of either sign) apart.  Rows must not overlap in memory; the strides of a
+ * single row are not looked at.  Touches no byte between the rows, in the file or in memory.
+ * ZC_ETRUNCATED if the file ends before the last row does; what was read until then is in place.
+ *
+ * Rows that are neighbours in the file come with preadv.  Measured on 32 MiB in the page cache, to touched huge pages on
+ * a Zen processor with 512 KiB of L2, beside pread of 256 KiB to one buffer and memcpy of its rows from there, which
+ * takes 6.1 ms at any length: rows of 256 B 11.9 ms, 512 B 9.0, 1 KiB 6.8 (even), 2 KiB 5.8, 4 KiB 4.8, 8 KiB 4.2,
+ * 64 KiB 3.8.  So: from 2 KiB on; shorter rows want the buffer.
+ */
+zc_status zc_local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,
+			      size_t row_nbytes, size_t n_rows, int *errno_ret);
+
 void zc_local_close(int fd);
 
 /*

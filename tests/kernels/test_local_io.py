@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.soak import soaking
@@ -67,6 +68,44 @@ def test_read_into_does_not_write_past_the_range(tmp_path: Path) -> None:
         local_io.read_into(path, out, 0, 21)
     with pytest.raises(StoreError, match="leaves the object"):
         local_io.read_into(path, out, 90, 11)
+
+
+# Lengths around what one system call is given: 128 rows.
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 127, 128, 129, 256, 300])
+@pytest.mark.parametrize("row_nbytes", [1, 7, 512, 4096])
+@pytest.mark.parametrize("gap", [0, 1, 5000])
+@pytest.mark.parametrize("memory", ["side by side", "apart", "backwards"])
+def test_rows_are_read_where_they_belong(
+    tmp_path: Path, n_rows: int, row_nbytes: int, gap: int, memory: str
+) -> None:
+    path, start, stride = tmp_path / "x", 3, row_nbytes + gap
+    content = np.random.default_rng(1).integers(0, 255, start + n_rows * stride, np.uint8)
+    path.write_bytes(content.tobytes())
+    apart = 0 if memory == "side by side" else 5
+    whole = np.full((n_rows, row_nbytes + apart), 255, np.uint8)
+    out = whole[::-1] if memory == "backwards" else whole
+    assert local_io.read_rows(os.fsencode(path), out, start, stride, row_nbytes) == n_rows * row_nbytes
+    expected = content[start:].reshape(n_rows, stride)[:, :row_nbytes]
+    assert (out[:, :row_nbytes] == expected).all()
+    assert (out[:, row_nbytes:] == 255).all()
+
+
+@pytest.mark.parametrize("nbytes", [0, 1, 9, 10, 11, 999, 1279, 1280, 1285, 1999])
+def test_a_file_that_ends_in_the_middle_of_a_row_is_an_error(tmp_path: Path, nbytes: int) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(bytes(nbytes))
+    out = np.full((200, 10), 7, np.uint8)
+    for stride in (10, 12):
+        with pytest.raises(StoreError, match="ends before"):
+            local_io.read_rows(os.fsencode(path), out, 0, stride, 10)
+
+
+@pytest.mark.parametrize(("start", "stride"), [(2**63, 8), (2**64 - 1, 8), (2**63 - 8, 8), (0, 2**63), (8, 2**62)])
+def test_rows_past_the_largest_offset_are_an_error(tmp_path: Path, start: int, stride: int) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(bytes(100))
+    with pytest.raises(StoreError, match="ends before"):
+        local_io.read_rows(os.fsencode(path), np.zeros((4, 8), np.uint8), start, stride, 8)
 
 
 @pytest.mark.skipif(not soaking(), reason="writes a gigabyte: make soak")

@@ -5,8 +5,9 @@
 Paths are bytes without NUL. A failing system call raises the StoreError of `zarrc.kernels.status`, with its ``errno``.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t
 
 from zarrc.errors import StoreError
@@ -25,6 +26,8 @@ cdef extern from "zc_local.h":
     zc_status zc_local_stamp_fd(int fd, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil
+    zc_status zc_local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,
+                                  size_t row_nbytes, size_t n_rows, int *errno_ret) noexcept nogil
     void zc_local_close(int fd) noexcept nogil
     zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                                int *errno_ret) noexcept nogil
@@ -44,6 +47,11 @@ cdef zc_status local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, i
 
 cdef zc_status local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil:
     return zc_local_pread(fd, offset, dst, nbytes, errno_ret)
+
+
+cdef zc_status local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,
+                                size_t row_nbytes, size_t n_rows, int *errno_ret) noexcept nogil:
+    return zc_local_pread_rows(fd, offset, file_row_stride, dst, dst_stride, row_nbytes, n_rows, errno_ret)
 
 
 cdef void local_close(int fd) noexcept nogil:
@@ -144,6 +152,47 @@ def read_into(bytes path not None, out, start=0, nbytes=None):
     finally:
         zc_local_close(fd)
     return length
+
+
+def read_rows(bytes path not None, out not None, uint64_t start, uint64_t stride, size_t row_nbytes):
+    """Read rows of a file to the rows of ``out``, for tests of the kernel.
+
+    Parameters
+    ----------
+    path : bytes
+        The file.
+    out : buffer
+        Writable, of two dimensions and single bytes; one row of the file is read to each of its rows, which may be
+        longer and lie apart (in either direction).
+    start, stride : int
+        Where the first row starts in the file, and how far the next one is from it, in bytes.
+    row_nbytes : int
+        Bytes in a row of the file.
+    """
+    cdef int fd = -1
+    cdef int errno = 0
+    cdef zc_local_stamp stamp
+    cdef zc_status status
+    cdef Py_buffer view
+    cdef uint8_t *first
+    cdef ptrdiff_t apart
+    cdef size_t n_rows
+    PyObject_GetBuffer(out, &view, PyBUF_STRIDES | PyBUF_WRITABLE)
+    try:
+        if view.ndim != 2 or view.itemsize != 1 or row_nbytes > <size_t>view.shape[1]:
+            raise ValueError("out: two dimensions of bytes, of rows as long as the file's")
+        if not _open(path, &fd, &stamp):
+            return None
+        first, apart, n_rows = <uint8_t *>view.buf, view.strides[0], view.shape[0]
+        with nogil:
+            status = zc_local_pread_rows(fd, start, stride, first, apart, row_nbytes, n_rows, &errno)
+            zc_local_close(fd)
+    finally:
+        PyBuffer_Release(&view)
+    if status == ZC_ETRUNCATED:
+        raise StoreError("the file ends before its last row")
+    check(status, NULL, errno, None)
+    return n_rows * row_nbytes
 
 
 def stat(bytes path not None):
