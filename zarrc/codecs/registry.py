@@ -15,7 +15,15 @@ from zarrc.codecs.zstd import ZstdCodec
 from zarrc.errors import UnknownCodecError
 from zarrc.reading import choices, closest, show
 
-__all__ = ["LATER", "get_codec_class", "get_v2_codec_class", "known_codecs", "known_v2_ids", "register_codec"]
+__all__ = [
+    "LATER",
+    "get_codec_class",
+    "get_v2_codec_class",
+    "known_codecs",
+    "known_v2_ids",
+    "register_codec",
+    "registrations",
+]
 
 LATER = (
     "sharding_indexed", "vlen-utf8", "vlen-bytes", "vlen-array", "packbits", "reshape", "squeeze",
@@ -28,6 +36,12 @@ LATER = (
 
 _BY_NAME: dict[str, type[Codec]] = {}
 _BY_V2_ID: dict[str, type[Codec]] = {}
+_n_registered = 0
+
+
+def registrations() -> int:
+    """A number that changes when a codec is registered: what names mean may be another then."""
+    return _n_registered
 
 
 def register_codec(cls: type[Codec]) -> type[Codec]:
@@ -47,6 +61,8 @@ def register_codec(cls: type[Codec]) -> type[Codec]:
         _BY_NAME[name] = cls
     if cls.v2_id is not None:
         _BY_V2_ID[cls.v2_id] = cls
+    global _n_registered
+    _n_registered += 1
     return cls
 
 

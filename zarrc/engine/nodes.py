@@ -32,6 +32,7 @@ from zarrc.errors import (
     ZarrcError,
 )
 from zarrc.metadata import v2, v3
+from zarrc.metadata.cache import cache_key, cached_node, keep_node
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
 from zarrc.warning import warn
 
@@ -150,12 +151,20 @@ def _parse_v3(
     """Read a v3 node from its document."""
     if document is None:
         return None
+    key = cache_key(3, strict, document)
+    # What is kept has a fill value of its own, and needs no other.
+    found = cached_node(key)
+    if found is not None:
+        return found
     where = join(path, V3_DOCUMENT)
     try:
-        return v3.parse_node(document, strict=strict, where=where, repair_fill=repair_fill)
+        found = v3.parse_node(document, strict=strict, where=where, repair_fill=repair_fill)
     except MetadataError as error:
         _locate(error, store, path)
         raise
+    if repair_fill is DEFAULT_FILL:
+        keep_node(key, found)
+    return found
 
 
 def _parse_v2(
@@ -163,15 +172,23 @@ def _parse_v2(
 ) -> NodeMetadata | None:
     """Read a v2 node from its three documents, as listed in ``V2_DOCUMENTS``."""
     array, group, attributes = documents
+    if array is None and group is None:
+        return None
+    key = cache_key(2, strict, array, group if array is None else None, attributes)
+    found = cached_node(key)
+    if found is not None:
+        return found
     try:
         if array is not None:
-            return v2.parse_array(array, attributes, strict=strict, where=join(path, ".zarray"))
-        if group is not None:
-            return v2.parse_group(group, attributes, strict=strict, where=join(path, ".zgroup"))
+            found = v2.parse_array(array, attributes, strict=strict, where=join(path, ".zarray"))
+        elif group is not None:
+            found = v2.parse_group(group, attributes, strict=strict, where=join(path, ".zgroup"))
     except MetadataError as error:
         _locate(error, store, path)
         raise
-    return None
+    if found is not None:
+        keep_node(key, found)
+    return found
 
 
 def _locate(error: MetadataError, store: Store, path: str) -> None:

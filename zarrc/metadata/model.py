@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from zarrc.metadata.validation import check_array
 __all__ = ["ArrayMetadata", "GroupMetadata", "NodeMetadata", "V2Fields"]
 
 Endian = Literal["little", "big"]
+
+_set = object.__setattr__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +53,24 @@ class V2Fields:
         return self.order, filters, None if self.compressor is None else self.compressor.to_v2_json()
 
 
+class Derived:
+    """What follows from an array's metadata and is worked out once, for all copies with other attributes."""
+
+    __slots__ = ("layout",)
+
+    def __init__(self) -> None:
+        self.layout: Any = None
+        """The engine's: how chunks are laid out."""
+
+
+class _HasDerived:
+    __slots__ = ("derived",)
+
+    derived: Derived
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ArrayMetadata:
+class ArrayMetadata(_HasDerived):
     """The metadata of an array, of either format.
 
     Parameters
@@ -87,6 +105,9 @@ class ArrayMetadata:
         If a part breaks the specification, or the parts do not fit together.
     """
 
+    VALUES: ClassVar[tuple[str, ...]] = ("attributes", "extra_fields")
+    """The fields whose values can be changed in place."""
+
     zarr_format: Literal[2, 3]
     shape: tuple[int, ...]
     data_type: DataType
@@ -107,6 +128,7 @@ class ArrayMetadata:
             fill = self.fill_value.copy()
             fill.flags.writeable = False
             object.__setattr__(self, "fill_value", fill)
+        object.__setattr__(self, "derived", Derived())
 
     @classmethod
     def of_checked(cls, **fields: Any) -> Self:
@@ -117,7 +139,17 @@ class ArrayMetadata:
         """
         made = object.__new__(cls)
         for name, value in fields.items():
-            object.__setattr__(made, name, value)
+            _set(made, name, value)
+        _set(made, "derived", Derived())
+        return made
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """A copy with other values of the fields ``VALUES``, given by name."""
+        made = object.__new__(type(self))
+        for name in _COPIED:
+            _set(made, name, getattr(self, name))
+        for name in self.VALUES:
+            _set(made, name, values[name])
         return made
 
     @property
@@ -228,6 +260,9 @@ class ArrayMetadata:
         return _rebuild_array, ({name.name: getattr(self, name.name) for name in dataclasses.fields(self)},)
 
 
+_COPIED = ("derived", *(name for name in ArrayMetadata.__slots__ if name not in ArrayMetadata.VALUES))
+
+
 def _rebuild_array(fields: dict[str, Any]) -> ArrayMetadata:
     return ArrayMetadata(**fields)
 
@@ -251,12 +286,21 @@ class GroupMetadata:
         v2: whether a ``.zattrs`` is stored already, so that empty attributes must be written too.
     """
 
+    VALUES: ClassVar[tuple[str, ...]] = ("attributes", "consolidated", "extra_fields")
+    """The fields whose values can be changed in place."""
+
     zarr_format: Literal[2, 3]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     consolidated: Mapping[str, Any] | None = None
     extra_fields: Mapping[str, Any] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     has_zattrs: bool = False
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """A copy with other values of the fields ``VALUES``, given by name."""
+        return type(self)(
+            zarr_format=self.zarr_format, assumed=self.assumed, has_zattrs=self.has_zattrs, **values
+        )
 
     def evolve(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
