@@ -105,6 +105,15 @@ static inline uint8_t *zc_worker_scratch(zc_worker *worker, enum zc_scratch_id i
 typedef zc_status (*zc_run)(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
 			    uint8_t *dst, size_t dst_capacity, size_t *dst_nbytes);
 
+/*
+ * Part of decoding: *data_ret is where byte 'first' of the decoded bytes is, of which there are 'nbytes'; bytes
+ * [first, end) are valid (0 <= first <= end <= nbytes, checked by the caller).  They are inside 'src' or in
+ * ZC_SCRATCH_CODEC2.  Decodes no more than it has to, but all of what a checksum in the stream covers; the lengths that
+ * the stream names are checked in any case (ZC_ELENGTH if they are not 'nbytes').
+ */
+typedef zc_status (*zc_range)(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
+			      size_t nbytes, size_t first, size_t end, const uint8_t **data_ret);
+
 /* The most bytes that encoding 'nbytes' bytes can give; ZC_ELIMIT if the format cannot hold so many. */
 typedef zc_status (*zc_bound)(const void *config, size_t nbytes, size_t *bound_ret);
 

@@ -36,11 +36,11 @@ zc_status zc_blosc_decode(const void *config, zc_worker *worker, const uint8_t *
 			  size_t dst_capacity, size_t *dst_nbytes);
 
 /*
- * The decoded bytes [start, stop) of a chunk, decoding only the blocks that hold them.  'dst' has room for
- * stop - start bytes.  ZC_EINVAL if the range is not inside the decoded chunk.
+ * A zc_range: only the blocks that hold bytes of the range are decoded, and of them, where the compressor is lz4, no
+ * more than the front of each stream.  Of a stored chunk nothing is copied.
  */
-zc_status zc_blosc_decode_range(zc_worker *worker, const uint8_t *src, size_t src_nbytes, size_t start, size_t stop,
-				uint8_t *dst);
+zc_status zc_blosc_range(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, size_t nbytes,
+			 size_t first, size_t end, const uint8_t **data_ret);
 
 zc_status zc_blosc_bound(const void *config, size_t nbytes, size_t *bound_ret);
 

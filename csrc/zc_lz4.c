@@ -101,6 +101,90 @@ zc_status zc_lz4_block_decode(zc_worker *worker, const uint8_t *src, size_t src_
 	return ZC_OK;
 }
 
+/* The rest of a length whose first four bits were all ones; 0 if the input ends in it. */
+static int read_length(const uint8_t **in, const uint8_t *in_end, size_t *length)
+{
+	uint8_t byte;
+
+	do {
+		if (*in == in_end)
+			return 0;
+		byte = *(*in)++;
+		*length += byte;	/* at most 255 for each byte of input: no overflow */
+	} while (byte == 255);
+	return 1;
+}
+
+/* Copy 'length' bytes from 'offset' bytes before; may write ZC_LZ4_FRONT_SLACK bytes more. */
+static void copy_match(uint8_t *out, size_t offset, size_t length)
+{
+	if (offset == 1) {
+		memset(out, out[-1], length);
+		return;
+	}
+	/* What repeats with a period repeats with its multiples: double the distance until copies do not overlap. */
+	while (offset < 32 && length > offset) {
+		memcpy(out, out - offset, offset);
+		out += offset;
+		length -= offset;
+		offset *= 2;
+	}
+	for (size_t i = 0; i < length; i += 32)
+		memmove(out + i, out + i - offset, 32);
+}
+
+/*
+ * A decoder of our own, as LZ4_decompress_safe_partial copies a match that leaves the wanted part byte by byte: in a
+ * plane of equal bytes that is all of it.
+ */
+zc_status zc_lz4_block_decode_front(zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
+				    size_t nbytes)
+{
+	const uint8_t *in = src, *in_end = src + src_nbytes;
+	uint8_t *out = dst, *out_end = dst + nbytes;
+
+	while (out < out_end && in < in_end) {
+		unsigned token = *in++;
+		size_t length = token >> 4, offset;
+
+		if (length < 15 && in_end - in >= 16) {
+			memcpy(out, in, 16);
+		} else {
+			if (length == 15 && !read_length(&in, in_end, &length))
+				break;
+			if (length > (size_t)(in_end - in))
+				break;
+			memcpy(out, in, length < (size_t)(out_end - out) ? length : (size_t)(out_end - out));
+			if (length >= (size_t)(out_end - out))
+				return ZC_OK;
+		}
+		in += length;
+		out += length;
+		if (out >= out_end)
+			return ZC_OK;
+		if (in_end - in < 2)
+			break;
+		offset = (size_t)in[0] | (size_t)in[1] << 8;
+		in += 2;
+		length = token & 15;
+		if (length == 15 && !read_length(&in, in_end, &length))
+			break;
+		length += 4;
+		if (offset == 0 || offset > (size_t)(out - dst))
+			break;
+		if (length <= 18 && offset >= 8) {
+			memcpy(out, out - offset, 8);
+			memcpy(out + 8, out + 8 - offset, 8);
+			memcpy(out + 16, out + 16 - offset, 2);
+		} else {
+			copy_match(out, offset, length < (size_t)(out_end - out) ? length : (size_t)(out_end - out));
+		}
+		/* Not past the end by more than one short match: the sum cannot overflow. */
+		out = length < (size_t)(out_end - out) ? out + length : out_end;
+	}
+	return out >= out_end ? ZC_OK : zc_fail(worker, ZC_ECORRUPT, "the LZ4 block is damaged or cut");
+}
+
 zc_status zc_lz4_encode(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
 			size_t dst_capacity, size_t *dst_nbytes)
 {
@@ -135,6 +219,26 @@ zc_status zc_lz4_decode(const void *config, zc_worker *worker, const uint8_t *sr
 		return zc_fail(worker, ZC_ETOOLARGE, "the length in front of the LZ4 block");
 	*dst_nbytes = claimed;
 	return zc_lz4_block_decode(worker, src + LENGTH_NBYTES, src_nbytes - LENGTH_NBYTES, dst, claimed);
+}
+
+zc_status zc_lz4_range(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, size_t nbytes,
+		       size_t first, size_t end, const uint8_t **data_ret)
+{
+	size_t dst_nbytes, wanted = end > nbytes - nbytes / 4 ? nbytes : end;
+	uint8_t *dst;
+	zc_status status;
+
+	if (src_nbytes >= LENGTH_NBYTES + 1 && zc_load_le32(src) != nbytes)
+		return zc_fail(worker, ZC_ELENGTH, "the length in front of the LZ4 block");
+	dst = zc_worker_scratch(worker, ZC_SCRATCH_CODEC2, wanted + ZC_LZ4_FRONT_SLACK);
+	if (dst == NULL)
+		return ZC_ENOMEM;
+	*data_ret = dst + first;
+	if (wanted == nbytes || src_nbytes < LENGTH_NBYTES + 1)
+		status = zc_lz4_decode(config, worker, src, src_nbytes, dst, wanted, &dst_nbytes);
+	else
+		status = zc_lz4_block_decode_front(worker, src + LENGTH_NBYTES, src_nbytes - LENGTH_NBYTES, dst, end);
+	return status;
 }
 
 zc_status zc_lz4_bound(const void *config, size_t nbytes, size_t *bound_ret)

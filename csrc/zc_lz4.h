@@ -15,6 +15,10 @@ zc_status zc_lz4_encode(const void *config, zc_worker *worker, const uint8_t *sr
 zc_status zc_lz4_decode(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
 			size_t dst_capacity, size_t *dst_nbytes);
 
+/* A zc_range: decodes as far as the range's end. */
+zc_status zc_lz4_range(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, size_t nbytes,
+		       size_t first, size_t end, const uint8_t **data_ret);
+
 zc_status zc_lz4_bound(const void *config, size_t nbytes, size_t *bound_ret);
 
 /* One bare block; ZC_ETOOLARGE if it does not fit into dst_capacity. */
@@ -27,5 +31,12 @@ zc_status zc_lz4hc_block_encode(zc_worker *worker, int level, const uint8_t *src
 
 /* One bare block that decodes to exactly 'nbytes' bytes. */
 zc_status zc_lz4_block_decode(zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst, size_t nbytes);
+
+/* What zc_lz4_block_decode_front may write past 'nbytes'. */
+#define ZC_LZ4_FRONT_SLACK ((size_t)32)
+
+/* The first 'nbytes' bytes of what a bare block decodes to; 'dst' has room for ZC_LZ4_FRONT_SLACK more. */
+zc_status zc_lz4_block_decode_front(zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
+				    size_t nbytes);
 
 #endif

@@ -1,5 +1,7 @@
 #include "zc_zstd.h"
 
+/* The functions that decode block by block into one buffer are only declared for static linking. */
+#define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -137,6 +139,61 @@ zc_status zc_zstd_decode(const void *config, zc_worker *worker, const uint8_t *s
 		return decode_failed(worker, result, src, src_nbytes);
 	*dst_nbytes = result;
 	return ZC_OK;
+}
+
+/* Whether the input is one frame that says it has 'nbytes' bytes, whole, and without a checksum of them. */
+static int may_stop_early(const uint8_t *src, size_t src_nbytes, size_t nbytes)
+{
+	ZSTD_FrameHeader header;
+
+	if (ZSTD_getFrameHeader(&header, src, src_nbytes) != 0 || header.frameType != ZSTD_frame)
+		return 0;
+	if (header.frameContentSize != nbytes || header.checksumFlag || header.dictID != 0)
+		return 0;
+	return ZSTD_findFrameCompressedSize(src, src_nbytes) == src_nbytes;
+}
+
+/* Decode whole blocks until there are 'end' bytes. */
+static zc_status decode_front(zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst, size_t capacity,
+			      size_t end)
+{
+	ZSTD_DCtx *dctx = worker_dctx(worker);
+	size_t got = 0, result;
+
+	if (dctx == NULL)
+		return ZC_ENOMEM;
+	result = ZSTD_decompressBegin(dctx);
+	while (!ZSTD_isError(result) && got < end) {
+		size_t step = ZSTD_nextSrcSizeToDecompress(dctx);
+
+		if (step == 0 || step > src_nbytes)	/* the frame ends before its content size */
+			return zc_fail(worker, ZC_ECORRUPT, "zstd found damaged data");
+		result = ZSTD_decompressContinue(dctx, dst + got, capacity - got, src, step);
+		src += step;
+		src_nbytes -= step;
+		got += ZSTD_isError(result) ? 0 : result;
+	}
+	return ZSTD_isError(result) ? decode_failed(worker, result, src, src_nbytes) : ZC_OK;
+}
+
+zc_status zc_zstd_range(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, size_t nbytes,
+			size_t first, size_t end, const uint8_t **data_ret)
+{
+	/* The block that holds the end may go on for as much as a block can have. */
+	int front = nbytes > ZSTD_BLOCKSIZE_MAX && end <= nbytes - ZSTD_BLOCKSIZE_MAX &&
+		    may_stop_early(src, src_nbytes, nbytes);
+	size_t capacity = front ? end + ZSTD_BLOCKSIZE_MAX : nbytes;
+	uint8_t *dst = zc_worker_scratch(worker, ZC_SCRATCH_CODEC2, capacity);
+	size_t dst_nbytes = 0;
+	zc_status status;
+
+	if (dst == NULL)
+		return ZC_ENOMEM;
+	*data_ret = dst + first;
+	if (front)
+		return decode_front(worker, src, src_nbytes, dst, capacity, end);
+	status = zc_zstd_decode(config, worker, src, src_nbytes, dst, nbytes, &dst_nbytes);
+	return status == ZC_OK && dst_nbytes != nbytes ? ZC_ELENGTH : status;
 }
 
 zc_status zc_zstd_bound(const void *config, size_t nbytes, size_t *bound_ret)

@@ -17,6 +17,10 @@ zc_status zc_zstd_encode(const void *config, zc_worker *worker, const uint8_t *s
 zc_status zc_zstd_decode(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
 			 size_t dst_capacity, size_t *dst_nbytes);
 
+/* A zc_range: of one frame without checksum, no blocks behind the range's end are decoded. */
+zc_status zc_zstd_range(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, size_t nbytes,
+			size_t first, size_t end, const uint8_t **data_ret);
+
 zc_status zc_zstd_bound(const void *config, size_t nbytes, size_t *bound_ret);
 
 #endif

@@ -115,38 +115,6 @@ def test_decode_undoes_encode(
         assert numcodecs.blosc.decompress(encoded) == data
 
 
-@given(
-    cname=st.sampled_from(ALL),
-    shuffle=st.sampled_from(SHUFFLES),
-    typesize=st.sampled_from((1, 2, 3, 4, 8, 17)),
-    blocksize=st.sampled_from((0, 128, 5000)),
-    data=st.data(),
-)
-def test_a_range_is_the_same_part_of_the_whole(
-    cname: str, shuffle: int, typesize: int, blocksize: int, data: st.DataObject
-) -> None:
-    content = data.draw(contents())
-    encoded = compressors.blosc(cname, 3, shuffle, typesize, blocksize).encode(content)
-    start = data.draw(st.integers(0, len(content)))
-    stop = data.draw(st.integers(start, len(content)))
-    assert compressors.blosc_range(encoded, start, stop) == content[start:stop]
-
-
-def test_a_range_does_not_read_other_blocks() -> None:
-    encoded = bytearray(compressors.blosc("zstd", 5, 1, 4, 4096).encode(SMOOTH))
-    starts = struct.unpack_from("<3i", encoded, 16)
-    encoded[starts[0] : starts[1]] = bytes(starts[1] - starts[0])
-    assert compressors.blosc_range(encoded, 4096, 8192) == SMOOTH[4096:8192]
-    with pytest.raises(CorruptChunkError):
-        compressors.blosc_range(encoded, 4095, 8192)
-
-
-@pytest.mark.parametrize(("start", "stop"), [(0, len(SHORT) + 1), (5, 4), (len(SHORT) + 1, len(SHORT) + 1)])
-def test_a_range_outside_the_chunk_is_a_value_error(start: int, stop: int) -> None:
-    with pytest.raises(ValueError, match="not inside the decoded chunk"):
-        compressors.blosc_range(compressors.blosc().encode(SHORT), start, stop)
-
-
 def test_info_says_what_the_header_says() -> None:
     encoded = compressors.blosc("lz4hc", 5, 2, 4, 4096).encode(SMOOTH)
     assert compressors.blosc_info(encoded) == {

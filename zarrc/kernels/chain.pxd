@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t
 
-from zarrc.kernels.codec cimport zc_bound, zc_run
+from zarrc.kernels.codec cimport zc_range, zc_run
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.worker cimport zc_worker
 
@@ -12,6 +12,7 @@ cdef enum:
 ctypedef struct zc_step:
     zc_run encode
     zc_run decode
+    zc_range range          # may be NULL
     const void *config
     bint is_crc32c          # checked and appended in the buffer at hand: no copy
     bint exact              # the step's input always has 'nbytes' bytes
@@ -38,6 +39,11 @@ cdef class Chain:
 # they are: inside 'src' or a scratch buffer of the worker other than ZC_SCRATCH_CHUNK.  *failed_ret is the step at fault.
 cdef zc_status chain_decode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
                             const uint8_t **result_ret, int *failed_ret) noexcept nogil
+
+# Decode no more than the bytes [first, end) of a chunk need, and all that a checksum covers: *data_ret is where byte 'first'
+# is, inside 'src' or a scratch buffer other than ZC_SCRATCH_CHUNK.  ZC_EINVAL unless first <= end <= c.decoded_nbytes.
+cdef zc_status chain_decode_range(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
+                                  size_t first, size_t end, const uint8_t **data_ret, int *failed_ret) noexcept nogil
 
 # Encode the c.decoded_nbytes bytes at 'src'; the result is 'src' itself or a scratch buffer other than ZC_SCRATCH_CHUNK.
 cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, const uint8_t **result_ret,

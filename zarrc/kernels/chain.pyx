@@ -10,6 +10,7 @@ from zarrc.kernels.checksums cimport crc32c_value
 from zarrc.kernels.codec cimport CodecKernel
 from zarrc.kernels.status cimport (
     ZC_ECHECKSUM,
+    ZC_EINVAL,
     ZC_ELENGTH,
     ZC_ENOMEM,
     ZC_ETOOLARGE,
@@ -61,8 +62,8 @@ cdef class Chain:
         cdef int i
         for i in range(self.c.n_steps):
             kernel = self.kernels[i]
-            self.c.step[i] = zc_step(encode=kernel.run_encode, decode=kernel.run_decode, config=kernel.config,
-                                     is_crc32c=kernel.name == "crc32c", exact=exact, nbytes=nbytes)
+            self.c.step[i] = zc_step(encode=kernel.run_encode, decode=kernel.run_decode, range=kernel.run_range,
+                                     config=kernel.config, is_crc32c=kernel.name == "crc32c", exact=exact, nbytes=nbytes)
             nbytes = kernel.bound(nbytes)
             exact = exact and kernel.fixed_size
             largest = max(largest, nbytes)
@@ -110,19 +111,76 @@ cdef class Chain:
             return_worker(worker)
         return result
 
+    def decode_range(self, const uint8_t[::1] data not None, size_t first, size_t end):
+        """The bytes [first, end) of one decoded chunk (tests and tools)."""
+        cdef const uint8_t *src = &data[0] if data.shape[0] else NULL
+        cdef size_t src_nbytes = data.shape[0]
+        cdef const uint8_t *where = NULL
+        cdef int failed = -1
+        cdef zc_worker *worker = lease_worker()
+        if worker is NULL:
+            raise MemoryError("a worker")
+        try:
+            with nogil:
+                status = chain_decode_range(&self.c, worker, src, src_nbytes, first, end, &where, &failed)
+            check(status, worker.detail, worker.error_number, self.name_of(failed))
+            return PyBytes_FromStringAndSize(<const char *>where, end - first)
+        finally:
+            return_worker(worker)
+
     cdef str name_of(self, int step):
         return self.kernels[step].name if 0 <= step < len(self.kernels) else None
 
 
 cdef zc_status chain_decode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
                             const uint8_t **result_ret, int *failed_ret) noexcept nogil:
+    cdef zc_status status = _decode_steps(chain, 0, worker, &src, &src_nbytes, dst, failed_ret)
+    if status != ZC_OK:
+        return status
+    if src_nbytes != chain.decoded_nbytes:
+        return ZC_ELENGTH
+    if dst is not NULL and src != dst and src_nbytes != 0:
+        memcpy(dst, src, src_nbytes)
+        src = dst
+    result_ret[0] = src
+    return ZC_OK
+
+
+cdef zc_status chain_decode_range(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
+                                  size_t first, size_t end, const uint8_t **data_ret, int *failed_ret) noexcept nogil:
+    cdef const zc_step *step = &chain.step[0]
+    cdef bint ranged = chain.n_steps > 0 and step.range is not NULL
+    cdef zc_status status
+    if first > end or end > chain.decoded_nbytes:
+        failed_ret[0] = -1
+        return ZC_EINVAL
+    status = _decode_steps(chain, 1 if ranged else 0, worker, &src, &src_nbytes, NULL, failed_ret)
+    if status != ZC_OK:
+        return status
+    if ranged:
+        failed_ret[0] = 0
+        status = step.range(step.config, worker, src, src_nbytes, chain.decoded_nbytes, first, end, data_ret)
+        if status == ZC_OK:
+            failed_ret[0] = -1
+        return status
+    if src_nbytes != chain.decoded_nbytes:
+        return ZC_ELENGTH
+    data_ret[0] = src + first
+    return ZC_OK
+
+
+cdef zc_status _decode_steps(const zc_chain *chain, int last, zc_worker *worker, const uint8_t **src_io, size_t *nbytes_io,
+                             uint8_t *dst, int *failed_ret) noexcept nogil:
+    """Undo the steps from the chain's end to 'last'; step 0 writes to 'dst' if that is not NULL."""
     cdef const zc_step *step
+    cdef const uint8_t *src = src_io[0]
+    cdef size_t src_nbytes = nbytes_io[0]
     cdef zc_scratch_id side = ZC_SCRATCH_PING
     cdef uint8_t *target
     cdef size_t capacity, nbytes
     cdef zc_status status
     cdef int i
-    for i in range(chain.n_steps - 1, -1, -1):
+    for i in range(chain.n_steps - 1, last - 1, -1):
         step = &chain.step[i]
         failed_ret[0] = i
         if step.is_crc32c:
@@ -144,12 +202,8 @@ cdef zc_status chain_decode(const zc_chain *chain, zc_worker *worker, const uint
         if step.exact and src_nbytes != step.nbytes:
             return ZC_ELENGTH
     failed_ret[0] = -1
-    if src_nbytes != chain.decoded_nbytes:
-        return ZC_ELENGTH
-    if dst is not NULL and src != dst and src_nbytes != 0:
-        memcpy(dst, src, src_nbytes)
-        src = dst
-    result_ret[0] = src
+    src_io[0] = src
+    nbytes_io[0] = src_nbytes
     return ZC_OK
 
 

@@ -102,12 +102,13 @@ cdef class CodecKernel:
 
 
 cdef CodecKernel make_kernel(str name, zc_run run_encode, zc_run run_decode, zc_bound run_bound, bint fixed_size,
-                             const void *config, size_t config_nbytes):
+                             const void *config, size_t config_nbytes, zc_range run_range=NULL):
     cdef CodecKernel kernel = CodecKernel.__new__(CodecKernel)
     kernel.name = name
     kernel.run_encode = run_encode
     kernel.run_decode = run_decode
     kernel.run_bound = run_bound
+    kernel.run_range = run_range
     kernel.fixed_size = fixed_size
     kernel.config = malloc(config_nbytes or 1)
     if kernel.config is NULL:

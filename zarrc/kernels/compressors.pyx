@@ -2,11 +2,11 @@
 # cython: freethreading_compatible=True
 """The built-in compressors: zstd, gzip, zlib, lz4, blosc, snappy."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint8_t
 
-from zarrc.kernels.codec cimport CodecKernel, make_kernel, zc_bound, zc_run
-from zarrc.kernels.status cimport check
-from zarrc.kernels.worker cimport lease_worker, return_worker
+from zarrc.kernels.codec cimport CodecKernel, make_kernel, zc_bound, zc_range, zc_run
+from zarrc.kernels.status cimport check, zc_status
+from zarrc.kernels.worker cimport lease_worker, return_worker, zc_worker
 
 cdef extern from "zc_zstd.h":
     ctypedef struct zc_zstd_config "struct zc_zstd_config":
@@ -15,6 +15,7 @@ cdef extern from "zc_zstd.h":
     zc_run zc_zstd_encode
     zc_run zc_zstd_decode
     zc_bound zc_zstd_bound
+    zc_range zc_zstd_range
 
 cdef extern from "zc_deflate.h":
     ctypedef struct zc_deflate_config "struct zc_deflate_config":
@@ -32,6 +33,7 @@ cdef extern from "zc_lz4.h":
     zc_run zc_lz4_encode
     zc_run zc_lz4_decode
     zc_bound zc_lz4_bound
+    zc_range zc_lz4_range
 
 cdef extern from "zc_snappy.h":
     zc_run zc_snappy_encode
@@ -70,11 +72,10 @@ cdef extern from "zc_blosc.h":
         size_t n_blocks
     zc_status zc_blosc_read_header(zc_worker *worker, const uint8_t *src, size_t src_nbytes,
                                    zc_blosc_header *header_ret) noexcept nogil
-    zc_status zc_blosc_decode_range(zc_worker *worker, const uint8_t *src, size_t src_nbytes, size_t start, size_t stop,
-                                    uint8_t *dst) noexcept nogil
     zc_run zc_blosc_encode
     zc_run zc_blosc_decode
     zc_bound zc_blosc_bound
+    zc_range zc_blosc_range
 
 cdef extern from "zc_blosc_shuffle.h":
     void zc_blosc_shuffle_init() noexcept nogil
@@ -113,7 +114,8 @@ def zstd(level: int = 0, checksum: bool = False) -> CodecKernel:
     cdef zc_zstd_config config
     config.level = in_range("zstd level", level, -131072, 22)
     config.checksum = bool(checksum)
-    return make_kernel("zstd", zc_zstd_encode, zc_zstd_decode, zc_zstd_bound, False, &config, sizeof(config))
+    return make_kernel("zstd", zc_zstd_encode, zc_zstd_decode, zc_zstd_bound, False, &config, sizeof(config),
+                       zc_zstd_range)
 
 
 def gzip(level: int = 5) -> CodecKernel:
@@ -152,7 +154,8 @@ def lz4(acceleration: int = 1) -> CodecKernel:
     """
     cdef zc_lz4_config config
     config.acceleration = in_range("lz4 acceleration", acceleration, -2**31, 2**31 - 1)
-    return make_kernel("lz4", zc_lz4_encode, zc_lz4_decode, zc_lz4_bound, False, &config, sizeof(config))
+    return make_kernel("lz4", zc_lz4_encode, zc_lz4_decode, zc_lz4_bound, False, &config, sizeof(config),
+                       zc_lz4_range)
 
 
 def snappy() -> CodecKernel:
@@ -186,7 +189,8 @@ def blosc(cname: str = "lz4", clevel: int = 5, shuffle: int = 1, typesize: int =
     config.shuffle = <zc_blosc_shuffle>in_range("blosc shuffle", shuffle, 0, 2)
     config.typesize = typesize if typesize <= ZC_BLOSC_MAX_TYPESIZE else 1
     config.blocksize = in_range("blosc blocksize", blocksize, 0, 2**31 - 1)
-    return make_kernel("blosc", zc_blosc_encode, zc_blosc_decode, zc_blosc_bound, False, &config, sizeof(config))
+    return make_kernel("blosc", zc_blosc_encode, zc_blosc_decode, zc_blosc_bound, False, &config, sizeof(config),
+                       zc_blosc_range)
 
 
 def blosc_info(const uint8_t[::1] data not None) -> dict:
@@ -225,39 +229,6 @@ def blosc_info(const uint8_t[::1] data not None) -> dict:
         "stored": bool(header.flags & ZC_BLOSC_STORED),
         "split": not header.flags & ZC_BLOSC_NOT_SPLIT,
     }
-
-
-cdef zc_status blosc_decode_range(zc_worker *worker, const uint8_t *src, size_t src_nbytes, size_t start, size_t stop,
-                                  uint8_t *dst) noexcept nogil:
-    return zc_blosc_decode_range(worker, src, src_nbytes, start, stop, dst)
-
-
-def blosc_range(const uint8_t[::1] data not None, size_t start, size_t stop) -> bytes:
-    """The decoded bytes ``[start, stop)`` of a Blosc chunk, decoding only the blocks that hold them.
-
-    Raises
-    ------
-    ValueError
-        If the range is not inside the decoded chunk.
-    CorruptChunkError
-        If the chunk is not valid.
-    """
-    if not start <= stop <= blosc_info(data)["nbytes"]:
-        raise ValueError(f"[{start}, {stop}) is not inside the decoded chunk")
-    cdef bytes result = PyBytes_FromStringAndSize(NULL, stop - start)
-    cdef uint8_t *dst = <uint8_t *>PyBytes_AS_STRING(result)
-    cdef size_t src_nbytes = data.shape[0]
-    cdef zc_worker *worker = lease_worker()
-    cdef zc_status status
-    if worker is NULL:
-        raise MemoryError("a worker")
-    try:
-        with nogil:
-            status = zc_blosc_decode_range(worker, &data[0], src_nbytes, start, stop, dst)
-        check(status, worker.detail, 0, "blosc")
-    finally:
-        return_worker(worker)
-    return result
 
 
 def decode_into(CodecKernel kernel not None, const uint8_t[::1] data not None, uint8_t[::1] out not None) -> int:
