@@ -60,6 +60,14 @@ void zc_local_close(int fd);
 zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes, int *errno_ret);
 
 /*
+ * zc_local_replace with the first 'nbytes' bytes of the open file 'src_fd', whose position stays.  The system copies them
+ * where it can (shares them, on file systems that do), else they pass through 'buffer'.
+ * ZC_ETRUNCATED if the file has fewer: the old content of 'path' stays then too.
+ */
+zc_status zc_local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root_nbytes, uint8_t *buffer,
+			size_t buffer_nbytes, int *errno_ret);
+
+/*
  * zc_local_replace, and *stamp_ret is the stamp of what was written: the modification time is set to a value that this
  * process does not use twice, because the kernel's own clock ticks too slowly to tell two quick writes apart.
  */

@@ -70,7 +70,25 @@ zc_blob *zc_blob_new(size_t nbytes)
 	blob->version = 0;
 	blob->data_offset = aligned_offset(blob);
 	blob->data = (uint8_t *)blob + blob->data_offset;
+	blob->owner = NULL;
 	return blob;
+}
+
+zc_blob *zc_blob_share(zc_blob *blob)
+{
+	zc_blob *owner = blob->owner != NULL ? blob->owner : blob;
+	zc_blob *shared = malloc(sizeof(*shared));
+
+	if (shared == NULL)
+		return NULL;
+	zc_blob_ref(owner);
+	atomic_init(&shared->refs, 1);
+	shared->nbytes = owner->nbytes;
+	shared->version = 0;
+	shared->data_offset = 0;
+	shared->data = owner->data;
+	shared->owner = owner;
+	return shared;
 }
 
 zc_blob *zc_blob_shrink(zc_blob *blob, size_t nbytes)
@@ -103,8 +121,12 @@ void zc_blob_unref(zc_blob *blob)
 	if (blob == NULL)
 		return;
 	/* Release: our reads come before the free.  Acquire: so do the other threads'. */
-	if (atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) == 1)
+	if (atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) == 1) {
+		zc_blob *owner = blob->owner;
+
 		free(blob);
+		zc_blob_unref(owner);	/* which owns its own data: no deeper than this */
+	}
 }
 
 /* Hashing: multiply and fold, 16 bytes a step.  Seeded for each table, so that nobody can choose keys that collide. */

@@ -11,13 +11,14 @@
 
 #include <stdatomic.h>
 
-/* Bytes that never change once another thread can see them.  'data' is 64-byte aligned and in the same allocation. */
+/* Bytes that never change once another thread can see them.  'data' is 64-byte aligned, in this allocation or in 'owner's. */
 typedef struct zc_blob {
 	_Atomic size_t refs;
 	size_t nbytes;
 	uint64_t version;	/* set when the blob is put: never 0, never used twice in this process */
 	size_t data_offset;	/* of the data in the allocation, which starts here */
 	uint8_t *data;
+	struct zc_blob *owner;	/* of the data where another blob has them (a reference to it), else NULL */
 } zc_blob;
 
 typedef struct zc_table zc_table;
@@ -38,6 +39,12 @@ zc_blob *zc_blob_new(size_t nbytes);
  * owner, who uses the result in place of 'blob' (it may have moved).  Cannot fail; nbytes > blob->nbytes changes nothing.
  */
 zc_blob *zc_blob_shrink(zc_blob *blob, size_t nbytes);
+
+/*
+ * Another blob with the same bytes, which are not copied and live as long as either; for another key, since a blob has one
+ * version.  Takes over no reference.  NULL when memory is short.
+ */
+zc_blob *zc_blob_share(zc_blob *blob);
 
 void zc_blob_ref(zc_blob *blob);
 void zc_blob_unref(zc_blob *blob);	/* NULL is fine */

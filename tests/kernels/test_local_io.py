@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,12 +101,99 @@ def test_a_file_that_ends_in_the_middle_of_a_row_is_an_error(tmp_path: Path, nby
             local_io.read_rows(os.fsencode(path), out, 0, stride, 10)
 
 
-@pytest.mark.parametrize(("start", "stride"), [(2**63, 8), (2**64 - 1, 8), (2**63 - 8, 8), (0, 2**63), (8, 2**62)])
+@pytest.mark.parametrize(
+    ("start", "stride"), [(2**63, 8), (2**64 - 1, 8), (2**63 - 8, 8), (0, 2**63), (8, 2**62)]
+)
 def test_rows_past_the_largest_offset_are_an_error(tmp_path: Path, start: int, stride: int) -> None:
     path = tmp_path / "x"
     path.write_bytes(bytes(100))
     with pytest.raises(StoreError, match="ends before"):
         local_io.read_rows(os.fsencode(path), np.zeros((4, 8), np.uint8), start, stride, 8)
+
+
+# Around the copy's buffer, which has 4096 bytes here.
+@pytest.mark.parametrize("nbytes", [0, 1, 4095, 4096, 4097, 100_000])
+@pytest.mark.parametrize("to", ["the same file system", "another file system"])
+def test_a_file_is_copied(tmp_path: Path, nbytes: int, to: str) -> None:
+    folder = tmp_path / "copies"
+    if to == "another file system":
+        if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
+            pytest.skip("there is no other file system here")
+        folder = Path("/dev/shm") / f"zarrc-{os.getpid()}"
+    folder.mkdir()
+    content = np.random.default_rng(1).bytes(nbytes + 10)
+    (tmp_path / "x").write_bytes(content)
+    root = os.fsencode(folder)
+    try:
+        assert local_io.copy(os.fsencode(tmp_path / "x"), root + b"/a/b/y", len(root), nbytes)
+        assert (folder / "a/b/y").read_bytes() == content[:nbytes]
+        with pytest.raises(StoreError, match="fewer than"):
+            local_io.copy(os.fsencode(tmp_path / "x"), root + b"/a/b/y", len(root), nbytes + 11)
+        assert (folder / "a/b/y").read_bytes() == content[:nbytes]
+        assert os.listdir(folder / "a/b") == ["y"]
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_copy_needs_its_source_and_its_root(tmp_path: Path) -> None:
+    source, root = os.fsencode(tmp_path / "x"), os.fsencode(tmp_path / "root")
+    assert not local_io.copy(source, os.fsencode(tmp_path / "y"), 1, 0)
+    (tmp_path / "x").write_bytes(b"data")
+    assert not local_io.copy(source, root + b"/y", len(root), 4)
+    assert os.listdir(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("has_c", [False, True])
+@pytest.mark.parametrize("separator", ["/", "."])
+@pytest.mark.parametrize("n_chunks", [(7,), (3, 12), (2, 1, 101)])
+def test_chunks_are_listed(tmp_path: Path, n_chunks: tuple[int, ...], separator: str, has_c: bool) -> None:
+    chunks = [index for number, index in enumerate(np.ndindex(*n_chunks)) if number % 3 != 1]
+    node = os.fsencode(tmp_path)
+    assert local_io.list_chunks(node, separator, has_c, n_chunks) == []
+    head = f"c{separator}" if has_c else ""
+    tail = (separator + "0") * (len(n_chunks) - 1)
+    strangers = ["zarr.json", ".zc-1-2-3", f"{head}00{tail}", f"{head}1x{tail}", f"{head}-1{tail}"]
+    strangers += [
+        f"{head}{n_chunks[0]}{tail}",
+        f"{head}{2**64}{tail}",
+        f"{head}{10**40}{tail}",
+        f"{head}+0{tail}",
+        f"x{head}0{tail}",
+    ]
+    strangers += [f"{'' if has_c else 'c' + separator}0{tail}", f"{head}0{tail} "]
+    for name in [*strangers, *(head + separator.join(map(str, index)) for index in chunks)]:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    assert sorted(local_io.list_chunks(node, separator, has_c, n_chunks)) == chunks
+
+
+def test_a_directory_in_the_place_of_a_chunk_is_none(tmp_path: Path) -> None:
+    (tmp_path / "c/0/1").mkdir(parents=True)
+    (tmp_path / "c/1").write_bytes(b"")
+    (tmp_path / "c/2").symlink_to("0")
+    (tmp_path / "c/2/0").symlink_to("../1")
+    found = local_io.list_chunks(os.fsencode(tmp_path), "/", True, (9, 9))
+    assert sorted(found) == [(0, 0), (2, 0)]
+    assert local_io.list_chunks(os.fsencode(tmp_path / "c/1"), "/", True, (9, 9)) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
+def test_a_directory_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "c/0").mkdir(parents=True)
+    (tmp_path / "c/0").chmod(0)
+    try:
+        with pytest.raises(StoreError):
+            local_io.list_chunks(os.fsencode(tmp_path), "/", True, (9, 9))
+    finally:
+        (tmp_path / "c/0").chmod(0o700)
+
+
+@pytest.mark.parametrize("length", [4095, 4096, 5000])
+def test_a_path_that_is_too_long_is_an_error(length: int) -> None:
+    with pytest.raises(StoreError) as caught:
+        local_io.list_chunks(b"/" * length, "/", True, (9, 9))
+    assert caught.value.errno == errno.ENAMETOOLONG
 
 
 @pytest.mark.skipif(not soaking(), reason="writes a gigabyte: make soak")

@@ -1,7 +1,7 @@
 """Objects as local files, without the GIL.  The contracts are in zc_local.h."""
 
 from libc.stddef cimport ptrdiff_t
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from zarrc.kernels.status cimport zc_status
 
@@ -13,3 +13,20 @@ cdef void local_close(int fd) noexcept nogil
 cdef zc_status local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                              int *errno_ret) noexcept nogil
 cdef zc_status local_remove(const char *path, int *errno_ret) noexcept nogil
+cdef zc_status local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root_nbytes, uint8_t *buffer,
+                          size_t buffer_nbytes, int *errno_ret) noexcept nogil
+
+# zc_local_chunks.h.
+cdef extern from "zc_local_chunks.h":
+    ctypedef struct zc_chunk_names:
+        int ndim
+        char separator
+        int has_c
+        const int64_t *n_chunks
+    ctypedef struct zc_chunk_list:
+        int64_t *indices
+        size_t n
+        size_t capacity
+
+cdef zc_status local_list_chunks(const char *node, const zc_chunk_names *names, zc_chunk_list *list,
+                                 int *errno_ret) noexcept nogil

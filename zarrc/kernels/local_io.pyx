@@ -9,6 +9,8 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffe
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t
+from libc.stdlib cimport free
+from libc.string cimport memset
 
 from zarrc.errors import StoreError
 
@@ -36,6 +38,12 @@ cdef extern from "zc_local.h":
     zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                               zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_remove(const char *path, int *errno_ret) noexcept nogil
+    zc_status zc_local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root_nbytes, uint8_t *buffer,
+                            size_t buffer_nbytes, int *errno_ret) noexcept nogil
+
+cdef extern from "zc_local_chunks.h":
+    zc_status zc_local_list_chunks(const char *node, const zc_chunk_names *names, zc_chunk_list *list,
+                                   int *errno_ret) noexcept nogil
 
 ctypedef zc_status (*put_function)(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                                    zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
@@ -65,6 +73,16 @@ cdef zc_status local_replace(const char *path, size_t root_nbytes, const uint8_t
 
 cdef zc_status local_remove(const char *path, int *errno_ret) noexcept nogil:
     return zc_local_remove(path, errno_ret)
+
+
+cdef zc_status local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root_nbytes, uint8_t *buffer,
+                          size_t buffer_nbytes, int *errno_ret) noexcept nogil:
+    return zc_local_copy(src_fd, nbytes, path, root_nbytes, buffer, buffer_nbytes, errno_ret)
+
+
+cdef zc_status local_list_chunks(const char *node, const zc_chunk_names *names, zc_chunk_list *list,
+                                 int *errno_ret) noexcept nogil:
+    return zc_local_list_chunks(node, names, list, errno_ret)
 
 
 cdef str _version(const zc_local_stamp *stamp):
@@ -254,6 +272,69 @@ def create(bytes path not None, size_t root_nbytes, data):
     """`replace_stamped` for a file that must not be there: a StoreError with errno EEXIST if it is."""
     cdef zc_local_stamp stamp
     return _version(&stamp) if _put(zc_local_create, path, root_nbytes, data, &stamp) else None
+
+
+def copy(bytes source not None, bytes path not None, size_t root_nbytes, uint64_t nbytes):
+    """`replace` with the first ``nbytes`` bytes of another file, for tests of the kernel.
+
+    Returns
+    -------
+    bool
+        False if the file is not there, or the root is not.
+    """
+    cdef const char *text = path
+    cdef uint8_t buffer[4096]
+    cdef zc_local_stamp stamp
+    cdef int fd = -1
+    cdef int errno = 0
+    cdef zc_status status
+    if not _open(source, &fd, &stamp):
+        return False
+    with nogil:
+        status = zc_local_copy(fd, nbytes, text, root_nbytes, buffer, sizeof(buffer), &errno)
+        zc_local_close(fd)
+    if status == ZC_ABSENT:
+        return False
+    if status == ZC_ETRUNCATED:
+        raise StoreError(f"the file has fewer than {nbytes} bytes")
+    check(status, NULL, errno, None)
+    return True
+
+
+def list_chunks(bytes node not None, separator, bint has_c, n_chunks):
+    """The chunks of a grid that are files in or below a directory, a list of tuples in no order.
+
+    Parameters
+    ----------
+    node : bytes
+        The array's directory.
+    separator : {"/", "."}
+        What is between the indices.
+    has_c : bool
+        Whether keys start with ``c``.
+    n_chunks : sequence of int
+        Chunks along each axis, at least one axis.
+    """
+    cdef const char *text = node
+    cdef int64_t counts[32]
+    cdef zc_chunk_names names
+    cdef zc_chunk_list found
+    cdef int errno = 0
+    cdef zc_status status
+    cdef size_t i
+    if not 0 < len(n_chunks) <= 32:
+        raise ValueError(f"1 to 32 axes, not {len(n_chunks)}")
+    memset(&found, 0, sizeof(found))
+    for i in range(len(n_chunks)):
+        counts[i] = n_chunks[i]
+    names.ndim, names.separator, names.has_c, names.n_chunks = len(n_chunks), ord(separator), has_c, counts
+    with nogil:
+        status = zc_local_list_chunks(text, &names, &found, &errno)
+    try:
+        check(status, NULL, errno, None)
+        return [tuple([found.indices[i * names.ndim + j] for j in range(names.ndim)]) for i in range(found.n)]
+    finally:
+        free(found.indices)
 
 
 def remove(bytes path not None):

@@ -27,6 +27,7 @@ cdef class TableBlob(Blob):
 # The functions of zc_table.h; read their contracts there.
 cdef zc_blob *blob_new(size_t nbytes) noexcept nogil
 cdef zc_blob *blob_shrink(zc_blob *blob, size_t nbytes) noexcept nogil
+cdef zc_blob *blob_share(zc_blob *blob) noexcept nogil
 cdef void blob_ref(zc_blob *blob) noexcept nogil
 cdef void blob_unref(zc_blob *blob) noexcept nogil
 cdef zc_blob *table_get(zc_table *table, const char *key, size_t key_nbytes) noexcept nogil

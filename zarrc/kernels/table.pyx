@@ -20,6 +20,7 @@ cdef extern from "zc_table.h":
         size_t nbytes
     zc_blob *zc_blob_new(size_t nbytes) noexcept nogil
     zc_blob *zc_blob_shrink(zc_blob *blob, size_t nbytes) noexcept nogil
+    zc_blob *zc_blob_share(zc_blob *blob) noexcept nogil
     void zc_blob_ref(zc_blob *blob) noexcept nogil
     void zc_blob_unref(zc_blob *blob) noexcept nogil
     zc_table *zc_table_new() noexcept nogil
@@ -42,6 +43,10 @@ cdef zc_blob *blob_new(size_t nbytes) noexcept nogil:
 
 cdef zc_blob *blob_shrink(zc_blob *blob, size_t nbytes) noexcept nogil:
     return zc_blob_shrink(blob, nbytes)
+
+
+cdef zc_blob *blob_share(zc_blob *blob) noexcept nogil:
+    return zc_blob_share(blob)
 
 
 cdef void blob_ref(zc_blob *blob) noexcept nogil:
