@@ -21,6 +21,9 @@ typedef void (*zc_plane_copy)(const zc_plane *plane, uint8_t *dst, const uint8_t
 zc_plane_copy zc_plane_rows(int level);
 zc_plane_copy zc_plane_swapped_rows(int level, size_t swap_unit);
 
+/* zc_plane_rows for a destination that nobody reads soon: where rows are long enough, stored past the cache. */
+zc_plane_copy zc_plane_streamed_rows(int level, size_t row_nbytes);
+
 /* Items with any strides: zc_items.c.  NULL if there is no kernel for items of this size with this swap. */
 zc_plane_copy zc_plane_items(int level, size_t itemsize, size_t swap_unit);
 

@@ -6,11 +6,18 @@
  */
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "zc_plane.h"
 #include "zc_simd.h"
 
 /* From here on memcpy wins: its call is paid, and it knows about streaming stores. */
 #define MEMCPY_ROW_NBYTES 2048
+
+/* Shorter rows have too few whole cache lines for stores that go past the cache. */
+#define ZC_STREAMED_ROW_NBYTES ((size_t)256)
 
 /* Rows of 'low' to 2 * low bytes: the first and the last 'low' bytes, which may overlap. */
 #define ENDS(low) \
@@ -130,6 +137,48 @@ zc_plane_copy zc_plane_rows(int level)
 {
 	return ZC_PICK(level, rows);
 }
+
+#if defined(__SSE2__)
+#define ZC_LINE_NBYTES ((size_t)64)
+
+/* Whole cache lines of the destination go past the cache; the bytes before and after them do not. */
+static void streamed_row(uint8_t *dst, const uint8_t *src, size_t nbytes)
+{
+	size_t head = (size_t)(0 - (uintptr_t)dst) & (ZC_LINE_NBYTES - 1);
+	size_t end = head + ((nbytes - head) & ~(ZC_LINE_NBYTES - 1));
+
+	memcpy(dst, src, head);
+	for (size_t i = head; i < end; i += ZC_LINE_NBYTES)
+		for (size_t j = i; j < i + ZC_LINE_NBYTES; j += sizeof(__m128i))
+			_mm_stream_si128((__m128i *)(void *)(dst + j),
+					 _mm_loadu_si128((const __m128i *)(const void *)(src + j)));
+	memcpy(dst + end, src + end, nbytes - end);
+}
+
+static void streamed_rows(const zc_plane *plane, uint8_t *dst, const uint8_t *src)
+{
+	size_t nbytes = plane->n1 * plane->itemsize;
+
+	for (size_t i = 0; i < plane->n0; i++) {
+		streamed_row(dst, src, nbytes);
+		dst += plane->dst0;
+		src += plane->src0;
+	}
+	/* Another thread may read what is written here as soon as it is told that this call is over. */
+	_mm_sfence();
+}
+
+zc_plane_copy zc_plane_streamed_rows(int level, size_t row_nbytes)
+{
+	return row_nbytes >= ZC_STREAMED_ROW_NBYTES ? streamed_rows : zc_plane_rows(level);
+}
+#else
+zc_plane_copy zc_plane_streamed_rows(int level, size_t row_nbytes)
+{
+	(void)row_nbytes;
+	return zc_plane_rows(level);
+}
+#endif
 
 zc_plane_copy zc_plane_swapped_rows(int level, size_t swap_unit)
 {

@@ -124,7 +124,7 @@ static void choose_crossed(zc_way *way, zc_dim outer, zc_dim inner, int level, s
 }
 
 /* Choose the plane, take its dimensions out of the box, choose its kernel. */
-static void choose(zc_way *way, zc_box *box, int level, size_t itemsize, size_t swap_unit)
+static void choose(zc_way *way, zc_box *box, int level, int streamed, size_t itemsize, size_t swap_unit)
 {
 	zc_dim single = {1, 0, 0}, inner = single, outer = single;
 	int fastest = box->ndim > 0 ? fastest_of_source(box) : -1;
@@ -144,6 +144,8 @@ static void choose(zc_way *way, zc_box *box, int level, size_t itemsize, size_t 
 		way->copy = zc_plane_items(level, itemsize, swap_unit);
 	else if (swap_unit != 0)
 		way->copy = zc_plane_swapped_rows(level, swap_unit);
+	else if (streamed)
+		way->copy = zc_plane_streamed_rows(level, inner.n * itemsize);
 	else
 		way->copy = zc_plane_rows(level);
 }
@@ -163,9 +165,8 @@ static void copy_planes(const zc_way *way, const zc_box *box, uint8_t *dst, cons
 	} while (zc_box_next(box, index, &to_dst, &to_src));
 }
 
-void zc_strided_copy_at(int level, uint8_t *dst, const ptrdiff_t *dst_strides, const uint8_t *src,
-			const ptrdiff_t *src_strides, const size_t *shape, int ndim, size_t itemsize,
-			size_t swap_unit)
+static void copy_box(int level, int streamed, uint8_t *dst, const ptrdiff_t *dst_strides, const uint8_t *src,
+		     const ptrdiff_t *src_strides, const size_t *shape, int ndim, size_t itemsize, size_t swap_unit)
 {
 	zc_box box;
 	zc_way way;
@@ -178,14 +179,28 @@ void zc_strided_copy_at(int level, uint8_t *dst, const ptrdiff_t *dst_strides, c
 	if (swap_unit != 0 && zc_plane_items(level, itemsize, swap_unit) == NULL)
 		split_items(&box, &itemsize, swap_unit);
 	fold_rows(&box, &itemsize, swap_unit);
-	choose(&way, &box, level, itemsize, swap_unit);
+	choose(&way, &box, level, streamed, itemsize, swap_unit);
 	copy_planes(&way, &box, dst, src);
+}
+
+void zc_strided_copy_at(int level, uint8_t *dst, const ptrdiff_t *dst_strides, const uint8_t *src,
+			const ptrdiff_t *src_strides, const size_t *shape, int ndim, size_t itemsize,
+			size_t swap_unit)
+{
+	copy_box(level, 0, dst, dst_strides, src, src_strides, shape, ndim, itemsize, swap_unit);
 }
 
 void zc_strided_copy(uint8_t *dst, const ptrdiff_t *dst_strides, const uint8_t *src, const ptrdiff_t *src_strides,
 		     const size_t *shape, int ndim, size_t itemsize, size_t swap_unit)
 {
-	zc_strided_copy_at(-1, dst, dst_strides, src, src_strides, shape, ndim, itemsize, swap_unit);
+	copy_box(-1, 0, dst, dst_strides, src, src_strides, shape, ndim, itemsize, swap_unit);
+}
+
+void zc_strided_copy_streamed(uint8_t *dst, const ptrdiff_t *dst_strides, const uint8_t *src,
+			      const ptrdiff_t *src_strides, const size_t *shape, int ndim, size_t itemsize,
+			      size_t swap_unit)
+{
+	copy_box(-1, 1, dst, dst_strides, src, src_strides, shape, ndim, itemsize, swap_unit);
 }
 
 void zc_swap(uint8_t *data, size_t nbytes, size_t swap_unit)

@@ -73,7 +73,7 @@ def test_a_copy_equals_numpys_for_any_strides(data: st.DataObject) -> None:
     whole = data.draw(strided_arrays(dtype, shape, broadcast=False))
     strided.copy(dst, src, level=data.draw(st.sampled_from(LEVELS)))
     assert same_bits(dst, src)
-    strided.copy(whole, src)
+    strided.copy(whole, src, streamed=data.draw(st.booleans()))
     assert same_bits(whole, src)
 
 
@@ -118,6 +118,20 @@ def test_transposed_tiles_touch_only_their_own_bytes(
         dst = guarded_like(np.zeros(shape[::-1], values.dtype), at_end=at_end)
         strided.copy(dst, src.T, level=level)
         assert same_bits(dst, values.T)
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_streamed_rows_touch_only_their_own_bytes(at_end: bool) -> None:
+    for n_bytes in (*range(200, 420), 511, 512, 513, 1000, 4096, 5001):
+        values = numbered((3, n_bytes), "V1")
+        dst = guarded_like(np.zeros((3, n_bytes), "V1"), at_end=at_end)
+        strided.copy(dst, guarded_like(values, at_end=at_end), streamed=True)
+        assert same_bits(dst, values)
+        # Rows that do not merge, and that begin anywhere in a cache line.
+        apart = guarded_like(np.zeros((3, n_bytes + 1), "V1"), at_end=at_end)
+        strided.copy(apart[:, 1:], values, streamed=True)
+        assert same_bits(apart[:, 1:], values)
+        assert same_bits(apart[:, 0], np.zeros(3, "V1"))
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -5,7 +5,12 @@ import numpy as np
 from typing_extensions import Buffer
 
 def copy(
-    dst: np.ndarray[Any, Any], src: np.ndarray[Any, Any], *, swap: bool = False, level: int = -1
+    dst: np.ndarray[Any, Any],
+    src: np.ndarray[Any, Any],
+    *,
+    swap: bool = False,
+    level: int = -1,
+    streamed: bool = False,
 ) -> None:
     """Copy ``src`` to ``dst``, which has the same shape and item size and does not overlap it."""
 

@@ -15,6 +15,9 @@ cdef extern from "zc_strided.h":
     void zc_strided_copy_at(int level, uint8_t *dst, const ptrdiff_t *dst_strides, const uint8_t *src,
                             const ptrdiff_t *src_strides, const size_t *shape, int ndim, size_t itemsize,
                             size_t swap_unit) noexcept nogil
+    void zc_strided_copy_streamed(uint8_t *dst, const ptrdiff_t *dst_strides, const uint8_t *src,
+                                  const ptrdiff_t *src_strides, const size_t *shape, int ndim, size_t itemsize,
+                                  size_t swap_unit) noexcept nogil
     void zc_strided_fill(uint8_t *dst, const ptrdiff_t *dst_strides, const size_t *shape, int ndim, size_t itemsize,
                          const uint8_t *pattern) noexcept nogil
     int zc_strided_equals(const uint8_t *src, const ptrdiff_t *strides, const size_t *shape, int ndim, size_t itemsize,
@@ -33,6 +36,13 @@ cdef void strided_copy(uint8_t *dst, const Py_ssize_t *dst_strides, const uint8_
                        const size_t *shape, int ndim, size_t itemsize, size_t swap_unit) noexcept nogil:
     zc_strided_copy(dst, <const ptrdiff_t *>dst_strides, src, <const ptrdiff_t *>src_strides, shape, ndim, itemsize,
                     swap_unit)
+
+
+cdef void strided_copy_streamed(uint8_t *dst, const Py_ssize_t *dst_strides, const uint8_t *src,
+                                const Py_ssize_t *src_strides, const size_t *shape, int ndim, size_t itemsize,
+                                size_t swap_unit) noexcept nogil:
+    zc_strided_copy_streamed(dst, <const ptrdiff_t *>dst_strides, src, <const ptrdiff_t *>src_strides, shape, ndim,
+                             itemsize, swap_unit)
 
 
 cdef void strided_fill(uint8_t *dst, const Py_ssize_t *dst_strides, const size_t *shape, int ndim, size_t itemsize,
@@ -73,7 +83,8 @@ cdef size_t swap_unit_of(object dtype) except? 0:
     return unit
 
 
-def copy(cnp.ndarray dst not None, cnp.ndarray src not None, *, bint swap=False, int level=-1):
+def copy(cnp.ndarray dst not None, cnp.ndarray src not None, *, bint swap=False, int level=-1,
+         bint streamed=False):
     """Copy ``src`` to ``dst``, which has the same shape and item size and does not overlap it.
 
     Parameters
@@ -85,6 +96,8 @@ def copy(cnp.ndarray dst not None, cnp.ndarray src not None, *, bint swap=False,
         Reverse the bytes of each number on the way (each half of a complex one).
     level : int, default -1
         The SIMD level to use at most, -1 for the machine's best; for tests.
+    streamed : bool, default False
+        Store past the cache where that can be done.
 
     Raises
     ------
@@ -97,10 +110,17 @@ def copy(cnp.ndarray dst not None, cnp.ndarray src not None, *, bint swap=False,
     check_ndim(src)
     if not cnp.PyArray_SAMESHAPE(dst, src) or dst.dtype.itemsize != src.dtype.itemsize:
         raise ValueError(f"src is {np.shape(src)} of {itemsize} bytes, dst is {np.shape(dst)} of {dst.dtype.itemsize}")
+    cdef uint8_t *to = <uint8_t *>cnp.PyArray_DATA(dst)
+    cdef const uint8_t *data = <const uint8_t *>cnp.PyArray_DATA(src)
+    cdef const ptrdiff_t *to_strides = <const ptrdiff_t *>cnp.PyArray_STRIDES(dst)
+    cdef const ptrdiff_t *strides = <const ptrdiff_t *>cnp.PyArray_STRIDES(src)
+    cdef const size_t *shape = <const size_t *>cnp.PyArray_DIMS(src)
+    cdef int ndim = cnp.PyArray_NDIM(src)
     with nogil:
-        zc_strided_copy_at(level, <uint8_t *>cnp.PyArray_DATA(dst), <const ptrdiff_t *>cnp.PyArray_STRIDES(dst),
-                           <const uint8_t *>cnp.PyArray_DATA(src), <const ptrdiff_t *>cnp.PyArray_STRIDES(src),
-                           <const size_t *>cnp.PyArray_DIMS(src), cnp.PyArray_NDIM(src), itemsize, unit)
+        if streamed:
+            zc_strided_copy_streamed(to, to_strides, data, strides, shape, ndim, itemsize, unit)
+        else:
+            zc_strided_copy_at(level, to, to_strides, data, strides, shape, ndim, itemsize, unit)
 
 
 def fill(cnp.ndarray dst not None, const uint8_t[::1] pattern not None):
