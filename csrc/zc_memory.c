@@ -1,0 +1,184 @@
+#define _GNU_SOURCE	/* MADV_HUGEPAGE, MAP_ANONYMOUS */
+#include "zc_memory.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ZC_KEEPS_MEMORY 0	/* so that use after free is seen */
+#else
+#define ZC_KEEPS_MEMORY 1
+#endif
+
+#define HUGE_PAGE_NBYTES ((size_t)2 << 20)
+#define PAGE_NBYTES ((size_t)4096)
+#define N_KEPT 8
+
+/* In front of the caller's bytes, which so begin at a multiple of 64. */
+typedef struct block {
+	size_t nbytes;		/* of the mapping, this header included */
+	struct block *next;	/* in the list of kept blocks, the last one given back first */
+	uint8_t unused[ZC_MEMORY_ALIGNMENT - sizeof(size_t) - sizeof(void *)];
+} block;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static block *kept;
+static size_t kept_nbytes;
+
+static uint8_t *aligned_up(uint8_t *address, size_t alignment)
+{
+	return address + ((0 - (uintptr_t)address) & (alignment - 1));
+}
+
+/* A mapping that begins at a huge page's boundary; what lies around it is unmapped again. */
+static block *map(size_t nbytes)
+{
+	size_t reserved = nbytes + HUGE_PAGE_NBYTES;
+	uint8_t *start = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *data;
+	size_t before;
+	block *result;
+
+	if (start == MAP_FAILED)
+		return NULL;
+	data = aligned_up(start, HUGE_PAGE_NBYTES);
+	before = (size_t)(data - start);
+	if (before > 0)
+		munmap(start, before);
+	munmap(data + nbytes, reserved - before - nbytes);
+#ifdef MADV_HUGEPAGE
+	/* Refused where the system has none: 4 KiB pages serve too. */
+	(void)madvise(data, nbytes, MADV_HUGEPAGE);
+#endif
+	result = (block *)(void *)data;
+	result->nbytes = nbytes;
+	return result;
+}
+
+static void unmap_all(block *first)
+{
+	while (first != NULL) {
+		block *next = first->next;
+
+		munmap(first, first->nbytes);
+		first = next;
+	}
+}
+
+/* Take out of the list the first block of at least 'nbytes', but not much more; NULL if there is none. */
+static block *take_kept(size_t nbytes)
+{
+	for (block **link = &kept; *link != NULL; link = &(*link)->next) {
+		block *found = *link;
+
+		if (found->nbytes >= nbytes && found->nbytes - nbytes <= nbytes / 4) {
+			*link = found->next;
+			kept_nbytes -= found->nbytes;
+			return found;
+		}
+	}
+	return NULL;
+}
+
+static block *take_all(void)
+{
+	block *all = kept;
+
+	kept = NULL;
+	kept_nbytes = 0;
+	return all;
+}
+
+void *zc_memory_alloc(size_t nbytes)
+{
+	block *found = NULL, *useless = NULL;
+
+	if (nbytes > SIZE_MAX / 2)
+		return NULL;
+	nbytes = (nbytes + sizeof(block) + PAGE_NBYTES - 1) & ~(PAGE_NBYTES - 1);
+	/* Never waits: the lock may be held for ever in a child that was forked at that moment. */
+	if (pthread_mutex_trylock(&lock) == 0) {
+		found = take_kept(nbytes);
+		if (found == NULL)	/* what does not fit now would only raise the peak */
+			useless = take_all();
+		pthread_mutex_unlock(&lock);
+	}
+	unmap_all(useless);
+	if (found == NULL)
+		found = map(nbytes);
+	return found == NULL ? NULL : found + 1;
+}
+
+/* Put 'given' first, and take the oldest ones out beyond the bounds: they are returned. */
+static block *keep(block *given)
+{
+	block **link = &given->next;
+	size_t nbytes = given->nbytes;
+	block *rest;
+
+	given->next = kept;
+	kept = given;
+	for (int n = 1; n < N_KEPT && *link != NULL && nbytes + (*link)->nbytes <= ZC_MEMORY_KEEP_NBYTES; n++) {
+		nbytes += (*link)->nbytes;
+		link = &(*link)->next;
+	}
+	rest = *link;
+	*link = NULL;
+	kept_nbytes = nbytes;
+	return rest;
+}
+
+void zc_memory_free(void *data)
+{
+	block *given = data == NULL ? NULL : (block *)data - 1;
+	block *rest = given;
+
+	if (given == NULL)
+		return;
+	given->next = NULL;
+	if (ZC_KEEPS_MEMORY && given->nbytes <= ZC_MEMORY_KEEP_NBYTES && pthread_mutex_trylock(&lock) == 0) {
+#ifdef MADV_FREE
+		/* The header's page stays.  A page that is written again before the system takes it costs nothing. */
+		(void)madvise((uint8_t *)given + PAGE_NBYTES, given->nbytes - PAGE_NBYTES, MADV_FREE);
+#endif
+		rest = keep(given);
+		pthread_mutex_unlock(&lock);
+	}
+	unmap_all(rest);
+}
+
+void *zc_memory_resize(void *data, size_t nbytes)
+{
+	void *other = zc_memory_alloc(nbytes);
+
+	if (other != NULL && data != NULL) {
+		size_t old = ((block *)data - 1)->nbytes - sizeof(block);
+
+		memcpy(other, data, old < nbytes ? old : nbytes);
+		zc_memory_free(data);
+	}
+	return other;
+}
+
+size_t zc_memory_kept_nbytes(void)
+{
+	size_t nbytes = 0;
+
+	if (pthread_mutex_trylock(&lock) == 0) {
+		nbytes = kept_nbytes;
+		pthread_mutex_unlock(&lock);
+	}
+	return nbytes;
+}
+
+void zc_memory_trim(void)
+{
+	block *all = NULL;
+
+	if (pthread_mutex_trylock(&lock) == 0) {
+		all = take_all();
+		pthread_mutex_unlock(&lock);
+	}
+	unmap_all(all);
+}
