@@ -20,6 +20,7 @@ from zarrc.engine.read cimport read_plan
 from zarrc.engine.write cimport write_plan
 from zarrc.indexing.plan cimport make_plan, zc_plan
 from zarrc.indexing.selection cimport MAX_NDIM, MAX_RESULT_NDIM, Selection, parse_basic
+from zarrc.kernels.memory cimport empty_array
 
 cnp.import_array()
 
@@ -63,7 +64,9 @@ cdef class ArrayAccess:
         for i in range(self.ndim):
             self.shape[i] = metadata.shape[i]
             self.chunk_shape[i] = metadata.chunks[i]
-        self.layout = ChunkLayout(metadata, metadata.chunks)
+        if metadata.derived.layout is None:
+            metadata.derived.layout = ChunkLayout(metadata, metadata.chunks)
+        self.layout = metadata.derived.layout
         name = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
         self.objects = Objects(store, path, metadata.chunk_key_encoding, name)
 
@@ -133,6 +136,7 @@ cdef class ArrayAccess:
         self._plan(&plan, selection, values)
         self._check_place()
         if plan.n_parts:
+            self.objects.know_locks()
             write_plan(&plan, self.layout, self.objects, <uint8_t *>cnp.PyArray_DATA(values), thread_count(),
                        self.config.write_empty_chunks)
         return 0
@@ -142,9 +146,13 @@ cdef class ArrayAccess:
         return error
 
     cdef cnp.ndarray _result_for(self, Selection selection, out):
-        shape = selection.result_shape
+        cdef cnp.npy_intp dims[MAX_RESULT_NDIM]
+        cdef int i
         if out is None:
-            return np.empty(shape, dtype=self.dtype, order=self.config.order)
+            for i in range(selection.result_ndim):
+                dims[i] = selection.result_shape_[i]
+            return empty_array(selection.result_ndim, dims, self.dtype, self.config.order == "F")
+        shape = selection.result_shape
         if not isinstance(out, np.ndarray):
             raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}")
         if out.dtype != self.dtype:

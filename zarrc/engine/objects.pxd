@@ -53,9 +53,9 @@ cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const 
                             zc_object *object_ret) noexcept nogil
 cdef void object_release(zc_object *object) noexcept nogil
 
-# Bytes [first, end) of a local object that must have 'nbytes' bytes, in ZC_SCRATCH_ENCODED or in 'dst' if not NULL.
-cdef zc_status object_fetch_range(const zc_objects *objects, zc_worker *worker, const char *name, size_t nbytes, size_t first,
-                                  size_t end, uint8_t *dst, const uint8_t **data_ret) noexcept nogil
+# A local object that must have 'nbytes' bytes, else ZC_ELENGTH; *fd_ret is open on ZC_OK only.
+cdef zc_status object_open(zc_worker *worker, const char *name, size_t nbytes, int *fd_ret) noexcept nogil
+cdef void object_close(int fd) noexcept nogil
 
 # Whole and at once: readers see the old bytes or the new.
 cdef zc_status object_replace(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes,

@@ -1,10 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The stored objects of one array: their keys, and how compiled code fetches, replaces and removes them."""
 
-import hashlib
 import os
-
-from zarrc.storage.memory import MemoryStore
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -71,9 +68,12 @@ cdef class Objects:
         self.c.lock_from = self.c.node_nbytes
         if self._prefix[self.c.node_nbytes : self.c.node_nbytes + 1] == b"/":
             self.c.lock_from += 1
-        identity = repr(store.identity_of(self.node_path)).encode()
-        digest = hashlib.blake2b(identity, digest_size=8).digest()
-        self.c.lock_seed = int.from_bytes(digest, "little")
+
+    def know_locks(self):
+        """Make ready for locks: once, before the first; a handle that only reads is spared the look at every directory."""
+        if self.c.lock_seed == 0:
+            # Equal for equal places in this process and its forks, which is as far as locks go.
+            self.c.lock_seed = <uint64_t>hash(repr(self.store.identity_of(self.node_path))) or 1
 
     cdef str key_of(self, const int64_t *chunk, int ndim):
         """The chunk's key in its store."""
@@ -96,13 +96,18 @@ cdef class Objects:
 
     def locked(self, keys):
         """A context in which this thread alone changes the objects of these keys (without duplicates)."""
+        self.know_locks()
         return _Locked.__new__(_Locked, self, sorted(keys))
 
 
 def _has_own_objects(store):
     """Whether a store that says where its objects are also gets and sets them itself: no subclass comes between."""
     for cls in type(store).__mro__:
-        if cls is MemoryStore or "local_root" in vars(cls):
+        if "local_root" in vars(cls):
+            return True
+        from zarrc.storage.memory import MemoryStore    # not loaded for a store of files
+
+        if cls is MemoryStore:
             return True
         if not _OBJECT_METHODS.isdisjoint(vars(cls)):
             return False
@@ -218,22 +223,17 @@ cdef void object_release(zc_object *object) noexcept nogil:
         object.blob = NULL
 
 
-cdef zc_status object_fetch_range(const zc_objects *objects, zc_worker *worker, const char *name, size_t nbytes, size_t first,
-                                  size_t end, uint8_t *dst, const uint8_t **data_ret) noexcept nogil:
+cdef zc_status object_open(zc_worker *worker, const char *name, size_t nbytes, int *fd_ret) noexcept nogil:
     cdef uint64_t object_nbytes = 0
-    cdef int fd = -1
-    cdef zc_status status = local_open(name, &fd, &object_nbytes, &worker.error_number)
-    if status != ZC_OK:
-        return status
-    if object_nbytes != nbytes:
-        status = ZC_ELENGTH
-    else:
-        if dst is NULL:
-            dst = zc_worker_scratch(worker, ZC_SCRATCH_ENCODED, end - first)
-        status = ZC_ENOMEM if dst is NULL else local_pread(fd, first, dst, end - first, &worker.error_number)
-    local_close(fd)
-    data_ret[0] = dst
+    cdef zc_status status = local_open(name, fd_ret, &object_nbytes, &worker.error_number)
+    if status == ZC_OK and object_nbytes != nbytes:
+        local_close(fd_ret[0])
+        return ZC_ELENGTH
     return status
+
+
+cdef void object_close(int fd) noexcept nogil:
+    local_close(fd)
 
 
 cdef zc_status object_replace(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes,

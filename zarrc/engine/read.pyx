@@ -19,19 +19,21 @@ from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
     PLACE_LOCAL,
     PLACE_PYTHON,
+    object_close,
     object_fetch,
-    object_fetch_range,
     object_name,
+    object_open,
     object_release,
     zc_object,
     zc_objects,
 )
+from zarrc.engine.raw cimport raw_read, zc_raw_box
 from zarrc.indexing.plan cimport plan_part, zc_part
 from zarrc.indexing.selection cimport MAX_NDIM
 from zarrc.kernels.chain cimport chain_decode, zc_chain
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, check, zc_status
-from zarrc.kernels.strided cimport strided_copy, strided_fill, swap_bytes
+from zarrc.kernels.strided cimport strided_copy, strided_copy_streamed, strided_fill, swap_bytes
 from zarrc.kernels.worker cimport zc_worker
 
 cdef extern from "zc_atomic.h":
@@ -43,6 +45,8 @@ cdef enum:
     GROUP_NBYTES = 8 << 20
     # Requests that one get_many is given.
     REQUESTS = 1024
+    # Results from here on do not stay in the caches until they are looked at.
+    STREAMED_NBYTES = 16 << 20
 
 # An object's bytes that a store in Python gave; data NULL: there is no such object.
 ctypedef struct zc_at_hand:
@@ -59,6 +63,7 @@ ctypedef struct zc_read_job:
     uint8_t *result
     Py_ssize_t buffer_strides[MAX_NDIM]
     Py_ssize_t user_strides[MAX_NDIM]
+    bint streamed               # the result is larger than the caches
     bint missing_is_error
     const size_t *part_of       # item -> part, for objects at hand; NULL: the item is the part
     const zc_at_hand *at_hand   # item -> the object's bytes
@@ -76,6 +81,7 @@ cdef int read_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uin
     job.objects = &objects.c
     job.python_layout = <void *>layout
     job.result = result
+    job.streamed = _selected_nbytes(plan, layout.c.itemsize) >= STREAMED_NBYTES
     job.missing_is_error = missing_is_error
     layout_strides(&layout.c, plan, job.buffer_strides, job.user_strides)
     if objects.c.place == PLACE_PYTHON:
@@ -84,6 +90,15 @@ cdef int read_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uin
         _run(&job, plan.n_parts, n_threads)
     raise_failure(&job.failure, plan, objects, layout.chain)
     return job.missing
+
+
+cdef size_t _selected_nbytes(const zc_plan *plan, size_t itemsize) noexcept nogil:
+    """Of the result, which is in memory: the product does not overflow."""
+    cdef size_t nbytes = itemsize
+    cdef int d
+    for d in range(plan.ndim):
+        nbytes *= <size_t>plan.axis[d].count
+    return nbytes
 
 
 cdef int _run(zc_read_job *job, size_t n_items, int n_threads) except -1:
@@ -150,26 +165,27 @@ cdef zc_status _fill_part(zc_read_job *job, const zc_part *part) noexcept nogil:
 
 
 cdef zc_status _read_raw_part(zc_read_job *job, const zc_part *part, const char *name, zc_worker *worker) noexcept nogil:
-    """An uncompressed file: no more of it than the part spans is read, where it can be straight into the result."""
-    cdef const zc_layout *layout = job.layout
+    """An uncompressed file: no more of it than the part spans is read."""
     cdef size_t first = 0
-    cdef size_t end = layout.nbytes
-    cdef const uint8_t *data = NULL
-    cdef bint direct = layout_matches(layout, job.plan, part)
-    cdef uint8_t *target = job.result + part.result_offset
-    cdef zc_status status
-    if not direct:
-        layout_span(layout, job.plan, part, &first, &end)
-    status = object_fetch_range(job.objects, worker, name, layout.nbytes, first, end, target if direct else NULL, &data)
+    cdef size_t end = 0
+    cdef int fd = -1
+    cdef zc_raw_box box
+    cdef zc_status status = object_open(worker, name, job.layout.nbytes, &fd)
     if status == ZC_ABSENT:
         return _fill_part(job, part)
     if status != ZC_OK:
         return status
-    if direct:
-        swap_bytes(target, layout.nbytes, layout.read_swap_unit)
-    else:
-        _scatter(job, part, data)
-    return ZC_OK
+    box.ndim = job.plan.ndim
+    box.count = part.count
+    box.file_strides = job.buffer_strides
+    box.strides = job.user_strides
+    box.itemsize = job.layout.itemsize
+    box.swap_unit = job.layout.read_swap_unit
+    box.streamed = job.streamed
+    layout_span(job.layout, job.plan, part, &first, &end)
+    status = raw_read(fd, first, job.result + part.result_offset, &box, worker)
+    object_close(fd)
+    return status
 
 
 cdef zc_status _decode_part(zc_read_job *job, const zc_part *part, const uint8_t *src, size_t src_nbytes, size_t part_index,
@@ -196,8 +212,14 @@ cdef zc_status _decode_part(zc_read_job *job, const zc_part *part, const uint8_t
 
 cdef void _scatter(const zc_read_job *job, const zc_part *part, const uint8_t *first) noexcept nogil:
     """Copy the part, whose first element is at 'first', to the result."""
-    strided_copy(job.result + part.result_offset, job.user_strides, first, job.buffer_strides, part.count, job.plan.ndim,
-                 job.layout.itemsize, job.layout.read_swap_unit)
+    cdef uint8_t *target = job.result + part.result_offset
+    cdef size_t itemsize = job.layout.itemsize
+    cdef size_t swap_unit = job.layout.read_swap_unit
+    if job.streamed:
+        strided_copy_streamed(target, job.user_strides, first, job.buffer_strides, part.count, job.plan.ndim, itemsize,
+                              swap_unit)
+    else:
+        strided_copy(target, job.user_strides, first, job.buffer_strides, part.count, job.plan.ndim, itemsize, swap_unit)
 
 
 cdef zc_status _decode_in_python(zc_read_job *job, const zc_part *part, const uint8_t *src, size_t src_nbytes,
