@@ -1,0 +1,75 @@
+"""How the bench talks to a library: the few things that workloads ask of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.arrays import ArraySpec
+
+Selection = Any
+
+
+class Cannot(Exception):
+    """A library (or this machine) has no way to run a workload; the text says why."""
+
+
+class Library:
+    """One library, as a workload sees it.
+
+    What is timed is the call of what `reader`, `writer`, `copier` and `looker` return: closures with as little of
+    the bench in them as possible. Locations and arrays are the library's own objects.
+    """
+
+    name = ""
+    # What "import" means for it: what a script needs before it can open an array.
+    import_statement = ""
+    # Reads the Zarr array at {path} and one element of it.
+    first_read = ""
+    reads_zarr = True
+
+    def __init__(self, threads: int | None) -> None:
+        self.threads = threads
+
+    @property
+    def module_file(self) -> str:
+        """The file of the package that is measured."""
+        raise NotImplementedError
+
+    def local(self, path: Path) -> Any:
+        """Where an array is, or will be: the folder ``path``."""
+        raise NotImplementedError
+
+    def memory(self) -> Any:
+        """Make a new, empty place in memory."""
+        raise Cannot(f"{self.name} has no store in memory")
+
+    def create(self, location: Any, spec: ArraySpec) -> Any:
+        raise NotImplementedError
+
+    def open(self, location: Any) -> Any:
+        raise NotImplementedError
+
+    def reader(self, array: Any, selection: Selection) -> Callable[[], Any]:
+        raise NotImplementedError
+
+    def transposed_reader(self, array: Any) -> Callable[[], Any]:
+        """Return a reader of all of ``array`` with its dimensions reversed, C-contiguous."""
+        raise Cannot("no transposed read")
+
+    def writer(self, array: Any, selection: Selection, data: np.ndarray) -> Callable[[], Any]:
+        raise NotImplementedError
+
+    def copier(self, source: Any, location: Any, spec: ArraySpec) -> Callable[[], Any]:
+        """Return what copies the array ``source`` to a new one of the same layout at ``location``."""
+        raise Cannot("no copy")
+
+    def looker(self, location: Any) -> Callable[[], Any]:
+        """Return what opens an array anew and looks at its shape, dtype, chunks and attributes."""
+        raise NotImplementedError
+
+    def close(self, array: Any) -> None:
+        """Give back what ``array`` holds open."""

@@ -1,0 +1,132 @@
+"""tensorstore, with ``file_io_sync`` off, as the others do not wait for the disk either."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.arrays import ArraySpec
+from bench.libraries.base import Library, Selection
+
+
+@dataclass(frozen=True)
+class _Location:
+    kvstore: dict[str, Any]
+    context: Any
+    path: Path | None = None
+
+
+class Tensorstore(Library):
+    name = "tensorstore"
+    import_statement = "import tensorstore; tensorstore.open"
+    first_read = (
+        "import tensorstore as ts; ts.open({{'driver': 'zarr3', 'kvstore': {{'driver': 'file', 'path': {path!r}}}}}, "
+        "open=True).result()[0, 0].read().result()"
+    )
+
+    def __init__(self, threads: int | None) -> None:
+        super().__init__(threads)
+        import tensorstore
+
+        self.ts = tensorstore
+
+    @property
+    def module_file(self) -> str:
+        return str(self.ts.__file__)
+
+    def _context(self) -> Any:
+        spec: dict[str, Any] = {"file_io_sync": False}
+        if self.threads is not None:
+            spec["data_copy_concurrency"] = {"limit": self.threads}
+            spec["file_io_concurrency"] = {"limit": self.threads}
+        return self.ts.Context(spec)
+
+    def local(self, path: Path) -> Any:
+        return _Location({"driver": "file", "path": f"{path}/"}, self._context(), path)
+
+    def memory(self) -> Any:
+        return _Location({"driver": "memory", "path": "array/"}, self._context())
+
+    def _driver(self, location: Any) -> str:
+        return "zarr" if location.path is not None and (location.path / ".zarray").exists() else "zarr3"
+
+    def create(self, location: Any, spec: ArraySpec) -> Any:
+        filters, compressors = spec.codec_documents()
+        metadata: dict[str, Any]
+        if spec.zarr_format == 2:
+            metadata = {
+                "zarr_format": 2,
+                "shape": spec.shape,
+                "chunks": spec.chunks,
+                "dtype": np.dtype(spec.dtype).str,
+                "fill_value": 0,
+                "order": "C",
+                "filters": None,
+                "compressor": compressors[0] if compressors else None,
+            }
+        else:
+            metadata = {
+                "shape": spec.shape,
+                "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": spec.chunks}},
+                "data_type": spec.dtype,
+                "fill_value": 0,
+                "codecs": [
+                    *filters,
+                    {"name": "bytes", "configuration": {"endian": "little"}},
+                    *compressors,
+                ],
+                "attributes": spec.attributes,
+            }
+        open_spec = {
+            "driver": "zarr" if spec.zarr_format == 2 else "zarr3",
+            "kvstore": location.kvstore,
+            "metadata": metadata,
+        }
+        return self.ts.open(open_spec, create=True, context=location.context).result()
+
+    def open(self, location: Any) -> Any:
+        spec = {"driver": self._driver(location), "kvstore": location.kvstore}
+        return self.ts.open(spec, open=True, context=location.context).result()
+
+    def reader(self, array: Any, selection: Selection) -> Callable[[], Any]:
+        if selection is Ellipsis:
+            return lambda: array.read().result()
+        return lambda: array[selection].read().result()
+
+    def transposed_reader(self, array: Any) -> Callable[[], Any]:
+        return lambda: array.T.read(order="C").result()
+
+    def writer(self, array: Any, selection: Selection, data: np.ndarray) -> Callable[[], Any]:
+        if selection is Ellipsis:
+            return lambda: array.write(data).result()
+        return lambda: array[selection].write(data).result()
+
+    def copier(self, source: Any, location: Any, spec: ArraySpec) -> Callable[[], Any]:
+        return lambda: self.create(location, spec).write(source).result()
+
+    def looker(self, location: Any) -> Callable[[], Any]:
+        spec = {"driver": self._driver(location), "kvstore": location.kvstore}
+        open_ = self.ts.open
+        # It has no call for attributes: a second read of the document, parsed, gives them.
+        document, _, member = (
+            (location.path / ".zattrs", None, None)
+            if spec["driver"] == "zarr"
+            else (location.path / "zarr.json", None, "attributes")
+        )
+
+        def look() -> tuple[Any, ...]:
+            array = open_(spec, open=True, read=True).result()
+            attributes = json.loads(document.read_bytes())
+            return (
+                array.shape,
+                array.dtype.numpy_dtype,
+                array.chunk_layout.read_chunk.shape,
+                attributes[member] if member else attributes,
+            )
+
+        return look

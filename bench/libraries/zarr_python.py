@@ -1,0 +1,105 @@
+"""zarr-python with its default codec pipeline, with its fused one, and with that of zarrs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.arrays import ArraySpec
+from bench.libraries.base import Cannot, Library, Selection
+
+
+class ZarrPython(Library):
+    name = "zarr"
+    import_statement = "import zarr; zarr.open_array; zarr.create_array"
+    first_read = "import zarr; zarr.open_array({path!r}, mode='r')[0, 0]"
+    settings: dict[str, Any] = {}  # noqa: RUF012
+
+    def __init__(self, threads: int | None) -> None:
+        super().__init__(threads)
+        import zarr
+
+        self.zarr = zarr
+        zarr.config.set(self.settings)
+        if threads is not None:
+            zarr.config.set({"threading.max_workers": threads})
+
+    @property
+    def module_file(self) -> str:
+        return str(self.zarr.__file__)
+
+    def local(self, path: Path) -> Any:
+        return str(path)
+
+    def memory(self) -> Any:
+        return self.zarr.storage.MemoryStore()
+
+    def create(self, location: Any, spec: ArraySpec) -> Any:
+        filters, compressors = spec.codec_documents()
+        return self.zarr.create_array(
+            location,
+            shape=spec.shape,
+            chunks=spec.chunks,
+            dtype=spec.dtype,
+            filters=filters or None,
+            compressors=compressors or None,
+            zarr_format=spec.zarr_format,
+            fill_value=0,
+            attributes=spec.attributes,
+        )
+
+    def open(self, location: Any) -> Any:
+        return self.zarr.open_array(location, mode="r+")
+
+    def reader(self, array: Any, selection: Selection) -> Callable[[], Any]:
+        return lambda: array[selection]
+
+    def transposed_reader(self, array: Any) -> Callable[[], Any]:
+        reversed_array = array.with_config({"order": "F"})
+        return lambda: np.ascontiguousarray(reversed_array[...].T)
+
+    def writer(self, array: Any, selection: Selection, data: np.ndarray) -> Callable[[], Any]:
+        return lambda: array.__setitem__(selection, data)
+
+    def copier(self, source: Any, location: Any, spec: ArraySpec) -> Callable[[], Any]:
+        # Copies chunk by chunk, several at once.
+        return lambda: self.zarr.from_array(location, data=source)
+
+    def looker(self, location: Any) -> Callable[[], Any]:
+        open_array = self.zarr.open_array
+
+        def look() -> tuple[Any, ...]:
+            array = open_array(location, mode="r")
+            return array.shape, array.dtype, array.chunks, dict(array.attrs)
+
+        return look
+
+
+class ZarrFused(ZarrPython):
+    name = "zarr-fused"
+    _PIPELINE = "zarr.core.codec_pipeline.FusedCodecPipeline"
+    settings = {"codec_pipeline.path": _PIPELINE}  # noqa: RUF012
+    first_read = "import zarr; zarr.config.set({{'codec_pipeline.path': '" + _PIPELINE + "'}}); "
+    first_read += "zarr.open_array({path!r}, mode='r')[0, 0]"
+
+
+class Zarrs(ZarrPython):
+    name = "zarrs"
+    import_statement = "import zarr, zarrs; zarr.open_array; zarr.create_array"
+    # Strict: what zarrs cannot do is an error, not zarr-python's work.
+    settings = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "codec_pipeline.strict": True}  # noqa: RUF012
+    first_read = (
+        "import zarr, zarrs; zarr.config.set({{'codec_pipeline.path': 'zarrs.ZarrsCodecPipeline'}}); "
+    )
+    first_read += "zarr.open_array({path!r}, mode='r')[0, 0]"
+
+    def __init__(self, threads: int | None) -> None:
+        import zarrs  # noqa: F401  registers the pipeline
+
+        super().__init__(threads)
+
+    def memory(self) -> Any:
+        raise Cannot("zarrs' pipeline reads files only")

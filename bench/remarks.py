@@ -1,0 +1,11 @@
+"""What is left between zarrc and the limit, and why: shown beside the numbers. The first pattern that matches counts."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+REMARKS: dict[str, str] = {}
+
+
+def remark(workload: str) -> str:
+    return next((text for pattern, text in REMARKS.items() if fnmatchcase(workload, pattern)), "")

@@ -1,0 +1,178 @@
+"""The results as Markdown: what had to be shown, how far the limit is, and everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bench.libraries import LIMIT, ZARR_PEERS
+from bench.remarks import remark
+from bench.results import Measure, Results
+from bench.targets import judge_all, verdict
+
+_FAMILIES = {
+    "read": "Read all",
+    "chunks": "Read chunk by chunk",
+    "write": "Write all",
+    "copy": "Copy to the same layout",
+    "threads": "Threads",
+    "latency": "Small reads",
+    "open": "Open",
+    "import": "Import",
+    "decode": "Decode",
+    "encode": "Encode",
+    "tiny": "Many tiny chunks",
+    "strided": "Strided and transposed reads",
+    "lines": "Rows and columns",
+    "peak": "Peak memory",
+}
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first column is text, the others numbers."""
+    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def time_text(nanoseconds: float | None) -> str:
+    """A time with three digits and its unit."""
+    if nanoseconds is None:
+        return "-"
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
+        if abs(nanoseconds) >= size:
+            return f"{nanoseconds / size:.3g} {unit}"
+    return f"{nanoseconds:.3g} ns"
+
+
+def size_text(nbytes: float | None) -> str:
+    return "-" if nbytes is None else f"{nbytes / 2**20:.0f} MiB"
+
+
+def ratio_text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def cell(results: Results, workload: str, library: str) -> str:
+    """Processor time and, behind a slash, wall time; or why there is none."""
+    outcome = results.outcome(workload, library)
+    if "wrong" in outcome:
+        return f"WRONG: {outcome['wrong']}"
+    if "cannot" in outcome:
+        return "cannot"
+    if results.workloads[workload]["kind"] == "peak":
+        return size_text(results.median(workload, library, "peak_nbytes"))
+    cpu = results.per_unit(workload, library, "cpu_ns")
+    wall = results.per_unit(workload, library, "wall_ns")
+    return f"{time_text(cpu)} / {time_text(wall)}" + ("*" if outcome.get("note") else "")
+
+
+def heading(results: Results) -> str:
+    head = results.head
+    machine = head["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
+    memory = machine["memory_nbytes"] / 2**30
+    return "\n".join(
+        [
+            f"- {head['date'][:10]}, commit {head['commit']}, size `{head['size']}`, {len(results.runs)} "
+            f"run{'s' * (len(results.runs) != 1)} of {head['rounds']} rounds",
+            f"- {machine['processor']}, {machine['cpus']} CPUs, {memory:.0f} GiB, {machine['system']}, "
+            f"{machine['file_system']}, huge pages: {machine['huge_pages'] or 'unknown'}",
+            f"- {versions}",
+            f"- zarrc measured: {head['zarrc']}",
+        ]
+    )
+
+
+def must_show(results: Results) -> str:
+    rows = []
+    judged = judge_all(results)
+    for one in judged:
+        texts = []
+        for measure in ("cpu_ns", "wall_ns"):
+            value = one.values.get(measure) or one.values.get("peak_nbytes")
+            texts.append("-" if value is None else f"{value[0]:.3g}")
+        at_most = f"{one.target.at_most:g}"
+        rows.append([one.target.title, one.target.codec, one.target.store, at_most, *texts, one.verdict()])
+    header = ["workload", "codec", "store", "at most", "processor time", "wall time", ""]
+    return verdict(judged) + "\n\n" + table(header, rows)
+
+
+def against_the_limit(results: Results) -> str:
+    rows = []
+    for name, workload in results.workloads.items():
+        cpu = results.ratio(name, "cpu_ns", against=(LIMIT,))
+        wall = results.ratio(name, "wall_ns", against=(LIMIT,))
+        if cpu is None:
+            continue
+        limit = time_text(results.per_unit(name, LIMIT, "cpu_ns"))
+        mine = time_text(results.per_unit(name, "zarrc", "cpu_ns"))
+        rows.append(
+            [name, limit, mine, ratio_text(cpu), ratio_text(wall), workload["limit_is"], remark(name)]
+        )
+    header = ["workload", "limit", "zarrc", "ratio", "ratio, wall", "the limit is", "what is left"]
+    return table(header, rows)
+
+
+def everything(results: Results) -> str:
+    parts = []
+    for family, title in _FAMILIES.items():
+        names = [name for name, one in results.workloads.items() if one["family"] == family]
+        if names:
+            parts += [f"### {title}", "", _family(results, names), ""]
+            parts += _notes(results, names)
+    return "\n".join(parts).rstrip()
+
+
+def _family(results: Results, names: Sequence[str]) -> str:
+    peak = results.workloads[names[0]]["kind"] == "peak"
+    rows = []
+    for name in names:
+        row = [name, *(cell(results, name, library) for library in results.libraries)]
+        measures: tuple[Measure, ...] = ("peak_nbytes",) if peak else ("cpu_ns", "wall_ns")
+        row += [ratio_text(results.ratio(name, measure)) for measure in measures]
+        if peak:
+            row.append(size_text(results.workloads[name]["bound_nbytes"]))
+        rows.append(row)
+    ends = ["to best peer", "bound"] if peak else ["cpu ratio", "wall ratio"]
+    return table(["workload", *results.libraries, *ends], rows)
+
+
+def _notes(results: Results, names: Sequence[str]) -> list[str]:
+    """What the rows of a family are, and what could not be measured, and why."""
+    lines = [f"- {name}: {results.workloads[name]['title']}" for name in names]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for library in results.libraries:
+        for name in names:
+            outcome = results.outcome(name, library)
+            for text in (outcome.get("cannot"), outcome.get("note")):
+                if text and text != "not run":
+                    reasons.setdefault((library, text), []).append(name)
+    for (library, text), where in reasons.items():
+        lines.append(f"- {library}, {', '.join(where)}: {text}")
+    return [*lines, ""]
+
+
+def report(results: Results, pictures: Sequence[str] = ()) -> str:
+    """The whole report; ``pictures`` are links."""
+    peers = ", ".join(peer for peer in ZARR_PEERS if peer in results.libraries)
+    parts = [
+        heading(results),
+        "",
+        "Times are processor time (user and system, all threads) and, behind the slash, wall time; medians. Ratios are "
+        f"zarrc's time over that of the best Zarr peer ({peers}) in the same run; below 1 zarrc is faster.",
+        "",
+        *(f"![{path.rpartition('/')[2].removesuffix('.png')}]({path})" for path in pictures),
+        "",
+        "## What has to be shown",
+        "",
+        must_show(results),
+        "",
+        "## Against the limit",
+        "",
+        against_the_limit(results),
+        "",
+        "## All workloads",
+        "",
+        everything(results),
+    ]
+    return "\n".join(parts) + "\n"

@@ -1,0 +1,236 @@
+"""All of a large array: read at once, read chunk by chunk, written at once; and copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.arrays import ArraySpec
+from bench.bare import Threads, bare, read_file, stored_chunks, write_file
+from bench.libraries.base import Cannot, Library
+from bench.workloads.base import (
+    Place,
+    Task,
+    Workload,
+    Wrong,
+    by_size,
+    equal_to,
+    read_limit,
+    same,
+    unchecked,
+    write_limit,
+    write_task,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole(Workload):
+    @property
+    def moved_nbytes(self) -> int:
+        return self.spec.nbytes
+
+
+class ReadAll(Whole):
+    def prepare(self, library: Library, place: Place) -> Task:
+        array = library.open(library.local(place.source(self.spec, library)))
+        expected = place.field(self.spec)
+        return Task(library.reader(array, ...), equal_to(expected), close=lambda: library.close(array))
+
+    def limit(self, place: Place) -> Task:
+        decode = None if self.spec.codec == "none" else bare(self.spec).decode
+        return read_limit(place, self.spec, decode, place.threads)
+
+
+class ReadChunks(Whole):
+    """One chunk after another, each dropped before the next."""
+
+    def prepare(self, library: Library, place: Place) -> Task:
+        array = library.open(library.local(place.source(self.spec, library)))
+        expected = place.field(self.spec)
+        regions = list(self.spec.regions())
+        readers = [library.reader(array, region) for region in regions]
+
+        def call() -> None:
+            for read in readers:
+                read()
+
+        def check(_: Any) -> None:
+            for region, read in zip(regions, readers, strict=True):
+                if not same(np.asarray(read()), expected[region]):
+                    raise Wrong(f"values differ from what was stored in {region}")
+
+        return Task(call, check, close=lambda: library.close(array), check_once=True)
+
+    def limit(self, place: Place) -> Task:
+        files = stored_chunks(place.source(self.spec))
+        decode = None if self.spec.codec == "none" else bare(self.spec).decode
+        scratch = np.empty(self.spec.encoded_bound(), np.uint8)
+
+        def call() -> None:
+            for file in files:
+                out = np.empty(self.spec.chunk_nbytes, np.uint8)
+                if decode is None:
+                    read_file(file, out)
+                else:
+                    decode(scratch[: read_file(file, scratch)], out)
+
+        return Task(call, unchecked)
+
+
+class WriteAll(Whole):
+    def prepare(self, library: Library, place: Place) -> Task:
+        return write_task(library, place, self.spec, memory=False)
+
+    def limit(self, place: Place) -> Task:
+        encode = None if self.spec.codec == "none" else bare(self.spec).encode
+        return write_limit(place, self.spec, encode, place.threads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy(Whole):
+    """To another array of the same chunks and codecs, the new array's creation included."""
+
+    memory: bool = False
+
+    def prepare(self, library: Library, place: Place) -> Task:
+        spec = self.spec
+        expected = place.field(spec)
+        note = ""
+        if self.memory:
+            location = library.memory()
+            source = library.create(location, spec)
+            library.writer(source, ..., expected)()
+        else:
+            source = library.open(library.local(place.source(spec, library)))
+        now: dict[str, Any] = {"path": None, "location": None, "copy": None}
+        facts: dict[str, Any] = {}
+
+        def forget() -> None:
+            if not self.memory:
+                place.forget(now["path"])
+            now.update(path=None, location=None, copy=None)
+
+        def before() -> None:
+            forget()
+            if self.memory:
+                now["location"] = library.memory()
+            else:
+                now["path"] = place.fresh(spec)
+                now["location"] = library.local(now["path"])
+            now["copy"] = library.copier(source, now["location"], spec)
+
+        def check(_: Any) -> None:
+            array = library.open(now["location"])
+            equal_to(expected)(library.reader(array, ...)())
+            if not self.memory:
+                library.close(array)
+
+        def close() -> None:
+            forget()
+            library.close(source)
+
+        return Task(lambda: now["copy"](), check, before, close, check_once=True, note=note, facts=facts)
+
+    def limit(self, place: Place) -> Task:
+        files = stored_chunks(place.source(self.spec))
+        if self.memory:
+            sources = [np.fromfile(file, np.uint8) for file in files]
+            return Task(lambda: [source.copy() for source in sources], unchecked)
+        now: dict[str, Any] = {"path": None}
+        threads = Threads(place.threads)
+        scratch = [np.empty(self.spec.encoded_bound(), np.uint8) for _ in files]
+
+        def before() -> None:
+            place.forget(now["path"])
+            now["path"] = place.fresh(self.spec)
+            now["path"].mkdir()
+
+        def one(i: int) -> None:
+            write_file(str(now["path"] / str(i)), scratch[i][: read_file(files[i], scratch[i])])
+
+        def close() -> None:
+            place.forget(now["path"])
+            threads.close()
+
+        return Task(lambda: threads.map(one, range(len(files))), unchecked, before, close)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling(Whole):
+    """Read or write all with a number of threads."""
+
+    writes: bool = False
+
+    def prepare(self, library: Library, place: Place) -> Task:
+        if library.name == "h5py":
+            raise Cannot("h5py has one thread")
+        return (WriteAll if self.writes else ReadAll).prepare(self, library, place)  # type: ignore[arg-type]
+
+    def limit(self, place: Place) -> Task:
+        return (WriteAll if self.writes else ReadAll).limit(self, place)  # type: ignore[arg-type]
+
+
+def _cube(n: int, chunk: int, codec: str) -> ArraySpec:
+    return ArraySpec(shape=(n,) * 3, chunks=(chunk,) * 3, dtype="uint16", codec=codec)
+
+
+def workloads(size: str) -> Iterator[Workload]:
+    chunk = by_size(size, 32, 256, 256)
+    for n in by_size(size, (64,), (512,), (1024, 512)):
+        for codec in ("none", "zstd"):
+            spec = _cube(n, chunk, codec)
+            text = f"{n}³ uint16, {chunk}³ chunks, {codec}, local"
+            syscalls = "open, preadv" if codec == "none" else "open, preadv, libzstd into the output"
+            yield ReadAll(
+                name=f"read/{codec}/{n}",
+                family="read",
+                title=f"read all, {text}",
+                spec=spec,
+                limit_is=f"{syscalls}, as many threads",
+            )
+            yield ReadChunks(
+                name=f"chunks/{codec}/{n}",
+                family="chunks",
+                title=f"read chunk by chunk, {text}",
+                spec=spec,
+                limit_is=f"{syscalls}, one thread",
+            )
+            yield WriteAll(
+                name=f"write/{codec}/{n}",
+                family="write",
+                title=f"write all, {text}",
+                spec=spec,
+                has_source=False,
+                limit_is="open, write of contiguous bytes" + (", libzstd" if codec == "zstd" else ""),
+            )
+    n = by_size(size, 64, 512, 512)
+    for codec in ("none", "zstd"):
+        for store in ("local", "memory"):
+            yield Copy(
+                name=f"copy/{codec}/{store}",
+                family="copy",
+                title=f"copy, {n}³ uint16, {chunk}³ chunks, {codec}, {store}",
+                spec=_cube(n, chunk, codec),
+                memory=store == "memory",
+                limit_is="memcpy of the encoded bytes"
+                if store == "memory"
+                else "read and write of each file",
+            )
+    spec = _cube(n, by_size(size, 32, 128, 128), "zstd")
+    for writes in (False, True):
+        for threads in (1, 2):
+            what = "write" if writes else "read"
+            base = Scaling(
+                name=f"threads/{what}/{threads}",
+                family="threads",
+                title=f"{what} all, {n}³ uint16, zstd, local, {threads} thread{'s' * (threads > 1)}",
+                spec=spec,
+                threads=threads,
+                writes=writes,
+                has_source=not writes,
+                limit_is="bare calls and libzstd, as many threads",
+            )
+            yield base
