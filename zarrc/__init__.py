@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         zeros_like,
     )
     from zarrc.group import Group
+    from zarrc.tools import copy_array
 
 __version__ = "0.1.0"
 
@@ -54,6 +55,7 @@ __all__ = [
     "array",
     "codecs",
     "config",
+    "copy_array",
     "create",
     "create_array",
     "create_group",
@@ -89,6 +91,7 @@ _HOMES = {
     "Group": "group",
     "codecs": None,
     "config": "config",
+    "copy_array": "tools",
     "dtypes": None,
     "errors": None,
     "storage": None,

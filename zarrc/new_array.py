@@ -33,6 +33,7 @@ __all__ = [
     "check_same",
     "create_array_at",
     "keywords_like",
+    "refuse_self",
     "said",
 ]
 
@@ -136,7 +137,7 @@ def create_array_at(
         data = as_source(data)
         _take_from_data(given, data)
         if overwrite and isinstance(data, Array):
-            _refuse_self(store, path, data)
+            refuse_self(store, path, data)
     metadata = build_metadata(given, caller)
     if metadata.zarr_format == 3 and "order" in given:
         options = parse_array_config({"order": given["order"]}, options)
@@ -223,7 +224,7 @@ def array_from_data(
     return create_array_at(store, path, wanted, overwrite=overwrite, caller=caller)
 
 
-def _refuse_self(store: Store, path: str, source: Array) -> None:
+def refuse_self(store: Store, path: str, source: Array) -> None:
     """Refuse to overwrite a stored array, or a group above it, with itself: it would be gone unread."""
     target = store.identity_of(path)
     if any(source.store.identity_of(one) == target for one in (source.path, *ancestors(source.path))):

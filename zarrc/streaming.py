@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,9 @@ __all__ = ["copy_into", "regions"]
 _REGION_NBYTES = 64 * 2**20
 
 
-def copy_into(target: Array, source: Any) -> None:
+def copy_into(
+    target: Array, source: Any, progress: Callable[[tuple[slice, ...]], object] | None = None
+) -> None:
     """Write all of ``source`` to ``target``, which has its shape.
 
     Parameters
@@ -30,12 +32,16 @@ def copy_into(target: Array, source: Any) -> None:
         A NumPy array is written in one call. Whatever else has ``shape`` and ``[]`` (stored arrays of this
         library and of others, HDF5 datasets, dask arrays) is read region by region: whole chunks of the
         target, and of the source where it says its chunks, of about 64 MiB in all.
+    progress : callable, optional
+        Called with each region once it is written.
     """
     if isinstance(source, np.ndarray) or not hasattr(source, "__getitem__") or source.shape == ():
         target[...] = np.asarray(source[()] if hasattr(source, "__getitem__") else source)
         return
     for region in regions(target.shape, _steps(target, source), target.dtype.itemsize):
         target[region] = np.asarray(source[region])
+        if progress is not None:
+            progress(region)
 
 
 def _steps(target: Array, source: Any) -> tuple[int, ...]:

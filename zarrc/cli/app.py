@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import zarrc
+from zarrc.cli.copy_command import copy_command
 from zarrc.cli.failure import explain
 from zarrc.cli.import_command import import_command
 from zarrc.cli.info_command import info_command
@@ -78,9 +79,10 @@ def _forget_output() -> None:
 @click.option("--debug", is_flag=True, help="Show where an error came from.")
 @click.version_option(zarrc.__version__, prog_name="zarrc", message="%(prog)s %(version)s")
 def zarrc_command(debug: bool) -> None:
-    """Chunked, compressed arrays: import them, look at them."""
+    """Chunked, compressed arrays: import them, copy them, look at them."""
 
 
+zarrc_command.add_command(copy_command)
 zarrc_command.add_command(import_command)
 zarrc_command.add_command(info_command)
 zarrc_command.add_command(tree_command)
