@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
-import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from zarrc.config import ArrayConfig, ArrayConfigLike, parse_array_config
 from zarrc.engine.nodes import open_node, place
 from zarrc.errors import MetadataError
+from zarrc.frozen import changed
 from zarrc.metadata.model import ArrayMetadata
 from zarrc.node import Node
 
 if TYPE_CHECKING:
     from types import EllipsisType
     from typing import SupportsIndex
+
+    import numpy.typing as npt
 
     from zarrc.codecs.base import Codec
     from zarrc.engine import ArrayAccess
@@ -314,7 +313,9 @@ class Array(Node):
         if access is None:
             from zarrc.engine import ArrayAccess
 
-            config = replace(self._config, order=self.order)
+            config = self._config
+            if config.order != self.order:
+                config = changed(config, order=self.order)
             access = self._access = ArrayAccess(self._store, self._path, self._metadata, config)
         return access
 
@@ -453,6 +454,8 @@ class Array(Node):
     def __index__(self) -> int:
         if self.ndim != 0:
             raise TypeError("only integer scalar arrays can be converted to a scalar index")
+        import operator
+
         return operator.index(self._scalar())
 
     def _only(self, to: str) -> Any:
@@ -482,6 +485,8 @@ class Array(Node):
 
 def _document(fields: Mapping[str, Any], where: str) -> bytes:
     """Return a document's text, to be read as one from a store is."""
+    import json
+
     try:
         return json.dumps(dict(fields)).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import threading
 import warnings
+from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from zarrc.errors import UnknownSettingError, ZarrcWarning
+from zarrc.frozen import changed, frozen
 
 __all__ = ["ArrayConfig", "Config", "config"]
 
@@ -92,6 +91,8 @@ def _parse_text(text: str) -> Any:
     spelled = {"true": True, "false": False, "none": None, "null": None, "": None}
     if text.strip().lower() in spelled:
         return spelled[text.strip().lower()]
+    import json
+
     try:
         return json.loads(text)
     except ValueError:
@@ -165,7 +166,7 @@ class Config:
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._local: ContextVar[Mapping[str, Any]] = ContextVar("zarrc_config", default=MappingProxyType({}))
         self._process: dict[str, Any] = {}
         self._array: tuple[object, object, ArrayConfig] | None = None
@@ -277,7 +278,7 @@ class Config:
 config = Config()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ArrayConfig:
     """How one array's handle reads and writes; nothing of it is stored.
 
@@ -306,9 +307,11 @@ class ArrayConfig:
     casting: Casting = "checked"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check_setting(f"array.{field.name}", getattr(self, field.name))
+        for name in _OPTIONS:
+            _check_setting(f"array.{name}", getattr(self, name))
 
+
+_OPTIONS: Final[tuple[str, ...]] = ArrayConfig.__match_args__
 
 ArrayConfigLike = ArrayConfig | Mapping[str, Any] | None
 
@@ -335,9 +338,8 @@ def parse_array_config(given: ArrayConfigLike, base: ArrayConfig | None = None) 
     start = base if base is not None else config._array_config()
     if given is None:
         return start
-    known = [field.name for field in fields(ArrayConfig)]
     for name in given:
-        if name not in known:
-            hint = close_names(name, known) or f"; known options: {', '.join(known)}"
+        if name not in _OPTIONS:
+            hint = close_names(name, _OPTIONS) or f"; known options: {', '.join(_OPTIONS)}"
             raise UnknownSettingError(f"unknown array option {name!r}{hint}")
-    return replace(start, **dict(given))
+    return changed(start, **dict(given))

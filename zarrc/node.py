@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from zarrc.attributes import Attributes, Change
 from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.node_names import normalize_path
 from zarrc.engine.nodes import NodeMetadata, open_node, place, update_node
@@ -15,6 +14,7 @@ from zarrc.errors import AttributesError, ReadOnlyError
 from zarrc.warning import warn
 
 if TYPE_CHECKING:
+    from zarrc.attributes import Attributes, Change
     from zarrc.storage import StorePath
     from zarrc.storage.base import Store
 
@@ -94,6 +94,8 @@ class Node:
     @property
     def attrs(self) -> Attributes:
         """The user's attributes; writes to them are stored at once."""
+        from zarrc.attributes import Attributes
+
         return Attributes(self)
 
     def update_attributes(self, new_attributes: Mapping[str, Any]) -> Self:

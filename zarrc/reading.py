@@ -7,7 +7,7 @@ refusal names the field's path and the document's key, and every lenient reading
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from zarrc.errors import MetadataError
 
@@ -49,12 +49,15 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-class Extension(NamedTuple):
+class Extension:
     """A ``{"name", "configuration", "must_understand"}`` object of a v3 document."""
 
-    name: str
-    configuration: Mapping[str, Any]
-    must_understand: bool = True
+    __slots__ = ("configuration", "must_understand", "name")
+
+    def __init__(self, name: str, configuration: Mapping[str, Any], must_understand: bool = True) -> None:
+        self.name = name
+        self.configuration = configuration
+        self.must_understand = must_understand
 
 
 class Reading:

@@ -1,17 +1,23 @@
 """Codecs: one module each, the registry of their names, and the chain that they make."""
 
-from zarrc.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, ChunkSpec, Codec
-from zarrc.codecs.bitround import BitroundCodec
-from zarrc.codecs.blosc import BloscCodec
-from zarrc.codecs.bytes import BytesCodec
-from zarrc.codecs.crc32c import Crc32cCodec
-from zarrc.codecs.gzip import GzipCodec
-from zarrc.codecs.lz4 import Lz4Codec
-from zarrc.codecs.registry import get_codec_class, known_codecs, register_codec
-from zarrc.codecs.transpose import TransposeCodec
-from zarrc.codecs.unknown import UnknownCodec
-from zarrc.codecs.zlib import ZlibCodec
-from zarrc.codecs.zstd import ZstdCodec
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from zarrc.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, ChunkSpec, Codec
+    from zarrc.codecs.bitround import BitroundCodec
+    from zarrc.codecs.blosc import BloscCodec
+    from zarrc.codecs.bytes import BytesCodec
+    from zarrc.codecs.crc32c import Crc32cCodec
+    from zarrc.codecs.gzip import GzipCodec
+    from zarrc.codecs.lz4 import Lz4Codec
+    from zarrc.codecs.registry import get_codec_class, known_codecs, register_codec
+    from zarrc.codecs.transpose import TransposeCodec
+    from zarrc.codecs.unknown import UnknownCodec
+    from zarrc.codecs.zlib import ZlibCodec
+    from zarrc.codecs.zstd import ZstdCodec
 
 __all__ = [
     "ArrayArrayCodec",
@@ -33,3 +39,37 @@ __all__ = [
     "known_codecs",
     "register_codec",
 ]
+
+# Name -> module; loaded on first use: an array has two or three of them.
+_HOMES = {
+    "ArrayArrayCodec": "base",
+    "ArrayBytesCodec": "base",
+    "BitroundCodec": "bitround",
+    "BloscCodec": "blosc",
+    "BytesBytesCodec": "base",
+    "BytesCodec": "bytes",
+    "ChunkSpec": "base",
+    "Codec": "base",
+    "Crc32cCodec": "crc32c",
+    "GzipCodec": "gzip",
+    "Lz4Codec": "lz4",
+    "TransposeCodec": "transpose",
+    "UnknownCodec": "unknown",
+    "ZlibCodec": "zlib",
+    "ZstdCodec": "zstd",
+    "get_codec_class": "registry",
+    "known_codecs": "registry",
+    "register_codec": "registry",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(__all__) | set(globals()))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from zarrc.errors import CodecError, CorruptChunkError, MetadataError
+from zarrc.frozen import frozen
 from zarrc.reading import Reading
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from typing_extensions import Buffer
 
     from zarrc.kernels.codec import CodecKernel
@@ -24,7 +24,7 @@ __all__ = ["ArrayArrayCodec", "ArrayBytesCodec", "BytesBytesCodec", "ChunkSpec",
 CodecKind = Literal["array_to_array", "array_to_bytes", "bytes_to_bytes", "unknown"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class ChunkSpec:
     """A chunk as a codec sees it.
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from zarrc.codecs.base import ArrayArrayCodec, ChunkSpec
 from zarrc.codecs.checks import integer
 from zarrc.errors import MetadataError
+from zarrc.frozen import frozen
 from zarrc.reading import Reading
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from zarrc.kernels.codec import CodecKernel
 
 __all__ = ["BitroundCodec"]
@@ -24,7 +25,7 @@ _FLOAT, _SIGNED, _UNSIGNED = 0, 1, 2
 _KINDS = {"f": _FLOAT, "c": _FLOAT, "i": _SIGNED, "u": _UNSIGNED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BitroundCodec(ArrayArrayCodec):
     """The ``bitround`` codec (array to array): half to even at ``keepbits`` bits. Decoding changes nothing.
 

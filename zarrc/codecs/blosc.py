@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zarrc.codecs.base import BytesBytesCodec, ChunkSpec
 from zarrc.codecs.checks import integer, one_of
 from zarrc.errors import MetadataError
+from zarrc.frozen import changed, frozen
 from zarrc.reading import Reading, show
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _NUMCODECS_DEFAULTS = {"cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0
 _MAX_TYPESIZE = 255
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BloscCodec(BytesBytesCodec):
     """The ``blosc`` codec (bytes to bytes): one Blosc 1 container per chunk.
 
@@ -82,7 +82,7 @@ class BloscCodec(BytesBytesCodec):
         itemsize = spec.dtype.itemsize if spec.dtype.itemsize <= _MAX_TYPESIZE else 1
         typesize = itemsize if self.typesize is None else self.typesize
         shuffle = self.shuffle or ("bitshuffle" if itemsize == 1 else "shuffle")
-        return replace(self, typesize=typesize, shuffle=shuffle)
+        return changed(self, typesize=typesize, shuffle=shuffle)
 
     def check_nbytes(self, nbytes: int) -> None:
         """Refuse what one container cannot hold."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from zarrc.codecs.base import ArrayBytesCodec, ChunkSpec
 from zarrc.codecs.checks import one_of
 from zarrc.errors import CorruptChunkError, MetadataError
+from zarrc.frozen import changed, frozen
 from zarrc.reading import Reading
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from typing_extensions import Buffer
 
 __all__ = ["BytesCodec"]
@@ -22,7 +22,7 @@ __all__ = ["BytesCodec"]
 _ENDIANS = ("little", "big")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BytesCodec(ArrayBytesCodec):
     """The ``bytes`` codec (array to bytes): the elements in C order.
 
@@ -61,7 +61,7 @@ class BytesCodec(ArrayBytesCodec):
 
     def with_spec(self, spec: ChunkSpec) -> Self:
         """The codec, without a byte order where the data type has none."""
-        return self if _has_byte_order(spec.dtype) else replace(self, endian=None)
+        return self if _has_byte_order(spec.dtype) else changed(self, endian=None)
 
     def encode(self, data: npt.NDArray[Any], spec: ChunkSpec) -> bytes:
         """The bytes of the chunk ``data``."""

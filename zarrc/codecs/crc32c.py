@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zarrc.codecs.base import BytesBytesCodec, ChunkSpec
+from zarrc.frozen import frozen
 from zarrc.reading import Reading
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Crc32cCodec"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Crc32cCodec(BytesBytesCodec):
     """The ``crc32c`` codec (bytes to bytes): the bytes, then their CRC-32C as 4 bytes, little endian.
 

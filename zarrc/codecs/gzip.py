@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zarrc.codecs.base import BytesBytesCodec, ChunkSpec
 from zarrc.codecs.checks import integer
+from zarrc.frozen import frozen
 from zarrc.reading import Reading
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ NUMCODECS_LEVEL = 1
 """The level where a document of numcodecs says none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GzipCodec(BytesBytesCodec):
     """The ``gzip`` codec (bytes to bytes): one gzip member (RFC 1952) per chunk; several are read.
 

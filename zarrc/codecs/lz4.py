@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zarrc.codecs.base import BytesBytesCodec, ChunkSpec
 from zarrc.codecs.checks import integer
 from zarrc.errors import MetadataError
+from zarrc.frozen import frozen
 from zarrc.reading import Reading
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ LZ4_MAX_NBYTES = 0x7E000000
 """LZ4_MAX_INPUT_SIZE of lz4.h."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Lz4Codec(BytesBytesCodec):
     """The ``numcodecs.lz4`` codec (bytes to bytes): the decoded size (u32), then an LZ4 block; in v2 ``lz4``.
 

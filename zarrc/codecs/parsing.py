@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zarrc.codecs.base import Codec
 from zarrc.codecs.registry import get_codec_class, get_v2_codec_class, known_codecs
-from zarrc.codecs.unknown import UnknownCodec
 from zarrc.errors import UnknownCodecError, ZarrcError
 from zarrc.reading import Extension, Reading, choices, show
+
+if TYPE_CHECKING:
+    from zarrc.codecs.unknown import UnknownCodec
 
 __all__ = ["codec_from_user", "codec_from_v2_json", "codec_from_v3_json", "codecs_from_user"]
 
@@ -62,6 +63,10 @@ def _made(
 
 
 def _skipped(value: object, extension: Extension, reading: Reading) -> UnknownCodec:
+    import json
+
+    from zarrc.codecs.unknown import UnknownCodec
+
     reading.note(
         f"the unknown codec {show(extension.name)} has must_understand: false; "
         "it is skipped when reading, and data cannot be written"

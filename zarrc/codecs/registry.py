@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from zarrc.codecs.base import Codec
-from zarrc.codecs.bitround import BitroundCodec
-from zarrc.codecs.blosc import BloscCodec
-from zarrc.codecs.bytes import BytesCodec
-from zarrc.codecs.crc32c import Crc32cCodec
-from zarrc.codecs.gzip import GzipCodec
-from zarrc.codecs.lz4 import Lz4Codec
-from zarrc.codecs.transpose import TransposeCodec
-from zarrc.codecs.zlib import ZlibCodec
-from zarrc.codecs.zstd import ZstdCodec
 from zarrc.errors import UnknownCodecError
 from zarrc.reading import choices, closest, show
 
@@ -34,8 +27,41 @@ LATER = (
 )  # fmt: skip
 """Names (without ``numcodecs.`` or ``zarrs.``) that others know, and that have no codec here yet."""
 
-_BY_NAME: dict[str, type[Codec]] = {}
-_BY_V2_ID: dict[str, type[Codec]] = {}
+# What comes with zarrc: module, class, v3 name and aliases, v2 id; a test compares them with the classes. A
+# module is imported when its codec is met: an array has two or three of them.
+_OWN = (
+    ("bitround", "BitroundCodec", ("bitround", "numcodecs.bitround"), "bitround"),
+    ("blosc", "BloscCodec", ("blosc", "numcodecs.blosc"), "blosc"),
+    ("bytes", "BytesCodec", ("bytes", "endian"), None),
+    ("crc32c", "Crc32cCodec", ("crc32c", "numcodecs.crc32c"), "crc32c"),
+    ("gzip", "GzipCodec", ("gzip", "numcodecs.gzip"), "gzip"),
+    ("lz4", "Lz4Codec", ("numcodecs.lz4", "lz4"), "lz4"),
+    ("transpose", "TransposeCodec", ("transpose",), None),
+    ("zlib", "ZlibCodec", ("numcodecs.zlib", "zlib"), "zlib"),
+    ("zstd", "ZstdCodec", ("zstd", "numcodecs.zstd"), "zstd"),
+)
+
+
+class _Unloaded:
+    """A codec that comes with zarrc, and that nobody has asked for yet."""
+
+    def __init__(self, module: str, class_name: str, name: str) -> None:
+        self.module = module
+        self.class_name = class_name
+        self.name = name
+
+    def load(self) -> type[Codec]:
+        cls: type[Codec] = getattr(import_module(f"zarrc.codecs.{self.module}"), self.class_name)
+        return cls
+
+
+_BY_NAME: dict[str, type[Codec] | _Unloaded] = {}
+_BY_V2_ID: dict[str, type[Codec] | _Unloaded] = {}
+for _module, _class_name, _names, _v2_id in _OWN:
+    _codec = _Unloaded(_module, _class_name, _names[0])
+    _BY_NAME.update(dict.fromkeys(_names, _codec))
+    if _v2_id is not None:
+        _BY_V2_ID[_v2_id] = _codec
 _n_registered = 0
 
 
@@ -85,7 +111,7 @@ def get_codec_class(name: str) -> type[Codec]:
         If there is none; the text names those that there are.
     """
     if name in _BY_NAME:
-        return _BY_NAME[name]
+        return _loaded(_BY_NAME, name)
     raise UnknownCodecError(_unknown(name, known_codecs()), codec=name)
 
 
@@ -98,18 +124,18 @@ def get_v2_codec_class(v2_id: str) -> type[Codec]:
         If there is none; the text names those that there are.
     """
     if v2_id in _BY_V2_ID:
-        return _BY_V2_ID[v2_id]
+        return _loaded(_BY_V2_ID, v2_id)
     raise UnknownCodecError(_unknown(v2_id, known_v2_ids()), codec=v2_id)
+
+
+def _loaded(known: dict[str, type[Codec] | _Unloaded], name: str) -> type[Codec]:
+    codec = known[name]
+    if isinstance(codec, _Unloaded):
+        codec = known[name] = codec.load()
+    return codec
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
     if name.removeprefix("numcodecs.").removeprefix("zarrs.") in LATER:
         return f"codec {name!r} is not supported in this version of zarrc; supported: {choices(known)}"
     return f"unknown codec {show(name)}{closest(name, [*_BY_NAME, *LATER])}; known: {choices(known)}"
-
-
-for _cls in (
-    BitroundCodec, BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Lz4Codec, TransposeCodec, ZlibCodec,
-    ZstdCodec,
-):  # fmt: skip
-    register_codec(_cls)

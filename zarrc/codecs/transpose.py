@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from zarrc.codecs.base import ArrayArrayCodec, ChunkSpec
 from zarrc.codecs.checks import integer
 from zarrc.errors import MetadataError
+from zarrc.frozen import changed, frozen
 from zarrc.reading import Reading, show
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["TransposeCodec"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransposeCodec(ArrayArrayCodec):
     """The ``transpose`` codec (array to array): permutes the dimensions of a chunk.
 
@@ -63,7 +65,7 @@ class TransposeCodec(ArrayArrayCodec):
         if not isinstance(self.order, str):
             return self
         order = range(len(spec.shape)) if self.order == "C" else reversed(range(len(spec.shape)))
-        return replace(self, order=tuple(order))
+        return changed(self, order=tuple(order))
 
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
         """The permuted shape."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zarrc.codecs.base import BytesBytesCodec, ChunkSpec
 from zarrc.codecs.checks import integer
+from zarrc.frozen import frozen
 from zarrc.reading import Reading
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ZlibCodec"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ZlibCodec(BytesBytesCodec):
     """The ``numcodecs.zlib`` codec (bytes to bytes): one zlib stream (RFC 1950) per chunk; in v2 ``zlib``.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zarrc.codecs.base import BytesBytesCodec, ChunkSpec
 from zarrc.codecs.checks import boolean, integer
+from zarrc.frozen import frozen
 from zarrc.reading import Reading
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ NUMCODECS_LEVEL = 1
 """The level where a v2 document says none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ZstdCodec(BytesBytesCodec):
     """The ``zstd`` codec (bytes to bytes): one Zstandard frame per chunk.
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from zarrc.config import config as settings
-from zarrc.new_array import ARRAY_KEYWORDS, check_keywords
-from zarrc.warning import warn
 
 __all__ = ["ZarrFormat", "default_format", "parse_format", "split_storage", "without_legacy"]
 
@@ -44,6 +42,8 @@ def without_legacy(caller: str, keywords: dict[str, Any]) -> dict[str, Any]:
             raise NotImplementedError(f"{caller}() does not support {name}=")
     for name in _IGNORED:
         if kept.pop(name, None) is not None:
+            from zarrc.warning import warn
+
             warn(f"{caller}() ignores {name}=")
     chunk_shape = kept.pop("chunk_shape", None)
     if chunk_shape is not None:
@@ -57,6 +57,10 @@ def split_storage(
     caller: str, storage: str | None, keywords: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Split keywords into those of the array and, with ``storage=``, those of the store."""
+    if not keywords and storage is None:
+        return {}, None
+    from zarrc.new_array import ARRAY_KEYWORDS, check_keywords
+
     kept = without_legacy(caller, dict(keywords))
     if storage is None:
         check_keywords(caller, kept, (*ARRAY_KEYWORDS, "storage", "table_name"))

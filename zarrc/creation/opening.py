@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from zarrc import new_array
 from zarrc.array import Array
-from zarrc.config import ArrayConfigLike
-from zarrc.creation.keywords import ZarrFormat, default_format, parse_format, split_storage, without_legacy
-from zarrc.creation.places import Mode, Place
+from zarrc.creation.keywords import default_format, parse_format, split_storage, without_legacy
+from zarrc.creation.places import Place
 from zarrc.dtypes import DEFAULT_FILL
-from zarrc.engine.nodes import create_node
 from zarrc.errors import ContainsNodeError
-from zarrc.group import Group
-from zarrc.metadata.build import build_group
-from zarrc.new_array import check_keywords, create_array_at
-from zarrc.warning import warn
+
+# What creates something is imported where something is created: an open is not to pay for it.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from zarrc.config import ArrayConfigLike
+    from zarrc.creation.keywords import ZarrFormat
+    from zarrc.creation.places import Mode
+    from zarrc.group import Group
 
 __all__ = ["GROUP_KEYWORDS", "open", "open_array", "open_group"]
 
@@ -147,10 +148,11 @@ def open_array(
 
     def find() -> Array | None:
         found = where.find(wanted, strict, config, repair_fill)
-        if isinstance(found, Group):
+        if found is None:
+            return None
+        if not isinstance(found, Array):
             raise where.wrong_kind(found)
-        if found is not None:
-            _warn_of_difference(found, mine)
+        _warn_of_difference(found, mine)
         return found
 
     def create() -> Array:
@@ -193,11 +195,8 @@ def open_group(
         With "a" or "w-", if an array is there.
     """
     named = None
-    kept = without_legacy("open_group", legacy)
-    if storage is None:
-        check_keywords("open_group", kept, GROUP_KEYWORDS)
-    else:
-        named = {"storage": storage, **kept}
+    if legacy or storage is not None:
+        named = _store_keywords(storage, without_legacy("open_group", legacy))
     wanted = parse_format(zarr_format, None)
     where = Place(store, path, mode, storage_options, named)
 
@@ -218,7 +217,17 @@ def open_group(
     return _create_or_find(create, find) if found is None else found
 
 
-_Node = TypeVar("_Node", bound=Array | Group)
+_Node = TypeVar("_Node", bound="Array | Group")
+
+
+def _store_keywords(storage: str | None, keywords: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the keywords of the store that ``storage=`` names; without it there must be none."""
+    if storage is not None:
+        return {"storage": storage, **keywords}
+    from zarrc.new_array import check_keywords
+
+    check_keywords("open_group", keywords, GROUP_KEYWORDS)
+    return None
 
 
 def _create_or_find(create: Callable[[], _Node], find: Callable[[], _Node | None]) -> _Node:
@@ -242,6 +251,11 @@ def _check_named(
 
 def _warn_of_difference(found: Array, keywords: Mapping[str, Any]) -> None:
     """Warn if the array that is there is not what the user described for a new one."""
+    if "shape" not in keywords and "dtype" not in keywords:
+        return
+    from zarrc import new_array
+    from zarrc.warning import warn
+
     shape = keywords.get("shape")
     try:
         new_array.check_same(
@@ -259,12 +273,18 @@ def _create_at(
     *,
     caller: str,
 ) -> Array:
+    from zarrc.new_array import create_array_at
+
     keywords["zarr_format"] = wanted
     keywords["config"] = config
     return create_array_at(where.store, where.path, keywords, overwrite=where.mode == "w", caller=caller)
 
 
 def _create_group_at(where: Place, wanted: ZarrFormat | None, attributes: Mapping[str, Any] | None) -> Group:
+    from zarrc.engine.nodes import create_node
+    from zarrc.group import Group
+    from zarrc.metadata.build import build_group
+
     metadata = build_group(zarr_format=default_format(wanted), attributes=attributes)
     create_node(where.store, where.path, metadata, overwrite=where.mode == "w")
     return Group(where.store, where.path, metadata)

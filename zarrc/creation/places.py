@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from zarrc.array import Array
-from zarrc.config import ArrayConfigLike
-from zarrc.creation.named_stores import open_by_name
 from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.node_names import join, normalize_path
-from zarrc.engine.node_search import missing_node_error
-from zarrc.engine.nodes import Kind, find_node, place, wrong_kind
+from zarrc.engine.nodes import find_node, place, wrong_kind
 from zarrc.errors import (
     ArrayNotFoundError,
     ContainsArrayError,
@@ -20,11 +16,15 @@ from zarrc.errors import (
     NodeNotFoundError,
     ZarrcError,
 )
-from zarrc.group import Group
 from zarrc.metadata.model import ArrayMetadata
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zarrc.config import ArrayConfigLike
     from zarrc.creation.keywords import ZarrFormat
+    from zarrc.engine.nodes import Kind
+    from zarrc.group import Group
     from zarrc.storage.base import Store
 
 __all__ = ["Mode", "Place"]
@@ -50,6 +50,8 @@ class Place:
         self.mode = mode
         self.store: Store
         if named is not None:
+            from zarrc.creation.named_stores import open_by_name
+
             self.store, self.path = open_by_name(store, path, named), ""
         else:
             self.store, self.path = find_store(store, path, mode, storage_options)
@@ -71,12 +73,16 @@ class Place:
             return None
         if isinstance(metadata, ArrayMetadata):
             return Array(self.store, self.path, metadata, config, read_only=self.read_only)
+        from zarrc.group import Group
+
         return Group(self.store, self.path, metadata, read_only=self.read_only)
 
     def missing(
         self, kind: Kind | None, zarr_format: ZarrFormat | None, advice: str = ""
     ) -> NodeNotFoundError:
         """Return the error for a node that is not there, with what to do about it."""
+        from zarrc.engine.node_search import missing_node_error
+
         error = missing_node_error(self.store, self.path, kind, zarr_format)
         if not advice:
             return error
@@ -102,5 +108,7 @@ def find_store(
         store, path = path, None
     options = None if storage_options is None else dict(storage_options)
     found, prefix = make_store(store, mode=mode, storage_options=options)
-    inner = normalize_path(path or "")
+    if not path:
+        return found, prefix
+    inner = normalize_path(path)
     return found, join(prefix, inner) if inner else prefix

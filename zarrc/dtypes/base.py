@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from zarrc.frozen import frozen
 from zarrc.reading import Reading
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["DataType", "Fill", "frozen_scalar", "same_bits"]
 
-Fill = npt.NDArray[Any]
+Fill: TypeAlias = "npt.NDArray[Any]"
 """A fill value: 0-d, read-only, native byte order."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class DataType(ABC):
     """A data type.
 

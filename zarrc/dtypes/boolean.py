@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from zarrc.dtypes.base import DataType, Fill, frozen_scalar
+from zarrc.frozen import frozen
 from zarrc.reading import Reading, show
 
-__all__ = ["BOOL", "Bool"]
+__all__ = ["TYPES", "Bool"]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Bool(DataType):
     """``bool``; in v2 ``|b1``."""
 
@@ -44,4 +44,4 @@ class Bool(DataType):
         return "|b1"
 
 
-BOOL = Bool("bool", np.dtype(np.bool_))
+TYPES = (Bool("bool", np.dtype(np.bool_)),)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from numbers import Complex as AnyComplex
 from typing import Any, Literal
 
@@ -10,12 +9,13 @@ import numpy as np
 
 from zarrc.dtypes.base import DataType, Fill, frozen_scalar
 from zarrc.dtypes.floating import float_from_json, float_from_user, float_to_json
+from zarrc.frozen import frozen
 from zarrc.reading import Reading, show
 
-__all__ = ["COMPLEXES", "Complex"]
+__all__ = ["TYPES", "Complex"]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Complex(DataType):
     """A complex number of two float32 or float64.
 
@@ -79,7 +79,7 @@ class Complex(DataType):
         return f"{'<' if endian == 'little' else '>'}c{self.itemsize}"
 
 
-COMPLEXES = (
+TYPES = (
     Complex("complex64", np.dtype("complex64")),
     Complex("complex128", np.dtype("complex128")),
     Complex("complex_float32", np.dtype("complex64")),

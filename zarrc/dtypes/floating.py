@@ -10,7 +10,6 @@ import math
 import re
 import struct
 import sys
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal
 
@@ -18,9 +17,10 @@ import numpy as np
 
 from zarrc.dtypes.base import DataType, Fill, frozen_scalar
 from zarrc.errors import MetadataError
+from zarrc.frozen import frozen
 from zarrc.reading import Reading, show
 
-__all__ = ["FLOATS", "Float", "float_from_json", "float_from_user", "float_to_json"]
+__all__ = ["TYPES", "Float", "float_from_json", "float_from_user", "float_to_json"]
 
 # The bits that the specification gives to "NaN", by size in bytes.
 _NAN_BITS = {2: 0x7E00, 4: 0x7FC00000, 8: 0x7FF8000000000000}
@@ -105,7 +105,7 @@ def float_from_user(value: object, dtype: np.dtype[Any], reading: Reading) -> Fi
     raise reading.error(f"must be a number or a string such as 'NaN' for {dtype.name}, got {show(value)}")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Float(DataType):
     """An IEEE 754 binary float of 2, 4 or 8 bytes."""
 
@@ -128,4 +128,4 @@ class Float(DataType):
         return f"{'<' if endian == 'little' else '>'}f{self.itemsize}"
 
 
-FLOATS = tuple(Float(name, np.dtype(name)) for name in ("float16", "float32", "float64"))
+TYPES = tuple(Float(name, np.dtype(name)) for name in ("float16", "float32", "float64"))

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
 
 from zarrc.dtypes.base import DataType, Fill, frozen_scalar
+from zarrc.frozen import frozen
 from zarrc.reading import Reading, show
 
-__all__ = ["INTEGERS", "Integer"]
+__all__ = ["TYPES", "Integer"]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Integer(DataType):
     """An integer of 1, 2, 4 or 8 bytes, two's complement."""
 
@@ -72,7 +72,7 @@ def _whole(value: object) -> object:
     return value
 
 
-INTEGERS = tuple(
+TYPES = tuple(
     Integer(name, np.dtype(name))
     for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from zarrc.dtypes.base import DataType, Fill, frozen_scalar
 from zarrc.errors import MetadataError
+from zarrc.frozen import frozen
 from zarrc.reading import Reading, show
 
 __all__ = ["MAX_RAW_NBYTES", "RawBits", "raw_bits"]
@@ -18,7 +18,7 @@ MAX_RAW_NBYTES = 1 << 20
 """Largest element: a name of a few digits must not make us allocate gigabytes for one fill value."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class RawBits(DataType):
     """``r<N>``, N a multiple of 8; in v2 ``|V<N/8>``."""
 

@@ -5,27 +5,29 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
 
 from zarrc.dtypes.base import DataType
-from zarrc.dtypes.boolean import BOOL
-from zarrc.dtypes.complex import COMPLEXES
-from zarrc.dtypes.floating import FLOATS
-from zarrc.dtypes.integer import INTEGERS
-from zarrc.dtypes.raw import raw_bits
 from zarrc.errors import MetadataError, UnknownDataTypeError
 from zarrc.reading import Reading, choices, closest, show
 
-__all__ = ["DATA_TYPES", "LATER", "from_numpy", "from_v2_json", "from_v3_json", "known_names", "parse_dtype"]
+__all__ = ["LATER", "from_numpy", "from_v2_json", "from_v3_json", "known_names", "parse_dtype"]
 
 Endian = Literal["little", "big"]
 
-DATA_TYPES: dict[str, DataType] = {
-    data_type.name: data_type for data_type in (BOOL, *INTEGERS, *FLOATS, *COMPLEXES)
+_FAMILIES = {
+    "boolean": ("bool",),
+    "integer": ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    "floating": ("float16", "float32", "float64"),
+    "complex": ("complex64", "complex128", "complex_float32", "complex_float64"),
 }
-"""Data types by v3 name. Raw bits, ``r<N>``, are made from their name."""
+"""Data types by the module that has them in its ``TYPES``. Raw bits, ``r<N>``, are made from their name."""
+
+_HOMES = {name: family for family, names in _FAMILIES.items() for name in names}
+_loaded: dict[str, DataType] = {}
 
 LATER: dict[str, str] = {
     "string": "strings of any length",
@@ -90,14 +92,17 @@ _LATER_KINDS = {
     "T": "string",
 }
 
-_RAW_NAME = re.compile(r"r([0-9]{1,12})")
-_TYPESTR = re.compile(r"([<>|])([biufcV])([0-9]{1,10})")
-_LATER_TYPESTR = re.compile(r"[<>|=]?([SUMmOT])([0-9]*)(\[[^\]]*\])?")
+# Compiled on first use (`re` keeps them): few arrays need them.
+_RAW_NAME = r"r([0-9]{1,12})"
+_TYPESTR = r"([<>|])([biufcV])([0-9]{1,10})"
+_LATER_TYPESTR = r"[<>|=]?([SUMmOT])([0-9]*)(\[[^\]]*\])?"
+
+_KINDS = {"i": "int", "u": "uint", "f": "float", "c": "complex"}
 
 
 def known_names() -> tuple[str, ...]:
     """The v3 names of the data types that exist here, and ``r<N>``."""
-    return (*DATA_TYPES, "r<N>")
+    return (*_HOMES, "r<N>")
 
 
 def from_v3_json(value: object, reading: Reading | None = None) -> DataType:
@@ -125,15 +130,24 @@ def from_v3_json(value: object, reading: Reading | None = None) -> DataType:
 
 
 def _by_name(name: str) -> DataType | None:
-    if name in DATA_TYPES:
-        return DATA_TYPES[name]
-    raw = _RAW_NAME.fullmatch(name)
+    if name in _HOMES:
+        if name not in _loaded:
+            types: tuple[DataType, ...] = import_module(f"zarrc.dtypes.{_HOMES[name]}").TYPES
+            _loaded.update({data_type.name: data_type for data_type in types})
+        return _loaded[name]
+    raw = re.fullmatch(_RAW_NAME, name)
     if raw is None:
         return None
     n_bits = int(raw[1])
     if n_bits == 0 or n_bits % 8 or raw[1][0] == "0":
         raise MetadataError(f"raw bits are named r<N> with N a positive multiple of 8, got {name!r}")
-    return raw_bits(n_bits // 8)
+    return _raw(n_bits // 8)
+
+
+def _raw(nbytes: int) -> DataType:
+    from zarrc.dtypes.raw import raw_bits
+
+    return raw_bits(nbytes)
 
 
 def _raw_bytes(configuration: Mapping[str, Any], reading: Reading) -> DataType:
@@ -142,7 +156,7 @@ def _raw_bytes(configuration: Mapping[str, Any], reading: Reading) -> DataType:
     at.only_keys(configuration, ("length_bytes",))
     nbytes = at.at("length_bytes").integer(at.required(configuration, "length_bytes"), 1, 2**31 - 1)
     with reading.locate():
-        data_type = raw_bits(nbytes)
+        data_type = _raw(nbytes)
     reading.assume("'raw_bytes' is zarr-python's own name", f"read as {data_type.name!r}")
     return data_type
 
@@ -153,26 +167,23 @@ def from_v2_json(value: object, reading: Reading | None = None) -> tuple[DataTyp
     if isinstance(value, list):
         raise _unknown("struct", reading)
     text = reading.string(value)
-    later = _LATER_TYPESTR.fullmatch(text)
+    later = re.fullmatch(_LATER_TYPESTR, text)
     if later is not None:
         raise _unknown(_LATER_KINDS[later[1]], reading, text)
-    parts = _TYPESTR.fullmatch(text)
+    parts = re.fullmatch(_TYPESTR, text)
     if parts is None:
         raise _unknown(text, reading)
     order, kind, size = parts.groups()
     if kind == "V":
         with reading.locate():
-            return raw_bits(int(size)), None
-    data_type = _BY_TYPESTR.get(f"{kind}{int(size)}")
+            return _raw(int(size)), None
+    name = "bool" if (kind, int(size)) == ("b", 1) else f"{_KINDS.get(kind)}{8 * int(size)}"
+    data_type = _by_name(name) if name in _HOMES else None
     if data_type is None or (order == "|" and data_type.swap_unit > 1):
         raise _unknown(text, reading)
     if data_type.swap_unit == 1:
         return data_type, None
     return data_type, "little" if order == "<" else "big"
-
-
-# Reversed, so that complex64 wins over its other name complex_float32.
-_BY_TYPESTR = {f"{item.numpy.kind}{item.itemsize}": item for item in reversed(DATA_TYPES.values())}
 
 
 def from_numpy(dtype: np.dtype[Any]) -> tuple[DataType, Endian | None]:
@@ -181,13 +192,13 @@ def from_numpy(dtype: np.dtype[Any]) -> tuple[DataType, Endian | None]:
     if dtype.names is not None:
         raise _unknown("struct", reading)
     if dtype.type is np.void and dtype.subdtype is None and dtype.itemsize:
-        return raw_bits(dtype.itemsize), None
+        return _raw(dtype.itemsize), None
     if dtype.kind in _LATER_KINDS:
         raise _unknown(_LATER_KINDS[dtype.kind], reading, dtype.str)
     native = dtype.newbyteorder("=")
-    for data_type in DATA_TYPES.values():
-        if data_type.numpy == native:
-            return data_type, _byte_order(dtype)
+    data_type = _by_name(native.name) if native.name in _HOMES else None
+    if data_type is not None and data_type.numpy == native:
+        return data_type, _byte_order(dtype)
     raise _unknown(getattr(dtype.type, "__name__", str(dtype)), reading)
 
 
@@ -223,7 +234,7 @@ def parse_dtype(value: object) -> tuple[DataType, Endian | None]:
         return value, None
     if isinstance(value, Mapping) and "name" in value:
         return from_v3_json(value), None
-    if isinstance(value, str) and (value in DATA_TYPES or value in LATER or _RAW_NAME.fullmatch(value)):
+    if isinstance(value, str) and (value in _HOMES or value in LATER or re.fullmatch(_RAW_NAME, value)):
         return from_v3_json(value), None
     if callable(getattr(value, "to_native_dtype", None)):
         value = value.to_native_dtype()  # type: ignore[attr-defined]
@@ -241,7 +252,7 @@ def _unknown(name: str, reading: Reading, written: str | None = None) -> Unknown
         shown = f"{name!r} ({LATER[name]})" if written is None else f"{written!r} ({LATER[name]})"
         text = f"data type {shown} is known but not supported in this version of zarrc; supported: {known}"
     else:
-        text = f"unknown data type {show(name)}{closest(name, [*DATA_TYPES, *LATER])}; known: {known}"
+        text = f"unknown data type {show(name)}{closest(name, [*_HOMES, *LATER])}; known: {known}"
     error = reading.error(text, UnknownDataTypeError)
     assert isinstance(error, UnknownDataTypeError)
     return error

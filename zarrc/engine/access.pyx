@@ -11,7 +11,6 @@ from libc.stdint cimport int64_t, uint8_t
 
 from zarrc.engine.replaced import same_layout
 from zarrc.engine.threads import thread_count
-from zarrc.engine.values import as_values
 from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError, ZarrcError, ZarrcWarning
 
 from zarrc.engine.layout cimport ChunkLayout
@@ -132,6 +131,8 @@ cdef class ArrayAccess:
         cdef zc_plan plan
         if self.layout.unwritable is not None:
             raise ReadOnlyError(f"data cannot be written: {self.layout.unwritable}")
+        from zarrc.engine.values import as_values       # not loaded for a handle that only reads
+
         values = as_values(value, self.dtype, selection.result_shape, self.config.casting, self.path)
         self._plan(&plan, selection, values)
         self._check_place()

@@ -5,9 +5,7 @@ import sys
 
 import numpy as np
 
-from zarrc.codecs import BitroundCodec, BytesCodec, TransposeCodec
 from zarrc.codecs.base import ChunkSpec
-from zarrc.codecs.unknown import UnknownCodec
 from zarrc.errors import CodecError, ZarrcError
 
 cimport cython
@@ -57,12 +55,12 @@ cdef class ChunkLayout:
         kernels = []
         stored_endian = sys.byteorder
         for codec, spec in self.codecs:
-            if isinstance(codec, TransposeCodec):
+            if _is_ours(codec, "transpose", "TransposeCodec"):
                 stored_axes = tuple([stored_axes[axis] for axis in codec.order])
-            elif isinstance(codec, BitroundCodec):
+            elif _is_ours(codec, "bitround", "BitroundCodec"):
                 self.c.bitround[self.c.n_bitrounds] = parse_config(spec.dtype, codec.keepbits)
                 self.c.n_bitrounds += 1
-            elif isinstance(codec, BytesCodec):
+            elif _is_ours(codec, "bytes", "BytesCodec"):
                 stored_endian = codec.endian or sys.byteorder
             else:
                 kernels.append(codec.kernel(spec))
@@ -160,7 +158,7 @@ def _with_specs(ChunkLayout layout, metadata, chunk_shape):
     spec = ChunkSpec(shape=tuple(chunk_shape), dtype=metadata.data_type.numpy, fill=fill)
     pairs = []
     for codec in metadata.codecs:
-        if isinstance(codec, UnknownCodec):
+        if codec.kind == "unknown":
             layout.unwritable = f"codec {codec.to_v3_json()['name']!r} is not known here and was skipped"
             continue
         pairs.append((codec, spec))
@@ -175,7 +173,7 @@ def _known_sizes(codecs):
     nbytes = None
     for codec, spec in codecs:
         sizes.append(nbytes)
-        if isinstance(codec, BytesCodec):
+        if _is_ours(codec, "bytes", "BytesCodec"):
             nbytes = spec.nbytes
         elif codec.kind == "bytes_to_bytes" and nbytes is not None:
             kernel = codec.kernel(spec)
@@ -185,12 +183,23 @@ def _known_sizes(codecs):
 
 def _compiles(codecs):
     """Whether every codec has a kernel, and a chain of plain numbers has room for them."""
-    folded = (TransposeCodec, BitroundCodec, BytesCodec)
-    n_bitrounds = sum([isinstance(codec, BitroundCodec) for codec, _ in codecs])
+    n_bitrounds = sum([_is_ours(codec, "bitround", "BitroundCodec") for codec, _ in codecs])
     n_steps = sum([codec.kind == "bytes_to_bytes" for codec, _ in codecs])
     if n_bitrounds > MAX_BITROUNDS or n_steps > MAX_STEPS:
         return False
-    return all([isinstance(codec, folded) or codec.kernel(spec) is not None for codec, spec in codecs])
+    return all([_is_folded(codec) or codec.kernel(spec) is not None for codec, spec in codecs])
+
+
+def _is_folded(codec):
+    """Whether the codec is no step of the chain, but part of the copy."""
+    own = (("bytes", "BytesCodec"), ("transpose", "TransposeCodec"), ("bitround", "BitroundCodec"))
+    return any([_is_ours(codec, module, name) for module, name in own])
+
+
+def _is_ours(codec, module, name):
+    """Whether it is one of our codecs, of which only those that an array has are loaded: whoever made it has imported it."""
+    loaded = sys.modules.get(f"zarrc.codecs.{module}")
+    return loaded is not None and isinstance(codec, getattr(loaded, name))
 
 
 def _swapped(data, unit):

@@ -7,9 +7,9 @@ is one, and of which format, is decided here and nowhere else.
 from __future__ import annotations
 
 import os
-import threading
 import time
 import weakref
+from _thread import RLock, allocate_lock
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Literal
 from zarrc.config import config
 from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.node_names import ancestors, check_new_path, join
-from zarrc.engine.node_search import missing_node_error
 from zarrc.errors import (
     ArrayNotFoundError,
     ContainsArrayError,
@@ -26,12 +25,13 @@ from zarrc.errors import (
     ContainsNodeError,
     GroupNotFoundError,
     MetadataError,
+    NodeNotFoundError,
     ReadOnlyError,
     StoreConflictError,
     StoreError,
     ZarrcError,
 )
-from zarrc.metadata import v2, v3
+from zarrc.metadata import v3
 from zarrc.metadata.cache import cache_key, cached_node, keep_node
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
 from zarrc.warning import warn
@@ -102,11 +102,19 @@ def open_node(
     """
     found = find_node(store, path, zarr_format, strict, repair_fill)
     if found is None:
-        raise missing_node_error(store, path, kind, zarr_format)
+        raise _missing(store, path, kind, zarr_format)
     if kind is not None and kind != node_kind(found):
         error = ArrayNotFoundError if kind == "array" else GroupNotFoundError
         raise error(wrong_kind(store, path, found))
     return found
+
+
+def _missing(
+    store: Store, path: str, kind: Kind | None, zarr_format: Literal[2, 3] | None
+) -> NodeNotFoundError:
+    from zarrc.engine.node_search import missing_node_error
+
+    return missing_node_error(store, path, kind, zarr_format)
 
 
 def node_kind(metadata: NodeMetadata) -> Kind:
@@ -178,6 +186,8 @@ def _parse_v2(
     found = cached_node(key)
     if found is not None:
         return found
+    from zarrc.metadata import v2
+
     try:
         if array is not None:
             found = v2.parse_array(array, attributes, strict=strict, where=join(path, ".zarray"))
@@ -472,7 +482,7 @@ def _try_update(
     else:
         old = _parse_v2(store, path, stored)
     if old is None:
-        raise missing_node_error(store, path, None, zarr_format)
+        raise _missing(store, path, None, zarr_format)
     new = change(old)
     # Written with the new attributes, the old document shows what else changed. The old attributes may be
     # such that they cannot be written: other libraries store bare NaN.
@@ -497,17 +507,18 @@ def _replace(store: Store, key: str, document: bytes, old: Blob | None) -> None:
         store.set_if(key, document, None if old is None else old.version)
 
 
-_locks: weakref.WeakValueDictionary[Hashable, threading.RLock] = weakref.WeakValueDictionary()
-_locks_guard = threading.Lock()
+# From _thread, as threading has them: to import that takes as long as all that an open needs of the engine.
+_locks: weakref.WeakValueDictionary[Hashable, RLock] = weakref.WeakValueDictionary()
+_locks_guard = allocate_lock()
 
 
-def node_lock(store: Store, path: str) -> threading.RLock:
+def node_lock(store: Store, path: str) -> RLock:
     """Return the lock of a node's metadata in this process, one for all stores on one place."""
     identity = store.identity_of(path)
     with _locks_guard:
         lock = _locks.get(identity)
         if lock is None:
-            lock = _locks[identity] = threading.RLock()
+            lock = _locks[identity] = RLock()
         return lock
 
 
@@ -515,7 +526,7 @@ def _forget_locks() -> None:
     """Start anew in a forked child, where other threads' locks would stay taken for ever."""
     global _locks, _locks_guard
     _locks = weakref.WeakValueDictionary()
-    _locks_guard = threading.Lock()
+    _locks_guard = allocate_lock()
 
 
 os.register_at_fork(after_in_child=_forget_locks)

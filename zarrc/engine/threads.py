@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-from pathlib import Path
 
 from zarrc.config import config
 from zarrc.warning import warn
@@ -60,16 +58,21 @@ def _affinity() -> int:
     return os.cpu_count() or 1
 
 
-def _quota(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+def _quota(root: str | os.PathLike[str] = "/sys/fs/cgroup") -> int | None:
     """CPUs of the control group's bandwidth limit, rounded up; None without one (cgroup v2, then v1)."""
     try:
-        quota, period = (root / "cpu.max").read_text().split()
+        quota, period = _text(root, "cpu.max").split()
     except (OSError, ValueError):
         try:
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
+            quota = _text(root, "cpu/cpu.cfs_quota_us").strip()
+            period = _text(root, "cpu/cpu.cfs_period_us").strip()
         except OSError:
             return None
     if not (quota.isdigit() and period.isdigit()) or int(quota) == 0 or int(period) == 0:
         return None
-    return math.ceil(int(quota) / int(period))
+    return -(-int(quota) // int(period))
+
+
+def _text(root: str | os.PathLike[str], name: str) -> str:
+    with open(os.path.join(root, name), encoding="utf-8") as file:
+        return file.read()

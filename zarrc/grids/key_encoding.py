@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 from zarrc.errors import MetadataError
+from zarrc.frozen import frozen
 from zarrc.reading import Reading, show
 
 __all__ = ["ChunkKeyEncoding", "DefaultKeyEncoding", "V2KeyEncoding"]
@@ -15,7 +15,7 @@ Separator = Literal["/", "."]
 SEPARATORS: tuple[Separator, Separator] = ("/", ".")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ChunkKeyEncoding:
     """What the encodings share: decimal coordinates, joined by a separator, after a prefix.
 
@@ -59,7 +59,7 @@ class ChunkKeyEncoding:
         return cls(reading.at("separator").one_of(separator, SEPARATORS))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class DefaultKeyEncoding(ChunkKeyEncoding):
     """The ``default`` encoding: ``c/1/0``; the only chunk of a 0-d array is ``c``.
 
@@ -85,7 +85,7 @@ class DefaultKeyEncoding(ChunkKeyEncoding):
         return _coordinates(key[2:], self.separator) if key.startswith("c" + self.separator) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class V2KeyEncoding(ChunkKeyEncoding):
     """The ``v2`` encoding: ``1.0``; the only chunk of a 0-d array is ``0``.
 

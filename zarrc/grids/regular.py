@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from zarrc.errors import MetadataError
+from zarrc.frozen import frozen
 from zarrc.reading import Reading, show
 
 __all__ = ["RegularChunkGrid"]
@@ -15,7 +15,7 @@ __all__ = ["RegularChunkGrid"]
 MAX_EXTENT = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RegularChunkGrid:
     """A grid of chunks of one shape; those at the far edges reach over the array's end.
 

@@ -1,10 +1,16 @@
 """Metadata: the format-neutral model, the documents of v2 and v3, and the making of new ones."""
 
-from zarrc.metadata.attributes import attributes_to_json
-from zarrc.metadata.build import build_array, build_group
-from zarrc.metadata.model import ArrayMetadata, GroupMetadata, V2Fields
-from zarrc.metadata.v2 import parse_array, parse_group
-from zarrc.metadata.v3 import parse_node
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from zarrc.metadata.attributes import attributes_to_json
+    from zarrc.metadata.build import build_array, build_group
+    from zarrc.metadata.model import ArrayMetadata, GroupMetadata, V2Fields
+    from zarrc.metadata.v2 import parse_array, parse_group
+    from zarrc.metadata.v3 import parse_node
 
 __all__ = [
     "ArrayMetadata",
@@ -17,3 +23,28 @@ __all__ = [
     "parse_group",
     "parse_node",
 ]
+
+# Name -> module; loaded on first use: to open an array needs neither `build` nor the other format.
+_HOMES = {
+    "ArrayMetadata": "model",
+    "GroupMetadata": "model",
+    "V2Fields": "model",
+    "attributes_to_json": "attributes",
+    "build_array": "build",
+    "build_group": "build",
+    "parse_array": "v2",
+    "parse_group": "v2",
+    "parse_node": "v3",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(__all__) | set(globals()))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from zarrc.errors import AttributesError, MetadataError
 from zarrc.reading import Reading, show
+
+make_scanner: Any
+try:
+    from _json import make_scanner
+except ImportError:
+    make_scanner = None
 
 __all__ = ["dump_document", "load_document"]
 
@@ -24,9 +29,7 @@ def load_document(document: bytes, reading: Reading) -> dict[str, Any]:
         If the document is not UTF-8, not JSON, not an object, or uses a key twice.
     """
     try:
-        value = json.loads(
-            _text(document, reading), object_pairs_hook=_object, parse_constant=_Constants(reading)
-        )
+        value = _parsed(_text(document, reading), _Constants(reading))
     except MetadataError as error:
         raise reading.error(error.message) from None
     except RecursionError:
@@ -37,6 +40,24 @@ def load_document(document: bytes, reading: Reading) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise reading.error(f"must be a JSON object, got {show(value)}")
     return value
+
+
+def _parsed(text: str, constants: _Constants) -> Any:
+    """`json.loads`; without its module, which takes as long to import as all of `zarrc.metadata`."""
+    if make_scanner is not None:
+        stripped = text.strip(" \t\n\r")
+        try:
+            value, end = make_scanner(_Rules(constants))(stripped, 0)
+        except MetadataError:
+            raise
+        except (StopIteration, ValueError):
+            end = -1
+        if end == len(stripped):
+            return value
+    # What is wrong is said by the module itself.
+    import json
+
+    return json.loads(text, object_pairs_hook=_object, parse_constant=constants)
 
 
 def _text(document: bytes, reading: Reading) -> str:
@@ -74,6 +95,19 @@ class _Constants:
         return float(name)
 
 
+class _Rules:
+    """What the scanner of `json` asks its decoder for."""
+
+    strict = True
+    object_hook = None
+    parse_float = float
+    parse_int = int
+
+    def __init__(self, constants: _Constants) -> None:
+        self.parse_constant = constants
+        self.object_pairs_hook = _object
+
+
 def dump_document(document: Mapping[str, Any], *, indent: int | None = 2) -> bytes:
     """The document as bytes: ASCII, keys in the order given.
 
@@ -82,6 +116,8 @@ def dump_document(document: Mapping[str, Any], *, indent: int | None = 2) -> byt
     AttributesError
         If it holds what JSON cannot say.
     """
+    import json
+
     try:
         return json.dumps(document, indent=indent, allow_nan=False).encode("ascii")
     except (ValueError, TypeError, RecursionError) as error:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from zarrc.codecs.base import ChunkSpec, Codec
 from zarrc.dtypes.base import DataType
+from zarrc.frozen import changed, field, frozen
 from zarrc.grids.key_encoding import ChunkKeyEncoding
 from zarrc.grids.regular import RegularChunkGrid
 from zarrc.metadata.validation import check_array
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["ArrayMetadata", "GroupMetadata", "NodeMetadata", "V2Fields"]
 
@@ -23,7 +24,7 @@ Endian = Literal["little", "big"]
 _set = object.__setattr__
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class V2Fields:
     """What only a v2 document says.
 
@@ -69,7 +70,7 @@ class _HasDerived:
     derived: Derived
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class ArrayMetadata(_HasDerived):
     """The metadata of an array, of either format.
 
@@ -204,8 +205,8 @@ class ArrayMetadata(_HasDerived):
     def evolve(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked again."""
         if self.v2 is not None and self.attributes and "v2" not in changes:
-            changes["v2"] = dataclasses.replace(self.v2, has_zattrs=True)
-        return dataclasses.replace(self, **changes)
+            changes["v2"] = changed(self.v2, has_zattrs=True)
+        return changed(self, **changes)
 
     def to_documents(self, *, indent: int | None = 2) -> dict[str, bytes]:
         """The documents to store, by their names relative to the node, in canonical form.
@@ -257,17 +258,18 @@ class ArrayMetadata(_HasDerived):
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild_array, ({name.name: getattr(self, name.name) for name in dataclasses.fields(self)},)
+        return _rebuild_array, ({name: getattr(self, name) for name in _ARRAY_FIELDS},)
 
 
-_COPIED = ("derived", *(name for name in ArrayMetadata.__slots__ if name not in ArrayMetadata.VALUES))
+_ARRAY_FIELDS: tuple[str, ...] = tuple(vars(ArrayMetadata)["__slots__"])
+_COPIED = ("derived", *(name for name in _ARRAY_FIELDS if name not in ArrayMetadata.VALUES))
 
 
 def _rebuild_array(fields: dict[str, Any]) -> ArrayMetadata:
     return ArrayMetadata(**fields)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GroupMetadata:
     """The metadata of a group, of either format.
 
@@ -306,7 +308,7 @@ class GroupMetadata:
         """A copy with some fields changed."""
         if self.zarr_format == 2 and self.attributes:
             changes.setdefault("has_zattrs", True)
-        return dataclasses.replace(self, **changes)
+        return changed(self, **changes)
 
     def to_documents(self, *, indent: int | None = 2) -> dict[str, bytes]:
         """The documents to store: ``zarr.json``, or ``.zgroup`` and (where it is needed) ``.zattrs``."""

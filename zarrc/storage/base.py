@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 from zarrc.errors import ReadOnlyError, StoreConflictError, StoreError
+from zarrc.frozen import frozen
 from zarrc.kernels.blob import Blob
-from zarrc.storage.key_locks import key_lock
 from zarrc.storage.keys import check_prefix
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ class DirListing(NamedTuple):
     prefixes: list[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Stat:
     """Size of an object in bytes, and its version: a text that differs after each change, or None."""
 
@@ -348,6 +346,8 @@ class Store(ABC):
         """
         if read_only == self._read_only:
             return self
+        import copy
+
         twin = copy.copy(self)
         twin._read_only = bool(read_only)
         return twin
@@ -389,6 +389,8 @@ class Store(ABC):
 
     def _lock_of(self, key: str) -> threading.Lock:
         """The lock of an object, the same for stores with other roots that reach it under another key."""
+        from zarrc.storage.key_locks import key_lock
+
         directory, _, name = key.rpartition("/")
         return key_lock(self.identity_of(directory), name)
 

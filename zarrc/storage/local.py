@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from zarrc.errors import StoreConflictError, StoreDeniedError, StoreError
 from zarrc.kernels import local_io
 from zarrc.storage.base import Blob, ByteRange, DirListing, Stat, Store
-from zarrc.storage.directories import remove_contents, scan, walk
 from zarrc.storage.keys import RESERVED, check_key, check_prefix, is_key
 
 if TYPE_CHECKING:
@@ -142,6 +141,8 @@ class LocalStore(Store):
 
     def delete_prefix(self, prefix: str) -> None:
         """See `Store.delete_prefix`; directories and temporary files below the prefix go too."""
+        from zarrc.storage.directories import remove_contents
+
         start = check_prefix(prefix)
         self._check_writable()
         try:
@@ -151,6 +152,8 @@ class LocalStore(Store):
 
     def list_prefix(self, prefix: str) -> Iterator[str]:
         """See `Store.list_prefix`."""
+        from zarrc.storage.directories import walk
+
         start = check_prefix(prefix)
         try:
             for path in walk(self._directory(start), hidden=RESERVED):
@@ -161,6 +164,8 @@ class LocalStore(Store):
 
     def list_dir(self, prefix: str) -> DirListing:
         """See `Store.list_dir`."""
+        from zarrc.storage.directories import scan
+
         start = check_prefix(prefix)
         try:
             files, directories = scan(self._directory(start), hidden=RESERVED)

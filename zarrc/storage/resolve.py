@@ -6,14 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, get_args
 
 from zarrc.errors import ReadOnlyError, StoreError
 from zarrc.storage.base import Store
-from zarrc.storage.local import LocalStore
-from zarrc.storage.mapping import MappingStore
-from zarrc.storage.memory import MemoryStore
-from zarrc.storage.store_path import StorePath
+
+if TYPE_CHECKING:
+    from zarrc.storage.store_path import StorePath
 
 __all__ = ["AccessMode", "StoreLike", "make_store", "open_store"]
 
@@ -26,8 +25,9 @@ StoreLike: TypeAlias = "Store | StorePath | str | os.PathLike[str] | MutableMapp
 _MODES = get_args(AccessMode)
 
 # A protocol, then "://" or "::" (a chain): at least two letters, so that it is no drive.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+(://|::)")
-_LOCAL_URL = re.compile(r"(?:file|local)://(?!.*::)")
+# Compiled on first use (`re` keeps them), which no path is.
+_URL = r"[A-Za-z][A-Za-z0-9+.\-]+(://|::)"
+_LOCAL_URL = r"(?:file|local)://(?!.*::)"
 
 
 def make_store(
@@ -69,10 +69,10 @@ def make_store(
     """
     if mode is not None and mode not in _MODES:
         raise ValueError(f"mode must be one of {', '.join(map(repr, _MODES))}, not {mode!r}")
-    if storage_options and not (isinstance(store, str) and _URL.match(store)):
+    if storage_options and not (isinstance(store, str) and _is_url(store)):
         raise TypeError("storage_options are for URLs; this store is none")
-    place = _place(store, storage_options, mode == "r")
-    return _in_mode(place.store, mode), place.path
+    found, path = _place(store, storage_options, mode == "r")
+    return _in_mode(found, mode), path
 
 
 def open_store(
@@ -92,26 +92,40 @@ def open_store(
     storage_options : mapping, optional
         As for `make_store`.
     """
+    from zarrc.storage.store_path import StorePath
+
     return StorePath(*make_store(store, mode=mode, storage_options=storage_options))
 
 
-def _place(store: StoreLike, storage_options: Mapping[str, Any] | None, read_only: bool) -> StorePath:
-    if isinstance(store, StorePath):
-        return store
-    return StorePath(store if isinstance(store, Store) else _new_store(store, storage_options, read_only))
+def _place(store: StoreLike, storage_options: Mapping[str, Any] | None, read_only: bool) -> tuple[Store, str]:
+    if isinstance(store, str):
+        return _from_text(store, storage_options, read_only), ""
+    if isinstance(store, Store):
+        return store, ""
+    if _is_store_path(store):
+        return store.store, store.path
+    return _new_store(store, read_only), ""
 
 
-def _new_store(store: Any, storage_options: Mapping[str, Any] | None, read_only: bool) -> Store:
+def _is_store_path(store: Any) -> TypeGuard[StorePath]:
+    # Whoever made one has imported it.
+    module = sys.modules.get("zarrc.storage.store_path")
+    return module is not None and isinstance(store, module.StorePath)
+
+
+def _new_store(store: Any, read_only: bool) -> Store:
     """Make a store; ``read_only`` spares a directory's the copy that `_in_mode` would make."""
     if store is None:
+        from zarrc.storage.memory import MemoryStore
+
         return MemoryStore()
-    if isinstance(store, str):
-        return _from_text(store, storage_options, read_only)
     if _is_fsspec_mapper(store) or _is_universal_path(store):
         return _from_fsspec(store)
     if isinstance(store, os.PathLike):
         return _from_path(os.fspath(store), read_only)
     if isinstance(store, MutableMapping):
+        from zarrc.storage.mapping import MappingStore
+
         return MappingStore(store)
     raise TypeError(
         "a store is a path, a URL, a zarrc Store or StorePath, a mutable mapping, an fsspec mapper or None; "
@@ -119,19 +133,26 @@ def _new_store(store: Any, storage_options: Mapping[str, Any] | None, read_only:
     )
 
 
+def _is_url(text: str) -> bool:
+    # A path is told without a regular expression, which takes longer.
+    return ("://" in text or "::" in text) and re.match(_URL, text) is not None
+
+
 def _from_text(text: str, storage_options: Mapping[str, Any] | None, read_only: bool) -> Store:
-    local = _LOCAL_URL.match(text)
+    if not _is_url(text):
+        return _from_path(text, read_only)
+    local = re.match(_LOCAL_URL, text)
     if local is not None:
         return _from_path(text[local.end() :], read_only)
-    if _URL.match(text) is None:
-        return _from_path(text, read_only)
     from zarrc.storage.fsspec_store import FsspecStore
 
     return FsspecStore.from_url(text, storage_options=storage_options)
 
 
 def _from_path(path: str, read_only: bool) -> Store:
-    if path.lower().endswith(".zip") and not os.path.isdir(path):
+    from zarrc.storage.local import LocalStore
+
+    if path[-4:].lower() == ".zip" and not os.path.isdir(path):
         raise StoreError(f"{path!r} names a zip archive; there is no store for these yet")
     return LocalStore(path, read_only=read_only)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from zarrc.frozen import frozen
 from zarrc.storage.base import Store
 from zarrc.storage.keys import check_prefix
 
 __all__ = ["StorePath"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StorePath:
     """A store and a path in it: where a node is.
 

@@ -1,0 +1,67 @@
+"""What a program that opens and reads a local array loads, and how long that takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zarrc
+
+# What costs milliseconds, and what a path in a local file system has no use for.
+HEAVY = {
+    "asyncio", "concurrent.futures", "dataclasses", "decimal", "difflib", "fsspec", "hashlib", "inspect", "json",
+    "logging", "multiprocessing", "numpy.typing", "pathlib", "socket", "ssl", "threading", "urllib.parse",
+    "zarrc.codecs.blosc", "zarrc.codecs.gzip", "zarrc.creation.creating", "zarrc.creation.saving",
+    "zarrc.engine.values", "zarrc.group", "zarrc.metadata.build", "zarrc.new_array", "zarrc.storage.fsspec_store",
+    "zarrc.storage.memory",
+}  # fmt: skip
+
+PROGRAM = """
+import sys, time
+import numpy
+before, start = set(sys.modules), time.process_time()
+import zarrc
+array = zarrc.open_array(sys.argv[1])
+assert array[...].tolist() == [0, 1, 2, 3]
+spent = time.process_time() - start
+print(spent)
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    array = zarrc.create_array(tmp_path / "a", shape=(4,), dtype="i4", chunks=(2,), attributes={"x": 1})
+    array[:] = range(4)
+    return tmp_path / "a"
+
+
+def run(place: Path, environment: dict[str, str], cache: Path) -> tuple[float, set[str]]:
+    cached = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    cached["PYTHONPYCACHEPREFIX"] = str(cache)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(place)], env=cached, check=True, capture_output=True, text=True
+    )
+    spent, modules = done.stdout.splitlines()
+    return float(spent), set(modules.split())
+
+
+def test_opening_and_reading_a_local_array_loads_what_it_needs(
+    place: Path, child_environment: dict[str, str], tmp_path: Path
+) -> None:
+    _, modules = run(place, child_environment, tmp_path / "cache")
+    assert not modules & HEAVY
+    ours = {name for name in modules if name.startswith("zarrc.")}
+    assert len(ours) <= 80, sorted(ours)
+    assert len(modules - ours) <= 20, sorted(modules - ours)
+
+
+def test_opening_and_reading_a_local_array_starts_at_once(
+    place: Path, child_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """About 20 ms of processor time on the machine where it was written; with all modules it was 65."""
+    run(place, child_environment, tmp_path / "cache")
+    assert min(run(place, child_environment, tmp_path / "cache")[0] for _ in range(5)) < 0.1
