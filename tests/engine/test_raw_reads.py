@@ -1,8 +1,7 @@
-"""Reads of uncompressed local files, whatever the way: in one call, in pieces, row by row, straight into the result."""
+"""Reads of uncompressed local files, whatever the way: one call, pieces, rows, straight into the result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from tests.soak import count
 from tests.strategies import slices
 from zarrc.codecs import BytesCodec, TransposeCodec
 
-# Rows shorter and longer than what the kernel fills itself, chunks of many pieces, gaps worth skipping and not.
+# Rows shorter and longer than what the kernel fills itself, chunks of many pieces, gaps to skip and to read.
 LAYOUTS: dict[str, dict[str, Any]] = {
     "short rows": {"shape": (3000, 700), "chunks": (2000, 300), "dtype": "u2"},
     "long rows": {"shape": (300, 9000), "chunks": (170, 5001), "dtype": "f4"},
@@ -33,7 +32,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def arrays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[zarrc.Array, Any]]]:
+def arrays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[zarrc.Array, Any]]:
     folder: Path = tmp_path_factory.mktemp("raw")
     made = {}
     for name, layout in LAYOUTS.items():
@@ -56,7 +55,7 @@ def arrays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple
         )
         array[...] = data
         made[name] = (array, data)
-    yield made
+    return made
 
 
 @st.composite

@@ -30,7 +30,7 @@ from zarrc.engine.objects cimport (
 from zarrc.engine.raw cimport raw_read, zc_raw_box
 from zarrc.indexing.plan cimport plan_part, zc_part
 from zarrc.indexing.selection cimport MAX_NDIM
-from zarrc.kernels.chain cimport chain_decode, zc_chain
+from zarrc.kernels.chain cimport chain_decode, chain_decode_range, zc_chain
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, check, zc_status
 from zarrc.kernels.strided cimport strided_copy, strided_copy_streamed, strided_fill, swap_bytes
@@ -192,22 +192,20 @@ cdef zc_status _decode_part(zc_read_job *job, const zc_part *part, const uint8_t
                             zc_worker *worker, int *step) noexcept nogil:
     cdef const zc_layout *layout = job.layout
     cdef uint8_t *target = job.result + part.result_offset
-    cdef const uint8_t *chunk = NULL
+    cdef const uint8_t *data = NULL
     cdef size_t first, end
-    cdef bint direct
     cdef zc_status status
     if job.chain is NULL:
         return _decode_in_python(job, part, src, src_nbytes, part_index)
-    direct = layout_matches(layout, job.plan, part)
-    status = chain_decode(job.chain, worker, src, src_nbytes, target if direct else NULL, &chunk, step)
-    if status != ZC_OK:
+    if layout_matches(layout, job.plan, part):
+        status = chain_decode(job.chain, worker, src, src_nbytes, target, &data, step)
+        swap_bytes(target, layout.nbytes, layout.read_swap_unit if status == ZC_OK else 0)
         return status
-    if direct:
-        swap_bytes(target, layout.nbytes, layout.read_swap_unit)
-    else:
-        layout_span(layout, job.plan, part, &first, &end)
-        _scatter(job, part, chunk + first)
-    return ZC_OK
+    layout_span(layout, job.plan, part, &first, &end)
+    status = chain_decode_range(job.chain, worker, src, src_nbytes, first, end, &data, step)
+    if status == ZC_OK:
+        _scatter(job, part, data)
+    return status
 
 
 cdef void _scatter(const zc_read_job *job, const zc_part *part, const uint8_t *first) noexcept nogil:
