@@ -3,13 +3,17 @@
 #include <pthread.h>
 #include <string.h>
 
-/* As many as can be busy at once on a large node; beyond it a worker is made and freed for each lease. */
+/*
+ * As many as can be busy at once on a large node; beyond it, or beyond the memory that all may keep, a worker is made and
+ * freed for each lease.
+ */
 #define ZC_MAX_IDLE_WORKERS 128
 
 static pthread_mutex_t idle_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t idle_once = PTHREAD_ONCE_INIT;
 static zc_worker *idle_first;
 static size_t idle_count;
+static size_t idle_nbytes;	/* of scratch */
 
 static void lock_idle(void)
 {
@@ -37,6 +41,34 @@ static void free_worker(zc_worker *worker)
 	free(worker);
 }
 
+static size_t scratch_nbytes(const zc_worker *worker)
+{
+	size_t nbytes = 0;
+
+	for (size_t i = 0; i < ZC_N_SCRATCH; i++)
+		nbytes += worker->scratch[i].capacity;
+	return nbytes;
+}
+
+/* Free the largest buffers until no more than 'limit' bytes are left; returns how many are. */
+static size_t shrink_scratch(zc_worker *worker, size_t limit)
+{
+	size_t nbytes = scratch_nbytes(worker);
+
+	while (nbytes > limit) {
+		zc_scratch *largest = &worker->scratch[0];
+
+		for (size_t i = 1; i < ZC_N_SCRATCH; i++)
+			if (worker->scratch[i].capacity > largest->capacity)
+				largest = &worker->scratch[i];
+		nbytes -= largest->capacity;
+		free(largest->data);
+		largest->data = NULL;
+		largest->capacity = 0;
+	}
+	return nbytes;
+}
+
 zc_worker *zc_worker_lease(void)
 {
 	zc_worker *worker;
@@ -47,6 +79,7 @@ zc_worker *zc_worker_lease(void)
 	if (worker != NULL) {
 		idle_first = worker->next;
 		idle_count--;
+		idle_nbytes -= scratch_nbytes(worker);
 	}
 	unlock_idle();
 	if (worker == NULL)
@@ -61,27 +94,32 @@ zc_worker *zc_worker_lease(void)
 
 void zc_worker_return(zc_worker *worker)
 {
+	size_t nbytes;
+
 	if (worker == NULL)
 		return;
-	for (size_t i = 0; i < ZC_N_SCRATCH; i++) {
-		zc_scratch *scratch = &worker->scratch[i];
-
-		if (scratch->capacity > ZC_SCRATCH_KEEP_NBYTES) {
-			free(scratch->data);
-			scratch->data = NULL;
-			scratch->capacity = 0;
-		}
-	}
+	nbytes = shrink_scratch(worker, ZC_WORKER_KEEP_NBYTES);
 	lock_idle();
-	if (idle_count < ZC_MAX_IDLE_WORKERS) {
+	if (idle_count < ZC_MAX_IDLE_WORKERS && nbytes <= ZC_IDLE_KEEP_NBYTES - idle_nbytes) {
 		worker->next = idle_first;
 		idle_first = worker;
 		idle_count++;
+		idle_nbytes += nbytes;
 		worker = NULL;
 	}
 	unlock_idle();
 	if (worker != NULL)
 		free_worker(worker);
+}
+
+size_t zc_worker_idle_nbytes(void)
+{
+	size_t nbytes;
+
+	lock_idle();
+	nbytes = idle_nbytes;
+	unlock_idle();
+	return nbytes;
 }
 
 void zc_worker_trim(void)
@@ -92,6 +130,7 @@ void zc_worker_trim(void)
 	worker = idle_first;
 	idle_first = NULL;
 	idle_count = 0;
+	idle_nbytes = 0;
 	unlock_idle();
 	while (worker != NULL) {
 		zc_worker *next = worker->next;

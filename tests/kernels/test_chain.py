@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zarrc.errors import CodecError, CorruptChunkError
-from zarrc.kernels import checksums, compressors
+from zarrc.kernels import checksums, compressors, worker
 from zarrc.kernels.chain import Chain
 from zarrc.kernels.codec import CodecKernel
 
@@ -100,3 +100,20 @@ def test_kernels_are_made_by_their_factories_only() -> None:
     for use in ("encode", "bound"):
         with pytest.raises(TypeError, match="factory"):
             getattr(CodecKernel.__new__(CodecKernel), use)(b"" if use == "encode" else 1)
+
+
+@pytest.mark.parametrize("exact_nbytes", [2**63 - 1, 2**63, 2**64 - 1])
+def test_a_size_that_no_object_can_have_is_a_value_error(exact_nbytes: int) -> None:
+    with pytest.raises(ValueError, match="no object can have"):
+        KERNELS["lz4"].decode(KERNELS["lz4"].encode(b"abc"), exact_nbytes)
+    assert KERNELS["lz4"].decode(KERNELS["lz4"].encode(b"abc"), exact_nbytes, exact=False) == b"abc"
+
+
+def test_very_large_scratch_is_given_back() -> None:
+    worker.trim()
+    assert worker.idle_nbytes() == 0
+    modest, large = 20 << 20, 100 << 20
+    _chain(("lz4",), modest).encode(bytes(modest))
+    assert modest <= worker.idle_nbytes() < modest + (1 << 20)
+    _chain(("lz4",), large).encode(bytes(large))
+    assert worker.idle_nbytes() < 1 << 20
