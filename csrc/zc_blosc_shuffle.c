@@ -12,9 +12,6 @@
 #include <arm_neon.h>
 #endif
 
-/* c-blosc2's name for the bitshuffle of Blosc 1: a block is done only if its element count divides by eight. */
-#define BLOSC_1_BITSHUFFLE 2
-
 void zc_blosc_shuffle_init(void)
 {
 	uint8_t src[16] = {0}, dst[16] = {0};
@@ -110,43 +107,99 @@ INTERLEAVE(16)
 
 #endif
 
-/* Elements [first, end) as far as there are vectors of them; returns the first that is left. */
-static size_t unshuffle_vectors(int level, const struct zc_blosc_planes *planes, size_t first, size_t end, uint8_t *dst)
+/* Elements [first, end) of 'typesize' planes as far as there are vectors of them; returns the first that is left. */
+static size_t unshuffle_vectors(int level, size_t typesize, const uint8_t *const *plane, size_t first, size_t end,
+				uint8_t *dst)
 {
 #ifdef PICK
-	switch (planes->typesize) {
+	switch (typesize) {
 	case 2:
-		return PICK(level, 2)(planes->plane, first, end, dst);
+		return PICK(level, 2)(plane, first, end, dst);
 	case 4:
-		return PICK(level, 4)(planes->plane, first, end, dst);
+		return PICK(level, 4)(plane, first, end, dst);
 	case 8:
-		return PICK(level, 8)(planes->plane, first, end, dst);
+		return PICK(level, 8)(plane, first, end, dst);
 	case 16:
-		return PICK(level, 16)(planes->plane, first, end, dst);
+		return PICK(level, 16)(plane, first, end, dst);
 	default:
 		break;
 	}
 #endif
 	(void)level;
-	(void)dst;
+	(void)typesize;
+	(void)plane;
 	(void)end;
+	(void)dst;
 	return first;
 }
 
-/* Elements [first, end), a few lines of each plane at a time so that the destination stays in L1. */
-static void unshuffle_scalar(const struct zc_blosc_planes *planes, size_t first, size_t end, uint8_t *dst)
+/* The same for what is left, and for machines without vectors. */
+static void unshuffle_elements(size_t typesize, const uint8_t *const *plane, size_t first, size_t end, uint8_t *dst)
+{
+	for (size_t i = first; i < end; i++)
+		for (size_t j = 0; j < typesize; j++)
+			*dst++ = plane[j][i];
+}
+
+/* Items of 'size' bytes (a power of two up to 16), one after the other, to every 'stride' bytes of dst. */
+static void spread(const uint8_t *src, size_t size, size_t n, uint8_t *dst, size_t stride)
+{
+	switch (size) {
+#define SPREAD(size) \
+	case size: \
+		for (size_t i = 0; i < n; i++) \
+			memcpy(dst + i * stride, src + i * size, size); \
+		break;
+	SPREAD(1)
+	SPREAD(2)
+	SPREAD(4)
+	SPREAD(8)
+	SPREAD(16)
+	}
+}
+
+/*
+ * Elements of any size, as parts whose sizes are powers of two: each part is unshuffled apart, then its items are spread.
+ * Twelve bytes so go at 9 GB/s where byte by byte they go at 3 (Zen 3).
+ */
+static void unshuffle_in_parts(int level, const struct zc_blosc_planes *planes, size_t first, size_t end, uint8_t *dst)
 {
 	size_t typesize = planes->typesize;
+	uint8_t part[128 * 16];
 
 	while (first < end) {
-		size_t n = end - first < 64 ? end - first : 64;
+		size_t n = end - first < 128 ? end - first : 128, size;
 
-		for (size_t j = 0; j < typesize; j++)
-			for (size_t i = 0; i < n; i++)
-				dst[i * typesize + j] = planes->plane[j][first + i];
+		for (size_t j = 0; j < typesize; j += size) {
+			const uint8_t *const *plane = planes->plane + j;
+			size_t left;
+
+			for (size = 16; size > typesize - j; size /= 2)
+				;
+			if (size == 1) {
+				spread(plane[0] + first, 1, n, dst + j, typesize);
+				continue;
+			}
+			left = unshuffle_vectors(level, size, plane, first, first + n, part);
+			unshuffle_elements(size, plane, left, first + n, part + (left - first) * size);
+			spread(part, size, n, dst + j, typesize);
+		}
 		first += n;
 		dst += n * typesize;
 	}
+}
+
+/* Whole elements [first, end). */
+static void unshuffle_whole(int level, const struct zc_blosc_planes *planes, size_t first, size_t end, uint8_t *dst)
+{
+	size_t typesize = planes->typesize, left;
+
+	if (typesize > 16 || (typesize & (typesize - 1)) != 0) {
+		unshuffle_in_parts(level, planes, first, end, dst);
+		return;
+	}
+	left = unshuffle_vectors(level, typesize, planes->plane, first, end, dst);
+	unshuffle_elements(typesize, planes->plane, left, end, dst + (left - first) * typesize);
 }
 
 /* Bytes [from, to) of one element. */
@@ -161,7 +214,7 @@ static void unshuffle_bytes(const struct zc_blosc_planes *planes, size_t from, s
 void zc_blosc_unshuffle_at(int level, const struct zc_blosc_planes *planes, size_t from, size_t to, uint8_t *dst)
 {
 	size_t typesize = planes->typesize;
-	size_t first = (from + typesize - 1) / typesize, end = to / typesize, left;
+	size_t first = (from + typesize - 1) / typesize, end = to / typesize;
 
 	if (first * typesize > to || first > end) {	/* inside one element */
 		unshuffle_bytes(planes, from, to, dst);
@@ -169,8 +222,7 @@ void zc_blosc_unshuffle_at(int level, const struct zc_blosc_planes *planes, size
 	}
 	unshuffle_bytes(planes, from, first * typesize, dst);
 	dst += first * typesize - from;
-	left = unshuffle_vectors(zc_simd_clip(level), planes, first, end, dst);
-	unshuffle_scalar(planes, left, end, dst + (left - first) * typesize);
+	unshuffle_whole(zc_simd_clip(level), planes, first, end, dst);
 	unshuffle_bytes(planes, end * typesize, to, dst + (end - first) * typesize);
 }
 
@@ -190,25 +242,78 @@ zc_status zc_blosc_filter(const struct zc_blosc_header *header, const uint8_t *s
 	return bitshuffle(typesize, (int32_t)nbytes, src, dst) < 0 ? ZC_ENOMEM : ZC_OK;
 }
 
+/* Bytes of a block that are in hand at a time: input, planes and output together stay in L1. */
+#define BIT_TILE_NBYTES 8192
+
+/* Transpose matrices of eight by eight bits, each the eight bytes of a word: byte i, bit k becomes byte k, bit i. */
+ZC_INLINE void turn_bits_body(uint8_t *matrices, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t x, t;
+
+		memcpy(&x, matrices + 8 * i, 8);
+		t = (x ^ x >> 7) & UINT64_C(0x00aa00aa00aa00aa);
+		x ^= t ^ t << 7;
+		t = (x ^ x >> 14) & UINT64_C(0x0000cccc0000cccc);
+		x ^= t ^ t << 14;
+		t = (x ^ x >> 28) & UINT64_C(0x00000000f0f0f0f0);
+		x ^= t ^ t << 28;
+		memcpy(matrices + 8 * i, &x, 8);
+	}
+}
+
+ZC_LEVELS(void, turn_bits, (uint8_t *matrices, size_t n), (matrices, n))
+
+/*
+ * Columns [first, first + n) of the rows become bytes: the eight rows of a plane are interleaved like planes of an
+ * eight-byte type, which puts the eight bytes that hold the bits of eight elements next to each other.
+ */
+static void turn_columns(int level, const struct zc_blosc_planes *planes, size_t first, size_t n, uint8_t *tile)
+{
+	size_t row_nbytes = planes->n_elements / 8;
+	struct zc_blosc_planes rows = {.typesize = 8, .n_elements = n};
+
+	for (size_t j = 0; j < planes->typesize; j++) {
+		for (size_t k = 0; k < 8; k++)
+			rows.plane[k] = planes->plane[j] + k * row_nbytes + first;
+		zc_blosc_unshuffle_at(level, &rows, 0, 8 * n, tile + 8 * n * j);
+	}
+	ZC_PICK(level, turn_bits)(tile, n * planes->typesize);
+}
+
+zc_status zc_blosc_bitunshuffle_at(int level, zc_worker *worker, const struct zc_blosc_planes *planes, size_t from,
+				   size_t to, uint8_t *dst)
+{
+	size_t typesize = planes->typesize, column_nbytes = 8 * typesize;
+	size_t tile_columns = BIT_TILE_NBYTES / column_nbytes > 32 ? BIT_TILE_NBYTES / column_nbytes : 32;
+	uint8_t *tile = zc_worker_scratch(worker, ZC_SCRATCH_CODEC1, tile_columns * column_nbytes);
+	struct zc_blosc_planes bytes = {.typesize = typesize};
+
+	if (tile == NULL)
+		return ZC_ENOMEM;
+	level = zc_simd_clip(level);
+	while (from < to) {
+		size_t first = from / column_nbytes, left = (to + column_nbytes - 1) / column_nbytes - first;
+		size_t n = left < tile_columns ? left : tile_columns;
+		size_t start = first * column_nbytes, end = start + n * column_nbytes;
+		size_t stop = to < end ? to : end;
+
+		turn_columns(level, planes, first, n, tile);
+		bytes.n_elements = 8 * n;
+		for (size_t j = 0; j < typesize; j++)
+			bytes.plane[j] = tile + 8 * n * j;
+		if (typesize == 1)
+			memcpy(dst, tile + (from - start), stop - from);
+		else
+			zc_blosc_unshuffle_at(level, &bytes, from - start, stop - start, dst);
+		dst += stop - from;
+		from = stop;
+	}
+	return ZC_OK;
+}
+
 zc_status zc_blosc_bitunshuffle(zc_worker *worker, const struct zc_blosc_planes *planes, size_t from, size_t to,
 				uint8_t *dst)
 {
-	size_t typesize = planes->typesize, row_nbytes = planes->n_elements / 8, group_nbytes = 8 * typesize;
-	size_t first = from / group_nbytes, n = (to + group_nbytes - 1) / group_nbytes - first;
-	size_t nbytes = n * group_nbytes;
-	uint8_t *rows, *elements;
-
-	if (from == to)
-		return ZC_OK;
-	rows = zc_worker_scratch(worker, ZC_SCRATCH_CODEC1, 2 * nbytes);
-	if (rows == NULL)
-		return ZC_ENOMEM;
-	elements = nbytes == to - from ? dst : rows + nbytes;
-	for (size_t row = 0; row < 8 * typesize; row++)
-		memcpy(rows + row * n, planes->plane[row / 8] + row % 8 * row_nbytes + first, n);
-	if (bitunshuffle((int32_t)typesize, (int32_t)nbytes, rows, elements, BLOSC_1_BITSHUFFLE) < 0)
-		return ZC_ENOMEM;
-	if (elements != dst)
-		memcpy(dst, elements + (from - first * group_nbytes), to - from);
-	return ZC_OK;
+	return zc_blosc_bitunshuffle_at(-1, worker, planes, from, to, dst);
 }

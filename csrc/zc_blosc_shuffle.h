@@ -23,12 +23,14 @@ int zc_blosc_filters(const struct zc_blosc_header *header, size_t nbytes);
  */
 void zc_blosc_unshuffle(const struct zc_blosc_planes *planes, size_t from, size_t to, uint8_t *dst);
 
-/* The same for the bit shuffle; scratch ZC_SCRATCH_CODEC1 is used. */
+/* The same for the bit shuffle; ZC_SCRATCH_CODEC1 is used. */
 zc_status zc_blosc_bitunshuffle(zc_worker *worker, const struct zc_blosc_planes *planes, size_t from, size_t to,
 				uint8_t *dst);
 
-/* zc_blosc_unshuffle with one SIMD level (zc_simd.h), for tests. */
+/* Both with the best SIMD level up to 'level' (zc_simd.h; -1: any), for tests. */
 void zc_blosc_unshuffle_at(int level, const struct zc_blosc_planes *planes, size_t from, size_t to, uint8_t *dst);
+zc_status zc_blosc_bitunshuffle_at(int level, zc_worker *worker, const struct zc_blosc_planes *planes, size_t from,
+				   size_t to, uint8_t *dst);
 
 /* Filter a block for which zc_blosc_filters is true.  src and dst do not overlap; both hold nbytes. */
 zc_status zc_blosc_filter(const struct zc_blosc_header *header, const uint8_t *src, uint8_t *dst, size_t nbytes);

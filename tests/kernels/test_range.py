@@ -71,10 +71,13 @@ def test_a_range_of_what_c_blosc_writes(
     content += bytes(-len(content) % typesize or (0 if content else typesize))
     # c-blosc can be made to split these, and does not read them then.
     assume(mode != "ALWAYS" or (typesize <= 16 and len(content) >= 128 * typesize))
+    elements = np.frombuffer(content, f"V{typesize}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BLOSC_SPLITMODE", mode)
-        elements = np.frombuffer(content, f"V{typesize}")
         encoded = numcodecs.blosc.compress(elements, cname.encode(), 5, shuffle, 0)
+        # c-blosc remembers the last mode that it was given.
+        patch.setenv("BLOSC_SPLITMODE", "FORWARD_COMPAT")
+        numcodecs.blosc.compress(b"1", b"lz4", 5, 0, 0)
     assert_ranges(Chain([compressors.blosc()], len(content)), encoded, content, choice)
 
 
@@ -111,6 +114,27 @@ def test_lz4_matches_of_every_distance_are_followed(content: bytes) -> None:
     encoded = chain.encode(content)
     for end in (1, 13, 100, 4097, 6000):
         assert chain.decode_range(encoded, 0, end) == content[:end]
+
+
+@pytest.mark.parametrize("level", [0, 1])
+@pytest.mark.parametrize("bits", [False, True])
+@given(typesize=st.integers(1, 40) | st.sampled_from((64, 255)), n=st.integers(1, 700), choice=st.data())
+def test_the_filters_are_undone_at_every_simd_level(
+    level: int, bits: bool, typesize: int, n: int, choice: st.DataObject
+) -> None:
+    n_elements = -(-n // 8) * 8 if bits else n
+    elements = np.random.default_rng(n).integers(0, 256, (n_elements, typesize)).astype(np.uint8)
+    planes = np.ascontiguousarray(elements.T)
+    if bits:
+        rows = np.unpackbits(planes[:, None, :], axis=1, bitorder="little")
+        planes = np.packbits(rows, axis=2, bitorder="little").reshape(typesize, n_elements)
+    nbytes = elements.size
+    start = choice.draw(st.integers(0, nbytes - 1))
+    stop = choice.draw(st.integers(start + 1, nbytes))
+    for first, end in ((start, stop), (0, nbytes)):
+        out = bytearray(end - first)
+        compressors.blosc_unfilter(guarded_like(planes), first, end, out, bits=bits, level=level)
+        assert out == elements.tobytes()[first:end]
 
 
 def test_a_range_does_not_decode_other_blocks() -> None:

@@ -78,7 +78,15 @@ cdef extern from "zc_blosc.h":
     zc_range zc_blosc_range
 
 cdef extern from "zc_blosc_shuffle.h":
+    ctypedef struct zc_blosc_planes "struct zc_blosc_planes":
+        size_t typesize
+        size_t n_elements
+        const uint8_t *plane[255]
     void zc_blosc_shuffle_init() noexcept nogil
+    void zc_blosc_unshuffle_at(int level, const zc_blosc_planes *planes, size_t start, size_t stop,
+                               uint8_t *dst) noexcept nogil
+    zc_status zc_blosc_bitunshuffle_at(int level, zc_worker *worker, const zc_blosc_planes *planes, size_t start,
+                                       size_t stop, uint8_t *dst) noexcept nogil
 
 # The choice of kernels is not locked, so it is made here, where the import lock is held.
 zc_blosc_shuffle_init()
@@ -229,6 +237,48 @@ def blosc_info(const uint8_t[::1] data not None) -> dict:
         "stored": bool(header.flags & ZC_BLOSC_STORED),
         "split": not header.flags & ZC_BLOSC_NOT_SPLIT,
     }
+
+
+def blosc_unfilter(const uint8_t[:, ::1] planes not None, start: int, stop: int, out: bytearray, *,
+                   bint bits=False, int level=-1) -> None:
+    """Undo Blosc's filter of one block for a range of its bytes (tests of the kernels).
+
+    Parameters
+    ----------
+    planes : buffer of bytes in two dimensions
+        As many rows as an element has bytes, at most 255; as many columns as there are elements.
+    start, stop : int
+        The range, inside the block.
+    out : bytearray
+        Where its ``stop - start`` bytes go.
+    bits : bool, default False
+        Whether it is the bit shuffle; the number of elements divides by eight then.
+    level : int, default -1
+        The SIMD level to use at most, -1 for the machine's best.
+    """
+    cdef zc_blosc_planes c
+    cdef size_t first = start
+    cdef size_t end = stop
+    cdef uint8_t[::1] dst = out
+    cdef zc_status status
+    cdef zc_worker *worker
+    c.typesize = planes.shape[0]
+    c.n_elements = planes.shape[1]
+    if not (1 <= c.typesize <= 255 and first < end <= c.typesize * c.n_elements and end - first == <size_t>dst.shape[0]):
+        raise ValueError("a range that is not inside the block, or not as long as the output")
+    for j in range(c.typesize):
+        c.plane[j] = &planes[j, 0]
+    if not bits:
+        zc_blosc_unshuffle_at(level, &c, first, end, &dst[0])
+        return
+    worker = lease_worker()
+    if worker is NULL:
+        raise MemoryError("a worker")
+    try:
+        status = zc_blosc_bitunshuffle_at(level, worker, &c, first, end, &dst[0])
+        check(status, worker.detail, 0, "blosc")
+    finally:
+        return_worker(worker)
 
 
 def decode_into(CodecKernel kernel not None, const uint8_t[::1] data not None, uint8_t[::1] out not None) -> int:
