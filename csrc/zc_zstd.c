@@ -1,6 +1,6 @@
 #include "zc_zstd.h"
 
-/* The functions that decode block by block into one buffer are only declared for static linking. */
+/* Block splitting, and the functions that decode block by block into one buffer, are only declared for static linking. */
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -38,7 +38,18 @@ static ZSTD_DCtx *worker_dctx(zc_worker *worker)
 	return context;
 }
 
-static size_t set_parameters(ZSTD_CCtx *cctx, const struct zc_zstd_config *config)
+/*
+ * Whether zstd looks for places to split its blocks of 128 KiB (0: as the level says, 1: no).  zstd 1.5.7 does so from
+ * level 1 on, earlier releases did not below level 13.  In 4 MB of integers with four noisy bits, smooth floats and volumes
+ * (Zen 3) that makes encoding at levels 3 and 4 slower by up to a half and decoding by a quarter, for 1 to 2 % fewer bytes;
+ * from level 5 on the search for matches hides it, and those who ask for more get it.
+ */
+static int block_splitter_level(int level, size_t src_nbytes)
+{
+	return ZSTD_getCParams(level, src_nbytes, 0).strategy <= ZSTD_dfast ? 1 : 0;
+}
+
+static size_t set_parameters(ZSTD_CCtx *cctx, const struct zc_zstd_config *config, size_t src_nbytes)
 {
 	size_t result = ZSTD_CCtx_reset(cctx, ZSTD_reset_session_and_parameters);
 
@@ -46,6 +57,9 @@ static size_t set_parameters(ZSTD_CCtx *cctx, const struct zc_zstd_config *confi
 		result = ZSTD_CCtx_setParameter(cctx, ZSTD_c_compressionLevel, config->level);
 	if (!ZSTD_isError(result))
 		result = ZSTD_CCtx_setParameter(cctx, ZSTD_c_checksumFlag, config->checksum != 0);
+	if (!ZSTD_isError(result))
+		result = ZSTD_CCtx_setParameter(cctx, ZSTD_c_blockSplitterLevel,
+						block_splitter_level(config->level, src_nbytes));
 	return result;
 }
 
@@ -57,7 +71,7 @@ zc_status zc_zstd_encode(const void *config, zc_worker *worker, const uint8_t *s
 
 	if (cctx == NULL)
 		return ZC_ENOMEM;
-	result = set_parameters(cctx, config);
+	result = set_parameters(cctx, config, src_nbytes);
 	if (ZSTD_isError(result))
 		return zc_fail(worker, ZC_EINVAL, ZSTD_getErrorName(result));
 	result = ZSTD_compress2(cctx, dst, dst_capacity, zc_src_or_empty(src), src_nbytes);
