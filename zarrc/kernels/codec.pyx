@@ -2,7 +2,9 @@
 """A codec's kernel: C functions of one signature and their configuration, as one Python object."""
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_XDECREF
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -10,6 +12,12 @@ from zarrc.errors import CorruptChunkError
 
 from zarrc.kernels.status cimport ZC_ETOOLARGE, ZC_OK, check, zc_status
 from zarrc.kernels.worker cimport lease_worker, return_worker
+
+# As pointers: a bytes object that Cython holds could not be made shorter where it is.
+cdef extern from "Python.h":
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t nbytes) except NULL
+    int shorten_bytes "_PyBytes_Resize"(PyObject **data, Py_ssize_t nbytes) except -1
+    const Py_ssize_t PY_SSIZE_T_MAX
 
 # Decoding to an unknown size starts from no more than this, so that a limit of gigabytes costs nothing by itself.
 cdef size_t FIRST_GUESS = 1 << 16
@@ -65,6 +73,8 @@ cdef class CodecKernel:
         ------
         CorruptChunkError
             If ``data`` is not valid, or decodes to another size.
+        ValueError
+            If no object can have ``nbytes`` bytes.
         """
         if exact:
             result = self._run(self.run_decode, data, nbytes, nbytes)
@@ -81,24 +91,32 @@ cdef class CodecKernel:
     cdef bytes _run(self, zc_run run, const uint8_t[::1] data, size_t capacity, size_t limit):
         """The bytes that 'run' gives; None if they need more than 'capacity', which is below the limit."""
         self._check_made()
-        cdef bytes result = PyBytes_FromStringAndSize(NULL, capacity)
-        cdef uint8_t *dst = <uint8_t *>PyBytes_AS_STRING(result)
+        # A bytes object is a little larger than what it holds.
+        if capacity > <size_t>PY_SSIZE_T_MAX - 4096:
+            raise ValueError(f"no object can have {capacity} bytes")
+        cdef PyObject *result = NULL
         cdef size_t src_nbytes = data.shape[0]
         cdef const uint8_t *src = &data[0] if src_nbytes else NULL
+        cdef uint8_t *dst
         cdef size_t dst_nbytes = 0
         cdef zc_worker *worker = lease_worker()
         cdef zc_status status
         if worker is NULL:
             raise MemoryError("a worker")
         try:
+            result = new_bytes(NULL, capacity)
+            dst = <uint8_t *>PyBytes_AS_STRING(<object>result)
             with nogil:
                 status = run(self.config, worker, src, src_nbytes, dst, capacity, &dst_nbytes)
             if status == ZC_ETOOLARGE and capacity < limit:
                 return None
             check(status, worker.detail, worker.error_number, self.name)
+            if dst_nbytes != capacity:
+                shorten_bytes(&result, dst_nbytes)
+            return <bytes>result
         finally:
+            Py_XDECREF(result)
             return_worker(worker)
-        return result if dst_nbytes == capacity else result[:dst_nbytes]
 
 
 cdef CodecKernel make_kernel(str name, zc_run run_encode, zc_run run_decode, zc_bound run_bound, bint fixed_size,
