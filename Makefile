@@ -21,6 +21,8 @@ SOURCES := setup.py pyproject.toml MANIFEST.in LICENSE README.md $(wildcard vend
 
 # What pytest is given; e.g. make test TESTS="tests/codecs -k zstd"
 TESTS ?= tests
+# What the benchmark program is given; python -m bench --help says what there is.
+BENCH ?=
 SANITIZE_TESTS ?= tests/kernels tests/codecs tests/storage tests/indexing tests/engine
 
 ##@ Using it
@@ -64,6 +66,15 @@ lint: $(VENV)/.ready	## check style, types and compiler warnings
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) vendor/check_warnings.py
+
+##@ Measuring
+.PHONY: bench
+bench: $(PEERS)/.installed build/check	## time the wheel beside other Zarr libraries; e.g. make bench BENCH="--size small"
+	@$(RUN_BENCH) $(BENCH)
+
+.PHONY: bench-docs
+bench-docs: $(PEERS)/.installed build/check	## the same, three times, into docs/benchmarks.md
+	@$(RUN_BENCH) --runs 3 --docs $(ROOT)/docs $(BENCH)
 
 ##@ Developing
 .PHONY: dev
@@ -144,4 +155,5 @@ build/check:
 	@for name in bench csrc docs examples vendor setup.py Makefile README.md; do \
 		if [ -e $$name ]; then ln -s $(ROOT)/$$name $@/$$name; fi; done
 
+RUN_BENCH = cd build/check && $(PEERS_PY) -m bench --output $(ROOT)/build/bench
 RUN_TESTS = cd build/check && env ZARRC_SOURCE=$(ROOT) ZARRC_EXPECT_INSTALLED=1 ZARRC_PEERS_PYTHON=$(PEERS_PY)

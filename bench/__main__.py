@@ -31,44 +31,28 @@ def _libraries(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in names if name not in missing)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+_COUNT = click.IntRange(1)
+_PATH = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_COMPARE = "Say what got slower between two results.json; exit code 1 if anything did."
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
+)
 @click.option("--only", multiple=True, metavar="PATTERN", help="Workloads by name: globs, e.g. 'read*'.")
-@click.option("--libraries", metavar="A,B", help=f"Of {', '.join(LIBRARIES)}.  [default: all that are there]")
-@click.option("--size", type=click.Choice(SIZES), default="full", show_default=True, help="Of the arrays.")
-@click.option(
-    "--rounds", type=click.IntRange(1), default=5, show_default=True, help="Rounds in a run, at most."
-)
-@click.option(
-    "--runs", type=click.IntRange(1), default=1, show_default=True, help="Whole runs; medians of them count."
-)
-@click.option(
-    "--budget", type=float, default=4.0, show_default=True, help="Seconds a library has for a workload."
-)
-@click.option("--threads", type=click.IntRange(1), help="Threads of every library.  [default: its own]")
-@click.option(
-    "--directory", type=click.Path(path_type=Path), help="Where stores go.  [default: temporary, on disk]"
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/bench"),
-    show_default=True,
-    help="Where results.json, report.md and the pictures go.",
-)
-@click.option(
-    "--docs", type=click.Path(path_type=Path, file_okay=False), help="Write benchmarks.md and pictures there."
-)
-@click.option(
-    "--report", "report_of", type=click.Path(path_type=Path, exists=True), help="Only report on a result."
-)
-@click.option(
-    "--compare",
-    nargs=2,
-    type=click.Path(path_type=Path, exists=True),
-    metavar="OLD NEW",
-    help="Say what got slower from one results.json to another; exit code 1 if anything did.",
-)
-@click.option("--threshold", type=float, default=0.1, show_default=True, help="How much slower is slower.")
+@click.option("--libraries", metavar="A,B", help=f"Of {', '.join(LIBRARIES)}.  [default: all there are]")
+@click.option("--size", type=click.Choice(SIZES), default="full", help="Of the arrays.")
+@click.option("--rounds", type=_COUNT, default=5, help="Rounds in a run, at most.")
+@click.option("--runs", type=_COUNT, default=1, help="Whole runs; medians of them count.")
+@click.option("--budget", type=float, default=3.0, help="Seconds of rounds of a library in a workload.")
+@click.option("--threads", type=_COUNT, help="Threads of every library.  [default: its own]")
+@click.option("--directory", type=_PATH, help="Where the stores go.  [default: temporary, on the disk]")
+@click.option("--output", type=_PATH, default=Path("build/bench"), help="Where the results go.")
+@click.option("--docs", type=_PATH, help="Write benchmarks.md and its pictures there.")
+@click.option("--report", "report_of", type=_FILE, help="Measure nothing, report on a results.json.")
+@click.option("--compare", nargs=2, type=_FILE, metavar="OLD NEW", help=_COMPARE)
+@click.option("--threshold", type=float, default=0.1, help="How much slower counts as slower.")
 @click.option("--list", "list_only", is_flag=True, help="List the workloads.")
 def main(
     only: tuple[str, ...],

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-# Each codec of the bench: (filters, compressors) in the words of zarr.json, and of .zarray where a workload needs it.
-# "$typesize" stands for the size of an element.
+# Each codec of the bench: (filters, compressors) in the words of zarr.json, and of .zarray where a workload
+# needs it. "$typesize" stands for the size of an element.
 _Documents = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 

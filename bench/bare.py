@@ -1,7 +1,7 @@
-"""The limit: system calls and compressors with nothing around them, to see how far a library is from the machine.
+"""The limit: system calls and compressors with nothing around them: how far is a library from the machine?
 
-The compressors are the system's shared libraries, called through ctypes with contexts that are made once a thread
-(where one is missing, the codec of a Python package that adds least). A copy is NumPy's, which is memcpy.
+The compressors are the system's shared libraries, called through ctypes, their contexts made once a thread;
+blosc and CRC-32C are those of numcodecs and google_crc32c. A copy is NumPy's, which is memcpy.
 """
 
 from __future__ import annotations
@@ -213,12 +213,12 @@ class Zlib(Bare):
 
     def encode(self, data: np.ndarray, out: np.ndarray) -> int:
         compressor = zlib.compressobj(6, wbits=31)
-        encoded = compressor.compress(data) + compressor.flush()
+        encoded = compressor.compress(data.data) + compressor.flush()
         out[: len(encoded)] = np.frombuffer(encoded, np.uint8)
         return len(encoded)
 
     def decode(self, data: np.ndarray, out: np.ndarray) -> None:
-        out[:] = np.frombuffer(zlib.decompress(data, wbits=31, bufsize=out.size), np.uint8)
+        out[:] = np.frombuffer(zlib.decompress(data.data, wbits=31, bufsize=out.size), np.uint8)
 
 
 class Blosc(Bare):

@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+# Where the bench is, for its children to find it: not resolved, since it may be a link in a folder of links.
+ROOT = Path(__file__).parent.parent
+
 
 class Failed(Exception):
     """A child did not do what it was asked; ``kind`` is "cannot" or "wrong"."""
@@ -46,6 +49,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
+                cwd=ROOT,
             )
 
     def ask(self, op: str, timeout: float = 300.0, **request: Any) -> Any:

@@ -32,8 +32,8 @@ class Change:
 def compare(old: Results, new: Results, *, threshold: float = 0.1) -> list[Change]:
     """Every workload that both results have; slower is what is so in the median and in the best round.
 
-    A machine that is slow today makes everything slow: where the peers' and the limit's times rose, zarrc's may have
-    risen as much. Their fall is not asked of zarrc.
+    A machine that is slow today makes everything slow: where the peers' and the limit's times rose, zarrc's
+    may have risen as much. Their fall is not asked of zarrc.
     """
     found = []
     for workload in old.workloads:

@@ -5,6 +5,7 @@ zstd at level 3 makes them about half as large, so that a codec has work to do a
 
 from __future__ import annotations
 
+import math
 import mmap
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from bench.arrays import ArraySpec
 
 SEED = 20260101
 _SLAB_NBYTES = 64 << 20
+# Half the height of the waves, and bits of a second, finer noise: chosen for zstd's ratio to be about 2.
+_AMPLITUDE = {"uint16": 200, "float32": 3000, "float64": 3000}
+_FINE_BITS = {"uint16": 0, "float32": 0, "float64": 16}
 
 
 def write_field(spec: ArraySpec, path: Path) -> None:
@@ -21,23 +25,28 @@ def write_field(spec: ArraySpec, path: Path) -> None:
     dtype = np.dtype(spec.dtype)
     out = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=spec.shape)
     rng = np.random.default_rng(SEED)
+    amplitude, fine_bits = _AMPLITUDE[spec.dtype], _FINE_BITS[spec.dtype]
     # One wave for each dimension; their sum is smooth and no two rows are alike.
     waves = [
-        (6000 * (1 + np.sin(np.arange(n) * (2 * np.pi * (1.5 + d) / max(n, 64)) + d))).astype(np.uint16)
+        (amplitude * (1 + np.sin(np.arange(n) * (2 * np.pi * (1.5 + d) / max(n, 64)) + d))).astype(np.uint16)
         for d, n in enumerate(spec.shape)
     ]
-    rows = max(1, _SLAB_NBYTES // (2 * int(np.prod(spec.shape[1:], dtype=np.int64))))
+    rows = max(1, _SLAB_NBYTES // (2 * math.prod(spec.shape[1:])))
     for start in range(0, spec.shape[0], rows):
         stop = min(start + rows, spec.shape[0])
         shape = (stop - start, *spec.shape[1:])
-        slab = np.frombuffer(rng.bytes(int(np.prod(shape))), np.uint8).reshape(shape).astype(np.uint16)
+        size = math.prod(shape)
+        slab = np.frombuffer(rng.bytes(size), np.uint8).reshape(shape).astype(np.uint16)
         slab &= 7
         for d, wave in enumerate(waves):
             part = wave[start:stop] if d == 0 else wave
             slab += part.reshape([-1 if i == d else 1 for i in range(len(shape))])
         if dtype.kind == "f":
-            # A measurement with a resolution: the last bits of the mantissa are zero.
+            # A measurement has a resolution: the last bits of the mantissa are zero.
             np.multiply(slab, dtype.type(1 / 64), out=out[start:stop])
+            if fine_bits:
+                fine = np.frombuffer(rng.bytes(2 * size), np.uint16).reshape(shape)
+                out[start:stop] += fine * dtype.type(2.0 ** -(6 + fine_bits))
         else:
             out[start:stop] = slab
     out.flush()

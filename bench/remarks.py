@@ -1,9 +1,10 @@
-"""What is left between zarrc and the limit, and why: shown beside the numbers. The first pattern that matches counts."""
+"""What is left between zarrc and the limit, and why: shown beside the numbers."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
+# Pattern of workload names -> remark; the first that matches counts.
 REMARKS: dict[str, str] = {}
 
 

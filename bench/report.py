@@ -26,6 +26,11 @@ _FAMILIES = {
     "peak": "Peak memory",
 }
 
+_HOW = """\
+Times are processor time (user and system, all threads) and, behind the slash, wall time; medians. Ratios are
+zarrc's time over that of the best Zarr peer ({peers}) in the same run: below 1 zarrc is faster. h5py, which
+has a format of its own, and the limit are shown beside them."""
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; the first column is text, the others numbers."""
@@ -71,16 +76,25 @@ def heading(results: Results) -> str:
     machine = head["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
     memory = machine["memory_nbytes"] / 2**30
-    return "\n".join(
+    what = [
         [
-            f"- {head['date'][:10]}, commit {head['commit']}, size `{head['size']}`, {len(results.runs)} "
-            f"run{'s' * (len(results.runs) != 1)} of {head['rounds']} rounds",
-            f"- {machine['processor']}, {machine['cpus']} CPUs, {memory:.0f} GiB, {machine['system']}, "
-            f"{machine['file_system']}, huge pages: {machine['huge_pages'] or 'unknown'}",
-            f"- {versions}",
-            f"- zarrc measured: {head['zarrc']}",
-        ]
-    )
+            head["date"][:10],
+            f"commit {head['commit']}",
+            f"size `{head['size']}`",
+            f"{len(results.runs)} run{'s' * (len(results.runs) != 1)} of up to {head['rounds']} rounds",
+        ],
+        [
+            machine["processor"],
+            f"{machine['cpus']} CPUs",
+            f"{memory:.0f} GiB",
+            machine["system"],
+            machine["file_system"],
+            f"huge pages: {machine['huge_pages'] or 'unknown'}",
+        ],
+        [versions],
+        [f"zarrc measured: {head['zarrc']}"],
+    ]
+    return "\n".join("- " + ", ".join(line) for line in what)
 
 
 def must_show(results: Results) -> str:
@@ -158,8 +172,7 @@ def report(results: Results, pictures: Sequence[str] = ()) -> str:
     parts = [
         heading(results),
         "",
-        "Times are processor time (user and system, all threads) and, behind the slash, wall time; medians. Ratios are "
-        f"zarrc's time over that of the best Zarr peer ({peers}) in the same run; below 1 zarrc is faster.",
+        _HOW.format(peers=peers),
         "",
         *(f"![{path.rpartition('/')[2].removesuffix('.png')}]({path})" for path in pictures),
         "",

@@ -26,6 +26,8 @@ MEASURES: tuple[Measure, ...] = ("cpu_ns", "wall_ns")
 FORMAT = 1
 
 Outcome = dict[str, Any]
+# workload -> library -> outcome
+Run = dict[str, dict[str, Outcome]]
 
 
 @dataclass
@@ -33,7 +35,7 @@ class Results:
     head: dict[str, Any] = field(default_factory=dict)
     # name -> {"family", "title", "units", "unit", "moved_nbytes", "limit_is", "kind", "bound_nbytes"}
     workloads: dict[str, dict[str, Any]] = field(default_factory=dict)
-    runs: list[dict[str, dict[str, Outcome]]] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
 
     @classmethod
     def load(cls, path: Path) -> Results:
@@ -44,7 +46,7 @@ class Results:
 
     def dump(self, path: Path) -> None:
         document = {"format": FORMAT, "head": self.head, "workloads": self.workloads, "runs": self.runs}
-        path.write_text(json.dumps(document, indent=1) + "\n")
+        path.write_text(json.dumps(document, separators=(",", ":")) + "\n")
 
     @property
     def libraries(self) -> list[str]:
@@ -69,19 +71,17 @@ class Results:
             found += value if isinstance(value, list) else [value]
         return found
 
-    def _of_run(
-        self, run: dict[str, dict[str, Outcome]], workload: str, library: str, measure: Measure
-    ) -> Any:
+    def _of_run(self, run: Run, workload: str, library: str, measure: Measure) -> float | None:
         value = run.get(workload, {}).get(library, {}).get(measure)
         if not value or "wrong" in self.outcome(workload, library):
             return None
-        return median(value) if isinstance(value, list) else value
+        return float(median(value) if isinstance(value, list) else value)
 
     def median(self, workload: str, library: str, measure: Measure) -> float | None:
         """The median of the runs' medians, for one repetition."""
-        found = [self._of_run(run, workload, library, measure) for run in self.runs]
-        found = [value for value in found if value is not None]
-        return median(found) if found else None
+        found = (self._of_run(run, workload, library, measure) for run in self.runs)
+        known = [value for value in found if value is not None]
+        return median(known) if known else None
 
     def per_unit(self, workload: str, library: str, measure: Measure) -> float | None:
         value = self.median(workload, library, measure)
@@ -102,7 +102,7 @@ class Results:
         for run in self.runs:
             mine = self._of_run(run, workload, of, measure)
             theirs = [self._of_run(run, workload, one, measure) for one in against]
-            theirs = [value for value in theirs if value]
-            if mine is not None and theirs:
-                found.append(mine / min(theirs))
+            known = [value for value in theirs if value]
+            if mine is not None and known:
+                found.append(mine / min(known))
         return median(found) if found else None

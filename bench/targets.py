@@ -1,4 +1,4 @@
-"""What zarrc's speed has to be: each row's limit, as a multiple of the best Zarr peer's time in the same run."""
+"""What zarrc's speed has to be: each row's limit, a multiple of the best Zarr peer's time in the same run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ MISSES_AT_MOST = 4
 class Target:
     """One row: all workloads that match must meet it, the worst is shown.
 
-    `kind` says what is compared with `at_most`: the "ratio" to the best Zarr peer; "seconds" of zarrc alone; "flat", the time
-    per unit of the last workload that matches over that of the first; "bound", the peak memory over the workload's bound.
+    `kind` says what is compared with `at_most`: the "ratio" to the best Zarr peer; "seconds" of zarrc alone;
+    "flat", the time per unit of the last workload that matches over that of the first; "bound", the peak
+    memory over the workload's bound.
     """
 
     title: str

@@ -1,7 +1,7 @@
-"""The child process that runs one library's workloads: ``python -m bench.worker NAME DIRECTORY SIZE [THREADS]``.
+"""The child process that runs one library's workloads: ``bench.worker NAME DIRECTORY SIZE [THREADS]``.
 
-A line on stdin is a request, {"op": ...}; each gets one line on stdout: {"ok": true, "value": ...}, or {"ok": false,
-"kind": "cannot" | "wrong", "error": "..."}. The requests:
+A line on stdin is a request, {"op": ...}; each gets one line on stdout: {"ok": true, "value": ...}, or
+{"ok": false, "kind": "cannot" | "wrong", "error": "..."}. The requests:
 
     hello                   which file of the library is measured
     store workload          write the workload's array, for all libraries to read
@@ -59,7 +59,7 @@ def timed(task: Task, n: int) -> tuple[int, int, Any]:
 
 
 def repetitions(task: Task, first_ns: int) -> int:
-    """How often to repeat a task whose first call took ``first_ns``, so that a round is long enough to measure."""
+    """How often to repeat a task whose first call took ``first_ns`` in a round."""
     if first_ns >= _ROUND_NS:
         return 1
     if task.before is not None:

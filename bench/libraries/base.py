@@ -20,8 +20,8 @@ class Cannot(Exception):
 class Library:
     """One library, as a workload sees it.
 
-    What is timed is the call of what `reader`, `writer`, `copier` and `looker` return: closures with as little of
-    the bench in them as possible. Locations and arrays are the library's own objects.
+    What is timed is the call of what `reader`, `writer`, `copier` and `looker` return: closures with as
+    little of the bench in them as possible. Locations and arrays are the library's own objects.
     """
 
     name = ""

@@ -25,8 +25,9 @@ class Tensorstore(Library):
     name = "tensorstore"
     import_statement = "import tensorstore; tensorstore.open"
     first_read = (
-        "import tensorstore as ts; ts.open({{'driver': 'zarr3', 'kvstore': {{'driver': 'file', 'path': {path!r}}}}}, "
-        "open=True).result()[0, 0].read().result()"
+        "import tensorstore; tensorstore.open("
+        "{{'driver': 'zarr3', 'kvstore': {{'driver': 'file', 'path': {path!r}}}}}, open=True"
+        ").result()[0, 0].read().result()"
     )
 
     def __init__(self, threads: int | None) -> None:
@@ -102,9 +103,11 @@ class Tensorstore(Library):
         return lambda: array.T.read(order="C").result()
 
     def writer(self, array: Any, selection: Selection, data: np.ndarray) -> Callable[[], Any]:
-        if selection is Ellipsis:
-            return lambda: array.write(data).result()
-        return lambda: array[selection].write(data).result()
+        # Its fastest way: it need not copy the data first. In memory it would then keep the caller's array.
+        borrow = array.kvstore.spec().to_json()["driver"] == "file"
+        if selection is not Ellipsis:
+            array = array[selection]
+        return lambda: array.write(data, can_reference_source_data_indefinitely=borrow).result()
 
     def copier(self, source: Any, location: Any, spec: ArraySpec) -> Callable[[], Any]:
         return lambda: self.create(location, spec).write(source).result()

@@ -38,7 +38,8 @@ class Zarrc(Library):
 
     def create(self, location: Any, spec: ArraySpec) -> Any:
         filters, compressors = spec.codec_documents()
-        return self.zarrc.create_array(
+        create: Any = self.zarrc.create_array
+        return create(
             location,
             shape=spec.shape,
             chunks=spec.chunks,

@@ -23,5 +23,5 @@ def all_workloads(size: str) -> dict[str, Workload]:
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether ``name`` is wanted: one of ``patterns`` (globs) matches it, or its first part; no patterns: all."""
+    """Whether one of ``patterns`` (globs) matches ``name`` or its first part; no patterns: all."""
     return not patterns or any(fnmatchcase(name, p) or fnmatchcase(name.split("/")[0], p) for p in patterns)

@@ -6,7 +6,8 @@ import contextlib
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import ArraySpec
-from bench.bare import Threads, flat, write_file
+from bench.bare import Threads, flat, read_file, stored_chunks, write_file
 from bench.fields import map_field
 from bench.libraries.base import Cannot, Library
 
@@ -29,8 +30,8 @@ class Wrong(Exception):
 class Task:
     """A workload, ready to run with one library.
 
-    `call` is what is timed, and nothing else is. `before` runs ahead of each call, `check` reads the result of the
-    last one (after the first, too) and raises `Wrong`.
+    `call` is what is timed, and nothing else is. `before` runs ahead of each call, `check` reads the result
+    of the last one (after the first, too) and raises `Wrong`.
     """
 
     call: Callable[[], Any]
@@ -69,7 +70,7 @@ class Place:
         return self._fields[spec.field_name]
 
     def source(self, spec: ArraySpec, library: Library | None = None) -> Path:
-        """The stored array ``spec`` that all libraries read; one that has a format of its own writes it first."""
+        """The stored array that all libraries read; one that has a format of its own writes it first."""
         path = self.source_path(self.directory, spec)
         if library is not None and not library.reads_zarr:
             path = self.own / path.name
@@ -121,7 +122,8 @@ class Workload:
     title: str
     # The array it works on.
     spec: ArraySpec
-    # "task": a Task, run in the library's long-lived process. "import": fresh processes. "peak": memory, fresh processes.
+    # "task": a `Task`, run in the library's long-lived process; "import" and "peak": fresh processes, for the
+    # time of an import and the peak memory of one call.
     kind: str = "task"
     # What times are divided by, and what one of them is called.
     units: int = 1
@@ -177,13 +179,13 @@ def stored_nbytes(path: Path) -> int:
 
 
 def write_task(
-    library: Library, place: Place, spec: ArraySpec, *, memory: bool, expected: Any = None
+    library: Library, place: Place, spec: ArraySpec, *, memory: bool, expected: np.ndarray | None = None
 ) -> Task:
-    """Return the task of writing all of a new array, as fresh for each call."""
+    """Return the task of writing all of an array, a new one for each call."""
     data = place.field(spec)
-    expected = data if expected is None else expected
+    values = data if expected is None else expected
     now: dict[str, Any] = {"path": None, "location": None, "array": None}
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"data_nbytes": spec.nbytes}
     note = place.in_memory(library)[1] if memory else ""
 
     def forget() -> None:
@@ -210,7 +212,7 @@ def write_task(
             facts["stored_nbytes"] = stored_nbytes(now["path"])
             library.close(now["array"])
         array = library.open(now["location"])
-        equal_to(expected)(library.reader(array, ...)())
+        equal_to(values)(library.reader(array, ...)())
         now["array"] = array
 
     def call() -> None:
@@ -219,17 +221,19 @@ def write_task(
     return Task(call, check, before, forget, check_once=True, note=note, facts=facts)
 
 
-def read_limit(
-    place: Place, spec: ArraySpec, decode: Callable[..., None] | None, n_threads: int | None
-) -> Task:
-    """Return the bare task of reading the files of an array into a new output, ``decode`` on the way."""
-    from bench.bare import read_file, stored_chunks
+def read_limit(place: Place, spec: ArraySpec, decode: Callable[..., None] | None) -> Task:
+    """Return the bare task of reading the files of an array, ``decode`` on the way.
 
+    They go to memory that is there: a library may keep what it needs, and then has no fresh pages to zero.
+    """
     files = stored_chunks(place.source(spec))
     sizes = [os.path.getsize(file) for file in files]
-    threads = Threads(n_threads)
+    threads = Threads(place.threads)
+    out = np.zeros(spec.nbytes, np.uint8)
+    step = spec.chunk_nbytes
+    outs = [out[i * step : (i + 1) * step] for i in range(len(files))]
     largest = max(sizes)
-    local = __import__("threading").local()
+    local = threading.local()
 
     def one(file: str, nbytes: int, out: np.ndarray) -> None:
         if decode is None:
@@ -241,23 +245,14 @@ def read_limit(
         read_file(file, scratch)
         decode(scratch, out)
 
-    def call() -> np.ndarray:
-        out = np.empty(spec.nbytes, np.uint8)
-        step = spec.chunk_nbytes
-        outs = [out[i * step : (i + 1) * step] for i in range(len(files))]
-        threads.map(one, files, sizes, outs)
-        return out
-
-    return Task(call, unchecked, close=threads.close)
+    return Task(lambda: threads.map(one, files, sizes, outs), unchecked, close=threads.close)
 
 
-def write_limit(
-    place: Place, spec: ArraySpec, encode: Callable[..., int] | None, n_threads: int | None
-) -> Task:
+def write_limit(place: Place, spec: ArraySpec, encode: Callable[..., int] | None) -> Task:
     """Return the bare task of writing as many files as an array has chunks, ``encode`` on the way."""
     data = flat(place.field(spec))
-    threads = Threads(n_threads)
-    local = __import__("threading").local()
+    threads = Threads(place.threads)
+    local = threading.local()
     now: dict[str, Any] = {"path": None}
 
     def before() -> None:
@@ -288,7 +283,3 @@ def chunk_of(spec: ArraySpec, data: np.ndarray, index: int) -> np.ndarray:
     """Chunk ``index`` of ``data`` as contiguous bytes."""
     region = next(itertools.islice(spec.regions(), index, None))
     return np.ascontiguousarray(data[region])
-
-
-def named(*workloads: Workload) -> Iterator[Workload]:
-    yield from workloads

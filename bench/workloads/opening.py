@@ -67,7 +67,7 @@ class Import(Workload):
 def workloads(size: str) -> Iterator[Workload]:
     for version in (3, 2):
         spec = ArraySpec(
-            shape=(400, 400), chunks=(100, 100), dtype="float64", codec="zstd", zarr_format=version
+            shape=(400, 400), chunks=(100, 100), dtype="float64", codec="gzip-6", zarr_format=version
         )
         yield Open(
             name=f"open/v{version}",

@@ -37,9 +37,7 @@ def workloads(size: str) -> Iterator[Workload]:
             yield Tiny(
                 name=f"tiny-{what}/{n}",
                 family="tiny",
-                title=f"{what} {n:,} chunks of 64 bytes, memory, per chunk".replace(",", " ", 1)
-                if n < 10**6
-                else f"{what} 1 000 000 chunks of 64 bytes, memory, per chunk",
+                title=f"{what} {n} chunks of 64 bytes, memory, per chunk",
                 spec=ArraySpec(shape=(n * 8,), chunks=(8,), dtype="float64"),
                 units=n,
                 unit="chunk",

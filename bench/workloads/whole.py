@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.arrays import ArraySpec
 from bench.bare import Threads, bare, read_file, stored_chunks, write_file
-from bench.libraries.base import Cannot, Library
+from bench.libraries import LIBRARIES, Library
 from bench.workloads.base import (
     Place,
     Task,
@@ -41,7 +41,7 @@ class ReadAll(Whole):
 
     def limit(self, place: Place) -> Task:
         decode = None if self.spec.codec == "none" else bare(self.spec).decode
-        return read_limit(place, self.spec, decode, place.threads)
+        return read_limit(place, self.spec, decode)
 
 
 class ReadChunks(Whole):
@@ -67,11 +67,11 @@ class ReadChunks(Whole):
     def limit(self, place: Place) -> Task:
         files = stored_chunks(place.source(self.spec))
         decode = None if self.spec.codec == "none" else bare(self.spec).decode
-        scratch = np.empty(self.spec.encoded_bound(), np.uint8)
+        scratch = np.zeros(self.spec.encoded_bound(), np.uint8)
+        out = np.zeros(self.spec.chunk_nbytes, np.uint8)
 
         def call() -> None:
             for file in files:
-                out = np.empty(self.spec.chunk_nbytes, np.uint8)
                 if decode is None:
                     read_file(file, out)
                 else:
@@ -86,7 +86,7 @@ class WriteAll(Whole):
 
     def limit(self, place: Place) -> Task:
         encode = None if self.spec.codec == "none" else bare(self.spec).encode
-        return write_limit(place, self.spec, encode, place.threads)
+        return write_limit(place, self.spec, encode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,21 +158,6 @@ class Copy(Whole):
         return Task(lambda: threads.map(one, range(len(files))), unchecked, before, close)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scaling(Whole):
-    """Read or write all with a number of threads."""
-
-    writes: bool = False
-
-    def prepare(self, library: Library, place: Place) -> Task:
-        if library.name == "h5py":
-            raise Cannot("h5py has one thread")
-        return (WriteAll if self.writes else ReadAll).prepare(self, library, place)  # type: ignore[arg-type]
-
-    def limit(self, place: Place) -> Task:
-        return (WriteAll if self.writes else ReadAll).limit(self, place)  # type: ignore[arg-type]
-
-
 def _cube(n: int, chunk: int, codec: str) -> ArraySpec:
     return ArraySpec(shape=(n,) * 3, chunks=(chunk,) * 3, dtype="uint16", codec=codec)
 
@@ -183,20 +168,20 @@ def workloads(size: str) -> Iterator[Workload]:
         for codec in ("none", "zstd"):
             spec = _cube(n, chunk, codec)
             text = f"{n}³ uint16, {chunk}³ chunks, {codec}, local"
-            syscalls = "open, preadv" if codec == "none" else "open, preadv, libzstd into the output"
+            calls = "open, preadv" + (", libzstd" if codec == "zstd" else "") + " into one output, "
             yield ReadAll(
                 name=f"read/{codec}/{n}",
                 family="read",
                 title=f"read all, {text}",
                 spec=spec,
-                limit_is=f"{syscalls}, as many threads",
+                limit_is=calls + "as many threads",
             )
             yield ReadChunks(
                 name=f"chunks/{codec}/{n}",
                 family="chunks",
                 title=f"read chunk by chunk, {text}",
                 spec=spec,
-                limit_is=f"{syscalls}, one thread",
+                limit_is=calls + "one thread",
             )
             yield WriteAll(
                 name=f"write/{codec}/{n}",
@@ -215,22 +200,19 @@ def workloads(size: str) -> Iterator[Workload]:
                 title=f"copy, {n}³ uint16, {chunk}³ chunks, {codec}, {store}",
                 spec=_cube(n, chunk, codec),
                 memory=store == "memory",
-                limit_is="memcpy of the encoded bytes"
-                if store == "memory"
-                else "read and write of each file",
+                limit_is="memcpy of what is stored" if store == "memory" else "read, write of each file",
             )
     spec = _cube(n, by_size(size, 32, 128, 128), "zstd")
-    for writes in (False, True):
+    for what, kind in (("read", ReadAll), ("write", WriteAll)):
         for threads in (1, 2):
-            what = "write" if writes else "read"
-            base = Scaling(
+            yield kind(
                 name=f"threads/{what}/{threads}",
                 family="threads",
                 title=f"{what} all, {n}³ uint16, zstd, local, {threads} thread{'s' * (threads > 1)}",
                 spec=spec,
                 threads=threads,
-                writes=writes,
-                has_source=not writes,
+                # h5py has one thread only.
+                libraries=tuple(name for name in LIBRARIES if name != "h5py"),
+                has_source=kind is ReadAll,
                 limit_is="bare calls and libzstd, as many threads",
             )
-            yield base
