@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from zarrc.array import Array
+from zarrc.codecs import BytesCodec, TransposeCodec
 from zarrc.creation.opening import open_array
 from zarrc.creation.places import Place
 from zarrc.engine.chunk_keys import stored_chunks
@@ -177,9 +178,28 @@ def _metadata_of_copy(source: Array, zarr_format: Literal[2, 3]) -> ArrayMetadat
     metadata = source.metadata
     if zarr_format == metadata.zarr_format:
         return metadata
-    kept = keep_layout(source, {"zarr_format": zarr_format})
-    kept |= {"shape": source.shape, "dtype": metadata.data_type.numpy, "attributes": metadata.attributes}
-    return build_metadata({**kept, "fill_value": source.fill_value}, "copy_array")
+    said = {
+        "zarr_format": zarr_format,
+        "shape": source.shape,
+        "dtype": metadata.data_type.numpy,
+        "fill_value": source.fill_value,
+        "attributes": metadata.attributes,
+    }
+    if zarr_format == 2:
+        said |= _said_in_v2(metadata)
+    return build_metadata({**keep_layout(source, said), **said}, "copy_array")
+
+
+def _said_in_v2(metadata: ArrayMetadata) -> dict[str, Any]:
+    """Return what version 2 says otherwise: in the data type and in ``order``, where version 3 has codecs."""
+    said: dict[str, Any] = {}
+    serializer = metadata.serializer
+    if isinstance(serializer, BytesCodec) and serializer.endian == "big":
+        said["dtype"] = metadata.data_type.numpy.newbyteorder(">")
+    first = next(iter(metadata.filters), None)
+    if isinstance(first, TransposeCodec) and first.order == tuple(range(metadata.ndim))[::-1]:
+        said |= {"order": "F", "filters": metadata.filters[1:] or None}
+    return said
 
 
 # --- data
