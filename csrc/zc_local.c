@@ -90,9 +90,8 @@ static zc_status open_failure(int *errno_ret)
 	return ZC_EOS;
 }
 
-zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret)
+static zc_status open_regular(const char *path, int *fd_ret, struct stat *info_ret, int *errno_ret)
 {
-	struct stat info;
 	zc_status status;
 	int fd;
 
@@ -101,17 +100,36 @@ zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 		return open_failure(errno_ret);
-	status = fstat(fd, &info) == 0 ? check_regular(&info, errno_ret) : os_failure(errno_ret);
+	status = fstat(fd, info_ret) == 0 ? check_regular(info_ret, errno_ret) : os_failure(errno_ret);
 	if (status != ZC_OK) {
 		zc_local_close(fd);
 		return status;
 	}
 	*fd_ret = fd;
-	*nbytes_ret = (uint64_t)info.st_size;
 	return ZC_OK;
 }
 
-zc_status zc_local_stamp_fd(int fd, zc_local_stamp *stamp_ret, int *errno_ret)
+zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret)
+{
+	struct stat info;
+	zc_status status = open_regular(path, fd_ret, &info, errno_ret);
+
+	if (status == ZC_OK)
+		*nbytes_ret = (uint64_t)info.st_size;
+	return status;
+}
+
+zc_status zc_local_open_stamped(const char *path, int *fd_ret, zc_local_stamp *stamp_ret, int *errno_ret)
+{
+	struct stat info;
+	zc_status status = open_regular(path, fd_ret, &info, errno_ret);
+
+	if (status == ZC_OK)
+		stamp_of(&info, stamp_ret);
+	return status;
+}
+
+static zc_status stamp_fd(int fd, zc_local_stamp *stamp_ret, int *errno_ret)
 {
 	struct stat info;
 
@@ -441,7 +459,7 @@ static zc_status stamp(int fd, zc_local_stamp *stamp_ret, int *errno_ret)
 	if (futimens(fd, times) != 0)
 		return os_failure(errno_ret);
 	/* Read back: a file system may keep fewer digits than it was given. */
-	return zc_local_stamp_fd(fd, stamp_ret, errno_ret);
+	return stamp_fd(fd, stamp_ret, errno_ret);
 }
 
 static zc_status fill(const pending *file, int fd, int *errno_ret)

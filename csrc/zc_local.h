@@ -26,8 +26,8 @@ typedef struct zc_local_stamp {
  */
 zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret);
 
-/* The stamp of an open file. */
-zc_status zc_local_stamp_fd(int fd, zc_local_stamp *stamp_ret, int *errno_ret);
+/* zc_local_open, with the stamp of what was opened. */
+zc_status zc_local_open_stamped(const char *path, int *fd_ret, zc_local_stamp *stamp_ret, int *errno_ret);
 
 /* The stamp of the regular file 'path'; ZC_ABSENT and ZC_EOS as for zc_local_open. */
 zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret);

@@ -145,8 +145,21 @@ def find_node(
                 _warn_of_second_format(store, path)
             return _parse_v3(store, path, bytes(document), strict, repair_fill)
     if zarr_format in (None, 2):
-        return _parse_v2(store, path, _get_all(store, [join(path, name) for name in V2_DOCUMENTS]), strict)
+        return _parse_v2(store, path, _v2_documents(store, path), strict)
     return None
+
+
+def _v2_documents(store: Store, path: str) -> list[bytes | None]:
+    """Read the documents of ``V2_DOCUMENTS``, in one batch; on local disks without those that say nothing."""
+    if store.local_root is None:
+        return _get_all(store, [join(path, name) for name in V2_DOCUMENTS])
+    array, group, attributes = (join(path, name) for name in V2_DOCUMENTS)
+    blobs = [store.get(array), None, None]
+    if blobs[0] is None:
+        blobs[1] = store.get(group)
+    if blobs[0] is not None or blobs[1] is not None:
+        blobs[2] = store.get(attributes)
+    return [None if blob is None else bytes(blob) for blob in blobs]
 
 
 def _parse_v3(

@@ -25,7 +25,7 @@ cdef extern from "zc_local.h":
         uint64_t inode
         int64_t mtime_ns
     zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil
-    zc_status zc_local_stamp_fd(int fd, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
+    zc_status zc_local_open_stamped(const char *path, int *fd_ret, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil
     zc_status zc_local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,
@@ -95,11 +95,7 @@ cdef int _open(bytes path, int *fd_ret, zc_local_stamp *stamp_ret) except -1:
     cdef int errno = 0
     cdef zc_status status
     with nogil:
-        status = zc_local_open(text, fd_ret, &stamp_ret.nbytes, &errno)
-        if status == ZC_OK:
-            status = zc_local_stamp_fd(fd_ret[0], stamp_ret, &errno)
-            if status != ZC_OK:
-                zc_local_close(fd_ret[0])
+        status = zc_local_open_stamped(text, fd_ret, stamp_ret, &errno)
     if status == ZC_ABSENT:
         return 0
     check(status, NULL, errno, None)

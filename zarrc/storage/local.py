@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from zarrc.errors import StoreConflictError, StoreDeniedError, StoreError
 from zarrc.kernels import local_io
@@ -45,6 +45,9 @@ class LocalStore(Store):
 
     Symbolic links are followed. Access, locks and caches go by where they lead.
     """
+
+    def __new__(cls, *_: object, **__: object) -> Self:  # noqa: D102
+        return object.__new__(cls)  # without the identity of its own that other stores have
 
     def __init__(self, root: str | os.PathLike[str], *, read_only: bool = False) -> None:
         super().__init__(read_only=read_only)

@@ -1,0 +1,113 @@
+"""What opening asks of a store and of the system: no more than it needs, and the document each time."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zarrc
+from zarrc.engine.nodes import create_node
+from zarrc.metadata.build import build_array, build_group
+from zarrc.storage import MappingStore
+
+STRACE = shutil.which("strace")
+
+
+class CountingStore(MappingStore):
+    """A mapping that counts the objects asked for."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.asked: list[str] = []
+
+    def get(self, key: str, range: Any = None) -> Any:
+        self.asked.append(key)
+        return super().get(key, range)
+
+    def stat(self, key: str) -> Any:
+        self.asked.append(f"stat {key}")
+        return super().stat(key)
+
+
+@pytest.fixture
+def store() -> CountingStore:
+    made = CountingStore()
+    create_node(made, "g", build_group(attributes={"x": 1}))
+    for name in ("a", "b"):
+        create_node(made, f"g/{name}", build_array(shape=(4,), dtype="i4", attributes={"x": 1}))
+    made.asked.clear()
+    return made
+
+
+def test_each_open_reads_the_document_once_and_nothing_else(store: CountingStore) -> None:
+    for _ in range(3):
+        zarrc.open_array(store, path="g/a")
+    assert store.asked == ["g/a/zarr.json"] * 3
+
+
+def test_looking_at_metadata_reads_nothing(store: CountingStore) -> None:
+    array = zarrc.open_array(store, path="g/a")
+    store.asked.clear()
+    assert (array.shape, array.dtype, array.chunks, array.attrs["x"]) == ((4,), "i4", array.chunks, 1)
+    assert dict(array.attrs) == {"x": 1}
+    assert store.asked == []
+
+
+def test_a_member_costs_one_request_and_all_members_one_each(store: CountingStore) -> None:
+    group = zarrc.open_group(store, path="g")
+    assert store.asked == ["g/zarr.json"]
+    store.asked.clear()
+    assert group["a"].path == "g/a"
+    assert store.asked == ["g/a/zarr.json"]
+    store.asked.clear()
+    assert [name for name, _ in group.arrays()] == ["a", "b"]
+    assert store.asked == ["g/a/zarr.json", "g/b/zarr.json"]
+
+
+PROGRAM = """
+import os, sys, zarrc
+path = sys.argv[1]
+for _ in range(2):
+    os.write(1, b"start\\n")
+    array = zarrc.open(path, mode="r")
+    array.shape, array.attrs
+    os.write(1, b"end\\n")
+"""
+
+
+def system_calls(path: Path, environment: dict[str, str]) -> list[str]:
+    """The names of the system calls of the second open of a process."""
+    if STRACE is None:
+        pytest.skip("needs strace")
+    log = path.parent / "log"
+    command = [STRACE, "-o", str(log), sys.executable, "-c", PROGRAM, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"strace does not work here: {done.stderr[-200:]}")
+    lines = log.read_text().splitlines()
+    start = max(i for i, line in enumerate(lines) if '"start' in line)
+    end = max(i for i, line in enumerate(lines) if '"end' in line)
+    return [line.partition("(")[0] for line in lines[start + 1 : end]]
+
+
+@pytest.mark.parametrize(
+    ("zarr_format", "most"),
+    # v3: open, fstat, pread, close, and a look for each of v2's two documents. v2: zarr.json is not there,
+    # and four for each of .zarray and .zattrs.
+    [(3, 6), (2, 9)],
+)
+def test_an_open_of_a_local_array_takes_few_system_calls(
+    tmp_path: Path, child_environment: dict[str, str], zarr_format: Any, most: int
+) -> None:
+    zarrc.create_array(tmp_path / "a", shape=(4,), zarr_format=zarr_format, attributes={"x": 1})
+    calls = [
+        call
+        for call in system_calls(tmp_path / "a", child_environment)
+        if call not in ("brk", "mmap", "munmap")
+    ]
+    assert len(calls) <= most, calls
