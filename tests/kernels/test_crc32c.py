@@ -49,9 +49,10 @@ def test_every_level_equals_the_definition(data: bytes, cut: int) -> None:
     assert {crc32c(data, level=level) for level in LEVELS} == {bit_by_bit(data)}
 
 
-# Around the lengths at which three streams of 256 and of 4096 bytes begin.
+# Around the lengths at which three streams of 256 bytes, of 4 KiB and of 64 KiB begin.
 @pytest.mark.parametrize(
-    "nbytes", [767, 768, 769, 1535, 1536, 4095, 12287, 12288, 12289, 13056, 24576, 100_003]
+    "nbytes",
+    [767, 768, 769, 1535, 1536, 4095, 12287, 12288, 12289, 13056, 24576, 100_003, 196_607, 196_608, 700_001],
 )
 def test_every_level_agrees_on_long_data(nbytes: int) -> None:
     data = random.Random(nbytes).randbytes(nbytes + 7)
