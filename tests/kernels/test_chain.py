@@ -38,6 +38,7 @@ def test_decoding_undoes_encoding(names: tuple[str, ...], data: bytes, repeats: 
     data *= repeats
     chain = _chain(names, len(data))
     assert chain.decode(chain.encode(data)) == data
+    assert chain.encode_own(data) == chain.encode(data)
 
 
 @given(st.sampled_from(CHAINS), st.binary(min_size=1, max_size=100))

@@ -49,5 +49,11 @@ cdef zc_status chain_decode_range(const zc_chain *chain, zc_worker *worker, cons
 cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, const uint8_t **result_ret,
                             size_t *nbytes_ret, int *failed_ret) noexcept nogil
 
+# The same for a chunk in memory of the caller's that may be changed and has room for chain_own_nbytes bytes: a crc32c that
+# comes first is appended there, so that nothing is copied.  The result may be 'own' itself.
+cdef zc_status chain_encode_own(const zc_chain *chain, zc_worker *worker, uint8_t *own, const uint8_t **result_ret,
+                                size_t *nbytes_ret, int *failed_ret) noexcept nogil
+cdef size_t chain_own_nbytes(const zc_chain *chain) noexcept nogil
+
 # The most bytes that a stored object of this chain may have: more is refused before it is read.
 cdef size_t chain_object_limit(const zc_chain *chain) noexcept nogil

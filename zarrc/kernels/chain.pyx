@@ -92,6 +92,29 @@ cdef class Chain:
         finally:
             return_worker(worker)
 
+    def encode_own(self, const uint8_t[::1] data not None):
+        """The same from memory that the chain may change (tests and tools)."""
+        cdef const uint8_t *result = NULL
+        cdef size_t nbytes = 0
+        cdef int failed = -1
+        cdef bytearray own = bytearray(data)
+        cdef uint8_t[::1] memory
+        cdef zc_worker *worker
+        if <size_t>len(own) != self.c.decoded_nbytes:
+            raise ValueError(f"{len(own)} bytes given where a chunk has {self.c.decoded_nbytes}")
+        own.extend(bytes(chain_own_nbytes(&self.c) - self.c.decoded_nbytes))
+        memory = own
+        worker = lease_worker()
+        if worker is NULL:
+            raise MemoryError("a worker")
+        try:
+            with nogil:
+                status = chain_encode_own(&self.c, worker, &memory[0] if memory.shape[0] else NULL, &result, &nbytes, &failed)
+            check(status, worker.detail, worker.error_number, self.name_of(failed))
+            return PyBytes_FromStringAndSize(<const char *>result, nbytes)
+        finally:
+            return_worker(worker)
+
     def decode(self, const uint8_t[::1] data not None):
         """The decoded bytes of one chunk (tests and tools)."""
         cdef const uint8_t *src = &data[0] if data.shape[0] else NULL
@@ -219,9 +242,29 @@ cdef zc_status _check_crc32c(const uint8_t *src, size_t src_nbytes) noexcept nog
 
 cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, const uint8_t **result_ret,
                             size_t *nbytes_ret, int *failed_ret) noexcept nogil:
+    return _encode_steps(chain, worker, src, NULL, result_ret, nbytes_ret, failed_ret)
+
+
+cdef zc_status chain_encode_own(const zc_chain *chain, zc_worker *worker, uint8_t *own, const uint8_t **result_ret,
+                                size_t *nbytes_ret, int *failed_ret) noexcept nogil:
+    return _encode_steps(chain, worker, own, own, result_ret, nbytes_ret, failed_ret)
+
+
+cdef size_t chain_own_nbytes(const zc_chain *chain) noexcept nogil:
+    cdef size_t nbytes = chain.decoded_nbytes
+    cdef int i
+    for i in range(chain.n_steps):
+        if not chain.step[i].is_crc32c:
+            break
+        nbytes += CRC32C_NBYTES
+    return nbytes
+
+
+cdef zc_status _encode_steps(const zc_chain *chain, zc_worker *worker, const uint8_t *src, uint8_t *target,
+                             const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
+    """Run the steps; 'target' is 'src' if that may be changed, else NULL."""
     cdef const zc_step *step
     cdef zc_scratch_id side = ZC_SCRATCH_PING
-    cdef uint8_t *target = NULL
     cdef size_t src_nbytes = chain.decoded_nbytes
     cdef size_t nbytes
     cdef zc_status status
@@ -230,7 +273,7 @@ cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint
         step = &chain.step[i]
         failed_ret[0] = i
         if step.is_crc32c and target is not NULL:
-            src_nbytes = _append_crc32c(target, src_nbytes)     # 'src' is our own buffer, with room left
+            src_nbytes = _append_crc32c(target, src_nbytes)     # 'src' may be changed, and has room
             continue
         target = zc_worker_scratch(worker, side, chain.buffer_nbytes)
         if target is NULL:
