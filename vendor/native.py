@@ -119,9 +119,11 @@ def _zstd(machine: str) -> Iterator[Source]:
 def _libdeflate(machine: str) -> Iterator[Source]:
     library = SOURCES / "libdeflate" / "lib"
     dispatched = {"x86_64": ["x86"], "aarch64": ["arm"]}.get(machine, [])
+    # As upstream builds it: inflating is 4 % slower with -O3 (gcc 12).
+    flags = () if sanitizing() else ("-O2",)
     for folder in (library, *(library / name for name in dispatched)):
         for path in sorted(folder.glob("*.c")):
-            yield Source(path, ())
+            yield Source(path, flags)
 
 
 # The SIMD level is chosen at run time, so each file is compiled for its own level and nothing else is.
