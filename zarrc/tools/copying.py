@@ -99,7 +99,7 @@ def copy_array(
     >>> b[:].tolist(), dict(b.attrs)
     ([[1, 2], [3, 4]], {'unit': 'm'})
     """
-    origin = source if isinstance(source, Array) else open_array(source, mode="r")
+    origin = _opened(source)
     if isinstance(destination, Array):
         _refuse_keywords(
             name=name, overwrite=overwrite, zarr_format=zarr_format, storage_options=storage_options
@@ -111,6 +111,17 @@ def copy_array(
     if isinstance(destination, Group):
         zarr_format = zarr_format or destination.metadata.zarr_format
     return _copy_to(origin, where, zarr_format, overwrite=overwrite, verify=verify, progress=progress)
+
+
+def _opened(source: Any) -> Array:
+    if isinstance(source, Array):
+        return source
+    if hasattr(source, "shape") and hasattr(source, "dtype"):
+        raise TypeError(
+            f"copy_array() copies what zarrc stores, not a {type(source).__module__}."
+            f"{type(source).__qualname__}; zarrc.from_array makes a stored array of it"
+        )
+    return open_array(source, mode="r")
 
 
 def _refuse_keywords(**given: Any) -> None:
