@@ -345,7 +345,7 @@ def test_what_makes_no_copy_is_said() -> None:
         zarrc.copy_array(source, zarrc.create_group({}))
     with pytest.raises(ArrayNotFoundError):
         zarrc.copy_array({}, {})
-    with pytest.raises(TypeError, match="numpy.ndarray; zarrc.from_array"):
+    with pytest.raises(TypeError, match=r"numpy\.ndarray; zarrc\.from_array"):
         zarrc.copy_array(np.arange(3), {})
     taken: dict[str, Any] = {}
     zarrc.copy_array(source, taken)
