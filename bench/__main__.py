@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,13 @@ from bench.workloads import SIZES, all_workloads, matches
 def _full_fits() -> bool:
     """Whether memory allows for full size: data, stores and results of 2 GiB, several at a time."""
     return machine.memory_nbytes("MemAvailable") >= 12 << 30
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Stop measuring, once: further signals do not get in the way of cleaning up."""
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _libraries(text: str | None) -> tuple[str, ...]:
@@ -94,6 +102,9 @@ def main(
             directory=directory,
             budget_seconds=budget,
         )
+        # Ended from outside, it still removes its stores and reports what it has.
+        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGINT, _interrupt)
         results = run(options, lambda name: matches(name, only), lambda text: click.echo(text, err=True))
         output.mkdir(parents=True, exist_ok=True)
         results.dump(output / "results.json")

@@ -23,7 +23,7 @@ from bench.fields import write_field
 from bench.libraries import LIMIT, Cannot, library_class
 from bench.results import MEASURES, Measure, Outcome, Results
 from bench.workloads import Workload, all_workloads
-from bench.workloads.base import Place
+from bench.workloads.base import TMPFS, Place
 from bench.workloads.opening import Import
 
 Say = Callable[[str], None]
@@ -225,7 +225,8 @@ def stores_directory(parent: Path | None) -> Iterator[Path]:
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        for one in (path, *TMPFS.glob(f"{path.name}-*")):
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def run(options: Options, selected: Callable[[str], bool], say: Say) -> Results:
@@ -265,8 +266,14 @@ def run(options: Options, selected: Callable[[str], bool], say: Say) -> Results:
                         f"  ({took:.1f} s)  {summary(results, workload.name)}"
                     )
                     _make_room(wanted[turn:], directory)
+            except KeyboardInterrupt:
+                say("interrupted: what was measured so far is reported")
+                break
             finally:
                 runner.stop()
+    results.workloads = {
+        name: one for name, one in results.workloads.items() if any(name in run for run in results.runs)
+    }
     results.head["zarrc"] = _where(results.head["files"].get("zarrc", ""))
     return results
 

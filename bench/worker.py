@@ -19,6 +19,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import sys
 import traceback
 from itertools import repeat
@@ -141,6 +142,7 @@ class Worker:
         task, self.task = self.task, None
         if task is not None:
             task.close()
+        self.place.forget_memory()
         gc.collect()
 
     def peak(self, request: dict[str, Any]) -> dict[str, int]:
@@ -185,9 +187,13 @@ def main() -> None:
         answers.write(json.dumps({"ok": False, "kind": "cannot", "error": f"{error}"}) + "\n")
         answers.flush()
         return
-    for line in sys.stdin:
-        answers.write(json.dumps(worker.answer(json.loads(line))) + "\n")
-        answers.flush()
+    # The parent decides when it is over, by closing the pipe.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(BrokenPipeError):
+        for line in sys.stdin:
+            answers.write(json.dumps(worker.answer(json.loads(line))) + "\n")
+            answers.flush()
     worker.close({})
     shutil.rmtree(worker.place.own, ignore_errors=True)
 

@@ -19,6 +19,7 @@ from bench.bare import Threads, flat, read_file, stored_chunks, write_file
 from bench.fields import map_field
 from bench.libraries.base import Cannot, Library
 
+TMPFS = Path("/dev/shm")
 SIZES = ("small", "medium", "full")
 
 
@@ -53,6 +54,7 @@ class Place:
         self.threads = threads
         self.own = directory / "own" / f"{name}-{os.getpid()}"
         self._counter = itertools.count()
+        self._on_tmpfs: list[Path] = []
         self._fields: dict[str, np.ndarray] = {}
 
     @staticmethod
@@ -101,16 +103,16 @@ class Place:
         try:
             return library.memory(), ""
         except Cannot:
-            tmpfs = Path("/dev/shm")
-            if not os.access(tmpfs, os.W_OK):
+            if not os.access(TMPFS, os.W_OK):
                 raise
-            path = tmpfs / f"{self.directory.name}-{self.own.name}-{next(self._counter)}"
+            path = TMPFS / f"{self.directory.name}-{self.own.name}-{next(self._counter)}"
+            self._on_tmpfs.append(path)
             return library.local(path), "files on tmpfs"
 
-    def forget_memory(self, location: Any) -> None:
-        path = getattr(location, "path", location)
-        if isinstance(path, str | Path) and str(path).startswith(f"/dev/shm/{self.directory.name}-"):
-            shutil.rmtree(path, ignore_errors=True)
+    def forget_memory(self) -> None:
+        """Remove what stood for memory."""
+        while self._on_tmpfs:
+            shutil.rmtree(self._on_tmpfs.pop(), ignore_errors=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,13 +188,12 @@ def write_task(
     values = data if expected is None else expected
     now: dict[str, Any] = {"path": None, "location": None, "array": None}
     facts: dict[str, Any] = {"data_nbytes": spec.nbytes}
-    note = place.in_memory(library)[1] if memory else ""
 
     def forget() -> None:
         if now["array"] is not None:
             library.close(now["array"])
         if memory:
-            place.forget_memory(now["location"])
+            place.forget_memory()
         else:
             place.forget(now["path"])
         now.update(path=None, location=None, array=None)
@@ -200,7 +201,7 @@ def write_task(
     def before() -> None:
         forget()
         if memory:
-            now["location"] = place.in_memory(library)[0]
+            now["location"], task.note = place.in_memory(library)
         else:
             now["path"] = place.fresh(spec)
             now["location"] = library.local(now["path"])
@@ -218,7 +219,8 @@ def write_task(
     def call() -> None:
         now["write"]()
 
-    return Task(call, check, before, forget, check_once=True, note=note, facts=facts)
+    task = Task(call, check, before, forget, check_once=True, facts=facts)
+    return task
 
 
 def read_limit(place: Place, spec: ArraySpec, decode: Callable[..., None] | None) -> Task:

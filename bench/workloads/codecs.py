@@ -51,7 +51,7 @@ class Decode(Codec):
 
         def close() -> None:
             library.close(array)
-            place.forget_memory(location)
+            place.forget_memory()
 
         return Task(library.reader(array, ...), equal_to(self.expected(place)), close=close, note=note)
 
