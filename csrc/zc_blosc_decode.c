@@ -61,9 +61,10 @@ static zc_status open_part(const struct chunk *chunk, size_t index, size_t from,
 
 /*
  * The next stream's content, of which the first 'front' bytes are wanted: at *data_ret, which is in the chunk where the
- * stream is kept as it is, else 'room', where there are stream_nbytes bytes, or front + ZC_LZ4_FRONT_SLACK if less.
+ * stream is kept as it is, else 'room'.  That has 'front' bytes, and ZC_LZ4_FRONT_SLACK more if it is roomy, as it must be
+ * for less than the whole stream.
  */
-static zc_status decode_stream(const struct chunk *chunk, struct part *part, size_t front, uint8_t *room,
+static zc_status decode_stream(const struct chunk *chunk, struct part *part, size_t front, uint8_t *room, int roomy,
 			       const uint8_t **data_ret)
 {
 	enum zc_blosc_format format = chunk->header.format;
@@ -77,6 +78,8 @@ static zc_status decode_stream(const struct chunk *chunk, struct part *part, siz
 	*data_ret = room;
 	if (stream_nbytes == nbytes)	/* as long as its content: kept as it is */
 		*data_ret = stream;
+	else if (front == nbytes && roomy && format == ZC_BLOSC_LZ4)
+		return zc_lz4_block_decode_roomy(chunk->worker, stream, stream_nbytes, room, nbytes);
 	else if (front == nbytes)
 		return zc_blosc_stream_decode(format, chunk->worker, stream, stream_nbytes, room, nbytes);
 	else if (front > 0)
@@ -117,7 +120,7 @@ static zc_status decode_plain(const struct chunk *chunk, struct part *part, uint
 			if (room == NULL)
 				return ZC_ENOMEM;
 		}
-		status = decode_stream(chunk, part, front, room, &data);
+		status = decode_stream(chunk, part, front, room, room != dst, &data);
 		if (status != ZC_OK)
 			return status;
 		if (to <= from)
@@ -150,7 +153,7 @@ static zc_status decode_planes(const struct chunk *chunk, struct part *part, siz
 	if (room == NULL)
 		return ZC_ENOMEM;
 	for (size_t i = 0; i < part->n_streams; i++) {
-		zc_status status = decode_stream(chunk, part, front, room + i * room_nbytes, &planes->plane[i]);
+		zc_status status = decode_stream(chunk, part, front, room + i * room_nbytes, 1, &planes->plane[i]);
 
 		if (status != ZC_OK)
 			return status;

@@ -118,31 +118,39 @@ static int read_length(const uint8_t **in, const uint8_t *in_end, size_t *length
 /* Copy 'length' bytes from 'offset' bytes before; may write ZC_LZ4_FRONT_SLACK bytes more. */
 static void copy_match(uint8_t *out, size_t offset, size_t length)
 {
+	uint8_t *out_end = out + length;
+
 	if (offset == 1) {
 		memset(out, out[-1], length);
 		return;
 	}
-	/* What repeats with a period repeats with its multiples: double the distance until copies do not overlap. */
-	while (offset < 32 && length > offset) {
+	if (offset < 16) {
+		/* What repeats with a period repeats with its multiples: from here on copies of 16 bytes do not overlap. */
+		for (size_t i = 0; i < 16; i++)
+			out[i] = out[i - offset];
+		out += 16;
+		offset *= (15 + offset) / offset;
+	}
+	/* Long ones in copies that grow with what is there. */
+	while (out_end - out > 256 && offset < (size_t)(out_end - out)) {
 		memcpy(out, out - offset, offset);
 		out += offset;
-		length -= offset;
 		offset *= 2;
 	}
-	for (size_t i = 0; i < length; i += 32)
-		memmove(out + i, out + i - offset, 32);
+	for (; out < out_end; out += 16)
+		memcpy(out, out - offset, 16);
 }
 
 /*
- * A decoder of our own, as LZ4_decompress_safe_partial copies a match that leaves the wanted part byte by byte: in a
- * plane of equal bytes that is all of it.
+ * The first 'nbytes' bytes of a block, into room for ZC_LZ4_FRONT_SLACK more; *is_all_ret says whether the block ends with
+ * them, as a whole one does, by literals.  0 if the block is damaged or cut.
  */
-zc_status zc_lz4_block_decode_front(zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
-				    size_t nbytes)
+static int decode_front(const uint8_t *src, size_t src_nbytes, uint8_t *dst, size_t nbytes, int *is_all_ret)
 {
 	const uint8_t *in = src, *in_end = src + src_nbytes;
 	uint8_t *out = dst, *out_end = dst + nbytes;
 
+	*is_all_ret = 0;
 	while (out < out_end && in < in_end) {
 		unsigned token = *in++;
 		size_t length = token >> 4, offset;
@@ -151,27 +159,26 @@ zc_status zc_lz4_block_decode_front(zc_worker *worker, const uint8_t *src, size_
 			memcpy(out, in, 16);
 		} else {
 			if (length == 15 && !read_length(&in, in_end, &length))
-				break;
+				return 0;
 			if (length > (size_t)(in_end - in))
-				break;
+				return 0;
 			memcpy(out, in, length < (size_t)(out_end - out) ? length : (size_t)(out_end - out));
-			if (length >= (size_t)(out_end - out))
-				return ZC_OK;
+			*is_all_ret = length == (size_t)(out_end - out) && length == (size_t)(in_end - in);
 		}
+		if (length >= (size_t)(out_end - out))
+			return 1;
 		in += length;
 		out += length;
-		if (out >= out_end)
-			return ZC_OK;
 		if (in_end - in < 2)
-			break;
+			return 0;
 		offset = (size_t)in[0] | (size_t)in[1] << 8;
 		in += 2;
 		length = token & 15;
 		if (length == 15 && !read_length(&in, in_end, &length))
-			break;
+			return 0;
 		length += 4;
 		if (offset == 0 || offset > (size_t)(out - dst))
-			break;
+			return 0;
 		if (length <= 18 && offset >= 8) {
 			memcpy(out, out - offset, 8);
 			memcpy(out + 8, out + 8 - offset, 8);
@@ -179,10 +186,33 @@ zc_status zc_lz4_block_decode_front(zc_worker *worker, const uint8_t *src, size_
 		} else {
 			copy_match(out, offset, length < (size_t)(out_end - out) ? length : (size_t)(out_end - out));
 		}
-		/* Not past the end by more than one short match: the sum cannot overflow. */
 		out = length < (size_t)(out_end - out) ? out + length : out_end;
 	}
-	return out >= out_end ? ZC_OK : zc_fail(worker, ZC_ECORRUPT, "the LZ4 block is damaged or cut");
+	return out == out_end;
+}
+
+/* LZ4_decompress_safe_partial copies a match that leaves the wanted part byte by byte: of equal bytes, all of it. */
+zc_status zc_lz4_block_decode_front(zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
+				    size_t nbytes)
+{
+	int is_all;
+
+	if (!decode_front(src, src_nbytes, dst, nbytes, &is_all))
+		return zc_fail(worker, ZC_ECORRUPT, "the LZ4 block is damaged or cut");
+	return ZC_OK;
+}
+
+zc_status zc_lz4_block_decode_roomy(zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
+				    size_t nbytes)
+{
+	int is_all;
+
+	/* Runs of equal bytes, as the high bytes of smooth numbers are: LZ4 writes eight bytes at a time, memset 32. */
+	if (src_nbytes > nbytes / 64)
+		return zc_lz4_block_decode(worker, src, src_nbytes, dst, nbytes);
+	if (!decode_front(src, src_nbytes, dst, nbytes, &is_all) || !is_all)
+		return zc_fail(worker, ZC_ECORRUPT, "the LZ4 block is damaged or cut");
+	return ZC_OK;
 }
 
 zc_status zc_lz4_encode(const void *config, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,

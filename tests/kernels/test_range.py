@@ -211,6 +211,36 @@ def test_damaged_chunks_never_leave_their_buffers(kernel: CodecKernel) -> None:
         assert len(got) == end - first
 
 
+def test_damaged_runs_never_leave_their_buffers() -> None:
+    # Streams that shrink to a 64th and less are decoded by another function.
+    content = np.repeat(np.arange(4, dtype="<f4"), 8_000).tobytes() + bytes(64_000)
+    chain = Chain([compressors.blosc("lz4", 5, 1, 4, 1 << 16)], len(content))
+    encoded = chain.encode(content)
+    for damaged in (*cuts(encoded), *flips(encoded, count(2_000))):
+        source = guarded_like(np.frombuffer(damaged, np.uint8))
+        for first, end in ((0, len(content)), (70_000, 70_001)):
+            try:
+                assert len(chain.decode_range(source, first, end)) == end - first
+            except CodecError:
+                continue
+
+
+@pytest.mark.parametrize("content", [bytes(1 << 16), BUFFERS["smooth"][: 1 << 16]])
+def test_a_stream_that_goes_on_after_its_content_is_an_error(content: bytes) -> None:
+    chain = Chain([compressors.blosc("lz4", 5, 1, 4, 1 << 16)], len(content))
+    encoded = chain.encode(content)
+    assert chain.decode(encoded) == content
+    at = struct.unpack_from("<i", encoded, 16)[0]
+    for _ in range(3):
+        at += 4 + struct.unpack_from("<i", encoded, at)[0]
+    (stream_nbytes,) = struct.unpack_from("<i", encoded, at)
+    longer = bytearray(encoded + b"\0")
+    struct.pack_into("<i", longer, at, stream_nbytes + 1)
+    struct.pack_into("<i", longer, 12, len(longer))
+    with pytest.raises(CorruptChunkError, match="damaged or cut"):
+        chain.decode(longer)
+
+
 def test_damaged_frames_of_many_blocks_never_leave_their_buffers() -> None:
     chain = Chain([PLAIN["zstd"]], len(FRAMES))
     for damaged in flips(chain.encode(FRAMES), count(200)):
