@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zarrc.storage import StorePath
     from zarrc.storage.base import Store
 
-__all__ = ["Node"]
+__all__ = ["Node", "without_nan"]
 
 
 class Node:
@@ -132,7 +132,7 @@ class Node:
         def changed(stored: NodeMetadata) -> NodeMetadata:
             attributes = dict(stored.attributes)
             change(attributes)
-            return stored.evolve(attributes=_without_nan(attributes, place(self._store, self._path)))
+            return stored.evolve(attributes=without_nan(attributes, place(self._store, self._path)))
 
         try:
             self._set_metadata(self._update(changed))
@@ -178,7 +178,7 @@ class Node:
         return self._metadata.zarr_format, self._store.identity_of(self._path)
 
 
-def _without_nan(attributes: dict[str, Any], where: str) -> dict[str, Any]:
+def without_nan(attributes: dict[str, Any], where: str) -> dict[str, Any]:
     """Spell NaN and the infinities as strings: other writers store them bare, which is not JSON (RFC 8259).
 
     Ours are refused on assignment; one that was read must not stop the user from changing another attribute.

@@ -255,6 +255,16 @@ def test_everything_that_metadata_say_is_copied(tmp_path: Path) -> None:
     assert group["x/y"].attrs["a"] == [1, {"b": None}]
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_attributes_that_are_not_json_become_strings(zarr_format: Literal[2, 3], tmp_path: Path) -> None:
+    zarrc.create_array(tmp_path, shape=(4,), dtype="i4", attributes={"a": 12345})
+    document = (tmp_path / "zarr.json").read_text()
+    (tmp_path / "zarr.json").write_text(document.replace("12345", "NaN"))
+    with pytest.warns(zarrc.errors.ZarrcWarning, match="NaN"):
+        made = zarrc.copy_array(tmp_path, zarr_format=zarr_format)
+    assert dict(made.attrs) == {"a": "NaN"}
+
+
 def test_a_copy_in_memory_is_another_array() -> None:
     source: Any = zarrc.array(np.arange(100), chunks=10)
     before = source.store.stat("c/3")

@@ -18,6 +18,7 @@ from zarrc.engine.nodes import create_node, delete_node, place
 from zarrc.errors import ReadOnlyError
 from zarrc.group import Group
 from zarrc.new_array import build_metadata, keep_layout, refuse_self
+from zarrc.node import without_nan
 from zarrc.streaming import copy_into
 
 if TYPE_CHECKING:
@@ -187,6 +188,9 @@ def _copy_to(
 
 def _metadata_of_copy(source: Array, zarr_format: Literal[2, 3]) -> ArrayMetadata:
     metadata = source.metadata
+    attributes = without_nan(dict(metadata.attributes), place(source.store, source.path))
+    if attributes != metadata.attributes:
+        metadata = metadata.evolve(attributes=attributes)
     if zarr_format == metadata.zarr_format:
         return metadata
     said = {
