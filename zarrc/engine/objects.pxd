@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from zarrc.kernels.status cimport zc_status
-from zarrc.kernels.table cimport Table, zc_blob, zc_table
+from zarrc.kernels.table cimport Table, zc_blob, zc_table, zc_table_key
 from zarrc.kernels.worker cimport zc_worker
 
 cdef enum:
@@ -51,6 +51,9 @@ cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndi
 # The whole object, in place (memory) or in ZC_SCRATCH_ENCODED (local).  ZC_ABSENT; ZC_ETOOLARGE past 'limit' bytes.
 cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes, size_t limit,
                             zc_object *object_ret) noexcept nogil
+
+# Objects of a memory store by their names, n <= ZC_TABLE_BATCH; the blob is NULL where there is none.
+cdef void objects_fetch(const zc_objects *objects, const zc_table_key *names, size_t n, zc_object *objects_ret) noexcept nogil
 cdef void object_release(zc_object *object) noexcept nogil
 
 # A local object that must have 'nbytes' bytes, else ZC_ELENGTH; *fd_ret is open on ZC_OK only.

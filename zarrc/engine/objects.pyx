@@ -12,11 +12,13 @@ from zarrc.kernels.local_io cimport local_close, local_open, local_pread, local_
 from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_ELENGTH, ZC_ENOMEM, ZC_ETOOLARGE, ZC_OK
 from zarrc.kernels.table cimport (
+    ZC_TABLE_BATCH,
     blob_data,
     blob_nbytes,
     blob_new,
     blob_unref,
     table_get,
+    table_get_many,
     table_put,
     table_remove,
 )
@@ -195,6 +197,17 @@ cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const 
         object_ret.nbytes = blob_nbytes(object_ret.blob)
         return ZC_OK
     return _fetch_file(worker, name, limit, object_ret)
+
+
+cdef void objects_fetch(const zc_objects *objects, const zc_table_key *names, size_t n, zc_object *objects_ret) noexcept nogil:
+    cdef zc_blob *blobs[ZC_TABLE_BATCH]
+    cdef size_t i
+    table_get_many(objects.table, names, n, blobs)
+    for i in range(n):
+        objects_ret[i].blob = blobs[i]
+        if blobs[i] is not NULL:
+            objects_ret[i].data = blob_data(blobs[i])
+            objects_ret[i].nbytes = blob_nbytes(blobs[i])
 
 
 cdef zc_status _fetch_file(zc_worker *worker, const char *name, size_t limit, zc_object *object_ret) noexcept nogil:

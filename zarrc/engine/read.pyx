@@ -18,12 +18,14 @@ from zarrc.engine.layout cimport layout_matches, layout_span, layout_strides, zc
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
     PLACE_LOCAL,
+    PLACE_MEMORY,
     PLACE_PYTHON,
     object_close,
     object_fetch,
     object_name,
     object_open,
     object_release,
+    objects_fetch,
     zc_object,
     zc_objects,
 )
@@ -34,6 +36,7 @@ from zarrc.kernels.chain cimport chain_decode, chain_decode_range, zc_chain
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, check, zc_status
 from zarrc.kernels.strided cimport strided_copy, strided_copy_streamed, strided_fill, swap_bytes
+from zarrc.kernels.table cimport ZC_TABLE_BATCH, zc_table_key
 from zarrc.kernels.worker cimport zc_worker
 
 cdef extern from "zc_atomic.h":
@@ -45,6 +48,8 @@ cdef enum:
     GROUP_NBYTES = 8 << 20
     # Requests that one get_many is given.
     REQUESTS = 1024
+    # The longest name of an object in a batch of names.
+    BATCH_KEY_NBYTES = 256
     # Results from here on do not stay in the caches until they are looked at.
     STREAMED_NBYTES = 16 << 20
 
@@ -64,6 +69,7 @@ ctypedef struct zc_read_job:
     Py_ssize_t buffer_strides[MAX_NDIM]
     Py_ssize_t user_strides[MAX_NDIM]
     bint streamed               # the result is larger than the caches
+    bint in_batches             # a memory store with names short enough
     bint missing_is_error
     const size_t *part_of       # item -> part, for objects at hand; NULL: the item is the part
     const zc_at_hand *at_hand   # item -> the object's bytes
@@ -82,6 +88,8 @@ cdef int read_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uin
     job.python_layout = <void *>layout
     job.result = result
     job.streamed = _selected_nbytes(plan, layout.c.itemsize) >= STREAMED_NBYTES
+    job.in_batches = (objects.c.place == PLACE_MEMORY
+                      and objects.c.prefix_nbytes + 22 * <size_t>(plan.ndim + 1) < BATCH_KEY_NBYTES)
     job.missing_is_error = missing_is_error
     layout_strides(&layout.c, plan, job.buffer_strides, job.user_strides)
     if objects.c.place == PLACE_PYTHON:
@@ -116,42 +124,80 @@ cdef int _poll(void *context) noexcept nogil:
 
 cdef int _read_items(void *context, size_t first, size_t count, zc_worker *worker) noexcept nogil:
     cdef zc_read_job *job = <zc_read_job *>context
-    cdef size_t item, part_index
-    cdef int step
-    cdef zc_status status
-    for item in range(first, first + count):
-        part_index = item if job.part_of is NULL else job.part_of[item]
-        step = -1
-        worker.detail = NULL
-        status = _read_part(job, item, part_index, worker, &step)
-        if status != ZC_OK:
-            keep_failure(&job.failure, status, part_index, step, worker)
+    cdef size_t n
+    while count > 0:
+        n = 1
+        if count > 1 and job.in_batches:
+            n = min(count, <size_t>ZC_TABLE_BATCH)
+        if (_read_batch(job, first, n, worker) if n > 1 else _read_item(job, first, worker)) != ZC_OK:
             return 1
+        first += n
+        count -= n
     return 0
 
 
-cdef zc_status _read_part(zc_read_job *job, size_t item, size_t part_index, zc_worker *worker, int *step) noexcept nogil:
+cdef zc_status _read_item(zc_read_job *job, size_t item, zc_worker *worker) noexcept nogil:
+    cdef size_t part_index = item if job.part_of is NULL else job.part_of[item]
     cdef zc_part part
+    cdef int step = -1
+    cdef zc_status status
+    worker.detail = NULL
+    plan_part(job.plan, part_index, &part)
+    if job.at_hand is NULL:
+        status = _read_part(job, &part, part_index, worker, &step)
+    elif job.at_hand[item].data is NULL:
+        status = _fill_part(job, &part)
+    else:
+        status = _decode_part(job, &part, job.at_hand[item].data, job.at_hand[item].nbytes, part_index, worker, &step)
+    if status != ZC_OK:
+        keep_failure(&job.failure, status, part_index, step, worker)
+    return status
+
+
+cdef zc_status _read_part(zc_read_job *job, const zc_part *part, size_t part_index, zc_worker *worker,
+                          int *step) noexcept nogil:
+    """Local and memory stores."""
     cdef zc_object object
     cdef char name[MAX_KEY_NBYTES]
-    cdef size_t name_nbytes
+    cdef size_t name_nbytes = object_name(job.objects, part.chunk, job.plan.ndim, name)
     cdef zc_status status
-    plan_part(job.plan, part_index, &part)
-    if job.at_hand is not NULL:
-        if job.at_hand[item].data is NULL:
-            return _fill_part(job, &part)
-        return _decode_part(job, &part, job.at_hand[item].data, job.at_hand[item].nbytes, part_index, worker, step)
-    name_nbytes = object_name(job.objects, part.chunk, job.plan.ndim, name)
     if name_nbytes == 0:
         return ZC_EINVAL
     if job.objects.place == PLACE_LOCAL and job.chain is not NULL and job.chain.n_steps == 0:
-        return _read_raw_part(job, &part, name, worker)
+        return _read_raw_part(job, part, name, worker)
     status = object_fetch(job.objects, worker, name, name_nbytes, job.layout.object_limit, &object)
     if status == ZC_ABSENT:
-        return _fill_part(job, &part)
+        return _fill_part(job, part)
     if status == ZC_OK:
-        status = _decode_part(job, &part, object.data, object.nbytes, part_index, worker, step)
+        status = _decode_part(job, part, object.data, object.nbytes, part_index, worker, step)
         object_release(&object)
+    return status
+
+
+cdef zc_status _read_batch(zc_read_job *job, size_t first, size_t n, zc_worker *worker) noexcept nogil:
+    """Parts of a memory store, whose objects are looked up together."""
+    cdef zc_part part[ZC_TABLE_BATCH]
+    cdef char names[ZC_TABLE_BATCH][BATCH_KEY_NBYTES]
+    cdef zc_table_key keys[ZC_TABLE_BATCH]
+    cdef zc_object object[ZC_TABLE_BATCH]
+    cdef zc_status status = ZC_OK
+    cdef int step = -1
+    cdef size_t i
+    for i in range(n):
+        plan_part(job.plan, first + i, &part[i])
+        keys[i].data = names[i]
+        keys[i].nbytes = object_name(job.objects, part[i].chunk, job.plan.ndim, names[i])
+    objects_fetch(job.objects, keys, n, object)
+    worker.detail = NULL
+    for i in range(n):
+        if status == ZC_OK:
+            if object[i].blob is NULL:
+                status = _fill_part(job, &part[i])
+            else:
+                status = _decode_part(job, &part[i], object[i].data, object[i].nbytes, first + i, worker, &step)
+            if status != ZC_OK:
+                keep_failure(&job.failure, status, first + i, step, worker)
+        object_release(&object[i])
     return status
 
 
@@ -246,12 +292,12 @@ cdef int _read_from_python(zc_read_job *job, Objects objects, ChunkLayout layout
     cdef size_t end
     while first < job.plan.n_parts and job.failure.status == ZC_OK:
         end = min(first + REQUESTS, job.plan.n_parts)
-        _read_batch(job, objects, first, [_key_of_part(job.plan, objects, i) for i in range(first, end)], n_threads)
+        _read_requests(job, objects, first, [_key_of_part(job.plan, objects, i) for i in range(first, end)], n_threads)
         first = end
     return 0
 
 
-cdef int _read_batch(zc_read_job *job, Objects objects, size_t first, list keys, int n_threads) except -1:
+cdef int _read_requests(zc_read_job *job, Objects objects, size_t first, list keys, int n_threads) except -1:
     """The parts from the 'first' on, whose objects have these keys."""
     cdef _Group group = _new_group(job, n_threads)
     # An answer that never comes would leave the result as it was allocated.

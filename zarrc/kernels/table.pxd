@@ -12,6 +12,11 @@ cdef extern from "zc_table.h":
         uint8_t *data
     ctypedef struct zc_table:
         pass
+    ctypedef struct zc_table_key:
+        const char *data
+        size_t nbytes
+    enum:
+        ZC_TABLE_BATCH
 
 
 cdef class Table:
@@ -31,6 +36,7 @@ cdef zc_blob *blob_share(zc_blob *blob) noexcept nogil
 cdef void blob_ref(zc_blob *blob) noexcept nogil
 cdef void blob_unref(zc_blob *blob) noexcept nogil
 cdef zc_blob *table_get(zc_table *table, const char *key, size_t key_nbytes) noexcept nogil
+cdef void table_get_many(zc_table *table, const zc_table_key *keys, size_t n, zc_blob **blobs_ret) noexcept nogil
 cdef zc_status table_put(zc_table *table, const char *key, size_t key_nbytes, zc_blob *blob) noexcept nogil
 cdef zc_status table_put_if(zc_table *table, const char *key, size_t key_nbytes, zc_blob *blob, uint64_t expected,
                             int *done_ret, uint64_t *version_ret) noexcept nogil

@@ -26,6 +26,7 @@ cdef extern from "zc_table.h":
     zc_table *zc_table_new() noexcept nogil
     void zc_table_free(zc_table *table) noexcept nogil
     zc_blob *zc_table_get(zc_table *table, const char *key, size_t key_nbytes) noexcept nogil
+    void zc_table_get_many(zc_table *table, const zc_table_key *keys, size_t n, zc_blob **blobs_ret) noexcept nogil
     zc_status zc_table_put(zc_table *table, const char *key, size_t key_nbytes, zc_blob *blob) noexcept nogil
     zc_status zc_table_put_if(zc_table *table, const char *key, size_t key_nbytes, zc_blob *blob, uint64_t expected,
                               int *done_ret, uint64_t *version_ret) noexcept nogil
@@ -59,6 +60,10 @@ cdef void blob_unref(zc_blob *blob) noexcept nogil:
 
 cdef zc_blob *table_get(zc_table *table, const char *key, size_t key_nbytes) noexcept nogil:
     return zc_table_get(table, key, key_nbytes)
+
+
+cdef void table_get_many(zc_table *table, const zc_table_key *keys, size_t n, zc_blob **blobs_ret) noexcept nogil:
+    zc_table_get_many(table, keys, n, blobs_ret)
 
 
 cdef zc_status table_put(zc_table *table, const char *key, size_t key_nbytes, zc_blob *blob) noexcept nogil:
