@@ -11,7 +11,6 @@ from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.node_names import normalize_path
 from zarrc.engine.nodes import NodeMetadata, open_node, place, update_node
 from zarrc.errors import AttributesError, ReadOnlyError
-from zarrc.warning import warn
 
 if TYPE_CHECKING:
     from zarrc.attributes import Attributes, Change
@@ -186,6 +185,8 @@ def without_nan(attributes: dict[str, Any], where: str) -> dict[str, Any]:
     found: list[str] = []
     clean = {key: _spell(value, key, found) for key, value in attributes.items()}
     if found:
+        from zarrc.warning import warn
+
         warn(
             f"{where}: the attributes {', '.join(map(repr, dict.fromkeys(found)))} held NaN or infinities, "
             "which JSON cannot hold; they are stored as strings now"

@@ -57,8 +57,6 @@ def split_storage(
     caller: str, storage: str | None, keywords: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Split keywords into those of the array and, with ``storage=``, those of the store."""
-    if not keywords and storage is None:
-        return {}, None
     from zarrc.new_array import ARRAY_KEYWORDS, check_keywords
 
     kept = without_legacy(caller, dict(keywords))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from zarrc.array import Array
-from zarrc.creation.keywords import default_format, parse_format, split_storage, without_legacy
 from zarrc.creation.places import Place
 from zarrc.dtypes import DEFAULT_FILL
 from zarrc.errors import ContainsNodeError
@@ -88,8 +87,7 @@ def open(
     MetadataError
         If something is there that cannot be read.
     """
-    mine, named = split_storage("open", storage, keywords)
-    wanted = parse_format(zarr_format, zarr_version)
+    mine, named, wanted = _parsed("open", storage, keywords, zarr_format, zarr_version)
     makes_array = "shape" in mine or "data" in mine
     makes = makes_array or mode == "a"
     _check_named("open", store, path, named, makes)
@@ -140,8 +138,7 @@ def open_array(
     ContainsNodeError
         With "w-", if something is there; with "a", if a group is there.
     """
-    mine, named = split_storage("open_array", storage, keywords)
-    wanted = parse_format(zarr_format, zarr_version)
+    mine, named, wanted = _parsed("open_array", storage, keywords, zarr_format, zarr_version)
     makes = "shape" in mine or "data" in mine
     _check_named("open_array", store, path, named, makes)
     where = Place(store, path, mode, storage_options, named)
@@ -194,10 +191,10 @@ def open_group(
     ContainsArrayError
         With "a" or "w-", if an array is there.
     """
-    named = None
-    if legacy or storage is not None:
-        named = _store_keywords(storage, without_legacy("open_group", legacy))
-    wanted = parse_format(zarr_format, None)
+    named: dict[str, Any] | None = None
+    wanted = zarr_format
+    if legacy or storage is not None or zarr_format is not None:
+        named, wanted = _parsed_for_group(storage, legacy, zarr_format)
     where = Place(store, path, mode, storage_options, named)
 
     def find() -> Group | None:
@@ -220,14 +217,31 @@ def open_group(
 _Node = TypeVar("_Node", bound="Array | Group")
 
 
-def _store_keywords(storage: str | None, keywords: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the keywords of the store that ``storage=`` names; without it there must be none."""
-    if storage is not None:
-        return {"storage": storage, **keywords}
+def _parsed(
+    caller: str, storage: str | None, keywords: dict[str, Any], zarr_format: Any, zarr_version: Any
+) -> tuple[dict[str, Any], dict[str, Any] | None, ZarrFormat | None]:
+    """Return the keywords of an array, those of the store that ``storage=`` names, and the format."""
+    if not keywords and storage is None and zarr_format is None and zarr_version is None:
+        return {}, None, None
+    from zarrc.creation.keywords import parse_format, split_storage
+
+    mine, named = split_storage(caller, storage, keywords)
+    return mine, named, parse_format(zarr_format, zarr_version)
+
+
+def _parsed_for_group(
+    storage: str | None, keywords: dict[str, Any], zarr_format: Any
+) -> tuple[dict[str, Any] | None, ZarrFormat | None]:
+    """Return the keywords of the store of ``storage=``, without which there are none, and the format."""
+    from zarrc.creation.keywords import parse_format, without_legacy
     from zarrc.new_array import check_keywords
 
-    check_keywords("open_group", keywords, GROUP_KEYWORDS)
-    return None
+    kept = without_legacy("open_group", keywords)
+    wanted = parse_format(zarr_format, None)
+    if storage is not None:
+        return {"storage": storage, **kept}, wanted
+    check_keywords("open_group", kept, GROUP_KEYWORDS)
+    return None, wanted
 
 
 def _create_or_find(create: Callable[[], _Node], find: Callable[[], _Node | None]) -> _Node:
@@ -281,6 +295,7 @@ def _create_at(
 
 
 def _create_group_at(where: Place, wanted: ZarrFormat | None, attributes: Mapping[str, Any] | None) -> Group:
+    from zarrc.creation.keywords import default_format
     from zarrc.engine.nodes import create_node
     from zarrc.group import Group
     from zarrc.metadata.build import build_group

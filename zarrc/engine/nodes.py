@@ -34,7 +34,6 @@ from zarrc.errors import (
 from zarrc.metadata import v3
 from zarrc.metadata.cache import cache_key, cached_node, keep_node
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
-from zarrc.warning import warn
 
 if TYPE_CHECKING:
     from zarrc.storage.base import Blob, Store
@@ -233,6 +232,8 @@ def _warn_of_second_format(store: Store, path: str) -> None:
         return
     for name in (".zarray", ".zgroup"):
         if store.stat(join(path, name)) is not None:
+            from zarrc.warning import warn
+
             warn(
                 f"{place(store, path)} has both {V3_DOCUMENT} and {name}: opened as Zarr v3; pass "
                 "zarr_format=2 for the other"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from zarrc.config import config
-from zarrc.warning import warn
 
 __all__ = ["thread_count", "usable_cpus"]
 
@@ -41,6 +40,8 @@ def _count() -> int:
     if asked is not None:
         return min(asked, MAX_THREADS)
     if said.strip():
+        from zarrc.warning import warn
+
         warn(
             f"environment variable ZARRC_NUM_THREADS is ignored: must be a whole number above 0, got {said!r}"
         )
