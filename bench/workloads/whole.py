@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,41 @@ class ReadAll(Whole):
     def limit(self, place: Place) -> Task:
         decode = None if self.spec.codec == "none" else bare(self.spec).decode
         return read_limit(place, self.spec, decode)
+
+
+class ReadHeld(ReadAll):
+    """Every result is held: none is written into the memory of the one before, all is new to the process."""
+
+    def _held(self, task: Task) -> Task:
+        held: list[Any] = []
+        read, close = task.call, task.close
+
+        def call() -> Any:
+            result = read()
+            held.append(result)
+            return result
+
+        def end() -> None:
+            held.clear()
+            close()
+
+        # With something to do before each call there are few calls a round: memory is finite.
+        return replace(task, call=call, before=lambda: None, close=end)
+
+    def prepare(self, library: Library, place: Place) -> Task:
+        return self._held(super().prepare(library, place))
+
+    def limit(self, place: Place) -> Task:
+        files = stored_chunks(place.source(self.spec))
+        step = self.spec.chunk_nbytes
+        threads = Threads(place.threads)
+
+        def call() -> np.ndarray:
+            out = np.empty(self.spec.nbytes, np.uint8)
+            threads.map(read_file, files, [out[i * step : (i + 1) * step] for i in range(len(files))])
+            return out
+
+        return self._held(Task(call, unchecked, close=threads.close))
 
 
 class ReadChunks(Whole):
@@ -191,6 +226,14 @@ def workloads(size: str) -> Iterator[Workload]:
                 has_source=False,
                 limit_is="open, write of contiguous bytes" + (", libzstd" if codec == "zstd" else ""),
             )
+    n, held_chunk = by_size(size, 64, 256, 256), by_size(size, 32, 128, 128)
+    yield ReadHeld(
+        name=f"read-held/none/{n}",
+        family="read",
+        title=f"read all, {n}³ uint16, {held_chunk}³ chunks, none, local, results held (new memory)",
+        spec=_cube(n, held_chunk, "none"),
+        limit_is="open, preadv into a new array, as many threads",
+    )
     n = by_size(size, 64, 512, 512)
     for codec in ("none", "zstd"):
         for store in ("local", "memory"):
