@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,11 @@ def test_ctrl_c_ends_a_copy_and_leaves_both_arrays_usable(tmp_path: Path) -> Non
         time.sleep(0.3)
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
     assert process.returncode == 0, err
     report = json.loads(out)
     assert report["interrupted"] - sent < INTERRUPT_S

@@ -463,6 +463,20 @@ def test_a_codec_that_is_not_known_and_may_be_skipped_passes_through(tmp_path: P
         zarrc.copy_array(tmp_path / "s", verify=True)
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="Linux shows the open files")
+def test_copies_that_fail_leave_no_file_open(tmp_path: Path) -> None:
+    source: Any = zarrc.create_array(tmp_path / "s", shape=(400,), chunks=(1,), dtype="i4", codecs=["bytes"])
+    source[...] = 1
+    made: Any = zarrc.copy_array(source, tmp_path / "t")
+    (tmp_path / "s/c/399").write_bytes(b"")
+    before = len(os.listdir("/proc/self/fd"))
+    for target in (made, zarrc.copy_array(made)):
+        for verify in (False, True):
+            with pytest.raises(CorruptChunkError):
+                zarrc.copy_array(source, target, verify=verify)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_chunk_that_is_no_file_is_an_error(tmp_path: Path) -> None:
     source: Any = zarrc.create_array(tmp_path / "s", shape=(100,), chunks=(2,), dtype="i4")
     source[...] = 1
