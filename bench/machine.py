@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -54,6 +55,8 @@ def describe(directory: Path) -> dict[str, Any]:
         "memory_nbytes": memory_nbytes(),
         "system": f"{platform.system()} {platform.release()}",
         "file_system": _file_system(directory),
+        # Of the minute before: what other programs took.
+        "load": round(os.getloadavg()[0], 1),
         "huge_pages": huge.read_text().split("[")[-1].split("]")[0] if huge.exists() else "",
     }
 

@@ -90,6 +90,7 @@ def heading(results: Results) -> str:
             machine["system"],
             machine["file_system"],
             f"huge pages: {machine['huge_pages'] or 'unknown'}",
+            f"load before the run: {machine['load']}",
         ],
         [versions],
         [f"zarrc measured: {head['zarrc']}"],
@@ -133,6 +134,7 @@ def everything(results: Results) -> str:
         names = [name for name, one in results.workloads.items() if one["family"] == family]
         if names:
             parts += [f"### {title}", "", _family(results, names), ""]
+            parts += _speedups(results, names) if family == "threads" else []
             parts += _notes(results, names)
     return "\n".join(parts).rstrip()
 
@@ -149,6 +151,22 @@ def _family(results: Results, names: Sequence[str]) -> str:
         rows.append(row)
     ends = ["to best peer", "bound"] if peak else ["cpu ratio", "wall ratio"]
     return table(["workload", *results.libraries, *ends], rows)
+
+
+def _speedups(results: Results, names: Sequence[str]) -> list[str]:
+    """How much faster two threads are than one."""
+    rows = []
+    for name in names:
+        one, _, threads = name.rpartition("/")
+        if threads != "2" or f"{one}/1" not in names:
+            continue
+        row = [one]
+        for library in results.libraries:
+            alone = results.median(f"{one}/1", library, "wall_ns")
+            both = results.median(name, library, "wall_ns")
+            row.append(f"{alone / both:.2f}" if alone and both else "-")
+        rows.append(row)
+    return [table(["wall time of 1 thread over 2", *results.libraries], rows), ""] if rows else []
 
 
 def _notes(results: Results, names: Sequence[str]) -> list[str]:

@@ -26,7 +26,10 @@ class ZarrPython(Library):
         self.zarr = zarr
         zarr.config.set(self.settings)
         if threads is not None:
-            zarr.config.set({"threading.max_workers": threads})
+            import numcodecs.blosc
+
+            zarr.config.set({"threading.max_workers": threads, "codec_pipeline.max_workers": threads})
+            numcodecs.blosc.set_nthreads(threads)
 
     @property
     def module_file(self) -> str:

@@ -22,6 +22,7 @@ _MACHINE = {
     "system": "Linux",
     "file_system": "ext4",
     "huge_pages": "madvise",
+    "load": 0.1,
 }
 
 
@@ -154,6 +155,13 @@ def test_import_is_judged_in_seconds_and_memory_by_its_bound() -> None:
     assert [one.verdict() for one in judged] == ["met", "met"]
     assert verdict(judged) == "2 of 2 rows are met."
     assert judged[1].values["peak_nbytes"][0] == 0.9
+
+
+def test_the_speed_of_two_threads_is_shown_beside_one() -> None:
+    found = results(
+        {"threads/read/1": {"zarrc": times(90)}, "threads/read/2": {"zarrc": times(100, wall=0.5)}}
+    )
+    assert "| threads/read | 1.80 |" in report(found)
 
 
 @pytest.mark.parametrize("size", ["medium", "full"])
