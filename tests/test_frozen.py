@@ -120,6 +120,11 @@ def test_the_tools_of_dataclasses_work() -> None:
     assert dataclasses.replace(Box(size=2)) == Box(size=2)  # type: ignore[type-var]
 
 
+@pytest.mark.skipif(not hasattr(copy, "replace"), reason="from Python 3.13 on")
+def test_copy_replace_works() -> None:
+    assert copy.replace(Point(1), y=7) == Point(1, 7)  # type: ignore[attr-defined]
+
+
 def test_signatures_are_those_of_the_fields() -> None:
     assert str(inspect.signature(Point)) == str(inspect.signature(TruePoint))
     assert list(inspect.signature(Point3).parameters) == ["x", "y", "z"]

@@ -6,6 +6,7 @@ Everything loads on first use: ``import zarrc`` costs next to nothing.
 from __future__ import annotations
 
 import sys
+from _thread import allocate_lock
 from importlib import import_module
 from types import ModuleType
 
@@ -98,11 +99,18 @@ _HOMES = {
 }
 
 
+_numpy_lock = allocate_lock()
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
         )
+    if name not in ("ArrayConfig", "config", "errors"):
+        # NumPy imports itself in circles: threads that use zarrc first, all at once, would meet half of it.
+        with _numpy_lock:
+            import_module("numpy")
     home = _HOMES.get(name, "creation")
     try:
         found = import_module(f"{__name__}.{home or name}")

@@ -73,6 +73,7 @@ def _made(cls: type[_T], kw_only: bool, eq: bool, repr: bool) -> type[_T]:
     contents.setdefault("__init__", _init(fields, kw_only, hasattr(cls, "__post_init__")))
     contents.setdefault("__getstate__", _getstate(names))
     contents.setdefault("__setstate__", _setstate(names))
+    contents.setdefault("__replace__", changed)  # copy.replace, from Python 3.13 on
     if repr:
         contents.setdefault("__repr__", _repr(names))
     if eq:

@@ -12,11 +12,11 @@ import zarrc
 
 # What costs milliseconds, and what a path in a local file system has no use for.
 HEAVY = {
-    "asyncio", "concurrent.futures", "dataclasses", "decimal", "difflib", "fsspec", "hashlib", "inspect", "json",
-    "logging", "multiprocessing", "numpy.typing", "pathlib", "socket", "ssl", "threading", "urllib.parse",
-    "zarrc.codecs.blosc", "zarrc.codecs.gzip", "zarrc.creation.creating", "zarrc.creation.saving",
-    "zarrc.engine.values", "zarrc.group", "zarrc.metadata.build", "zarrc.new_array", "zarrc.storage.fsspec_store",
-    "zarrc.storage.memory",
+    "asyncio", "concurrent.futures", "dataclasses", "decimal", "difflib", "fsspec", "hashlib",
+    "inspect", "json", "logging", "multiprocessing", "numpy.typing", "pathlib", "socket", "ssl",
+    "threading", "urllib.parse", "zarrc.codecs.blosc", "zarrc.codecs.gzip",
+    "zarrc.creation.creating", "zarrc.creation.saving", "zarrc.engine.values", "zarrc.group",
+    "zarrc.metadata.build", "zarrc.new_array", "zarrc.storage.fsspec_store", "zarrc.storage.memory",
 }  # fmt: skip
 
 PROGRAM = """
@@ -65,3 +65,47 @@ def test_opening_and_reading_a_local_array_starts_at_once(
     """About 20 ms of processor time on the machine where it was written; with all modules it was 65."""
     run(place, child_environment, tmp_path / "cache")
     assert min(run(place, child_environment, tmp_path / "cache")[0] for _ in range(5)) < 0.1
+
+
+THREADS_PROGRAM = """
+import sys, threading
+import zarrc
+path, n_threads = sys.argv[1], 8
+ready, wrong = threading.Barrier(n_threads), []
+
+def work(i):
+    ready.wait()
+    try:
+        if i % 4 == 0:
+            assert zarrc.open_array(path)[...].tolist() == [0, 1, 2, 3]
+        elif i % 4 == 1:
+            zarrc.create_array(f"{path}-{i}", shape=(4,), dtype="f4")[:] = 1
+        elif i % 4 == 2:
+            assert zarrc.create_group(f"{path}-{i}").create_array("x", shape=3).metadata.codecs
+        else:
+            assert zarrc.codecs.BloscCodec() and zarrc.config.get("array")
+            zarrc.storage.MemoryStore()
+    except BaseException as error:
+        wrong.append(error)
+
+threads = [threading.Thread(target=work, args=(i,)) for i in range(n_threads)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+if wrong:
+    raise wrong[0]
+"""
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_threads_that_all_use_it_first_do_not_meet_half_a_module(
+    place: Path, child_environment: dict[str, str], attempt: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS_PROGRAM, str(place)],
+        env=child_environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
