@@ -74,26 +74,62 @@ typedef struct zc_worker {
 } zc_worker;
 
 /*
- * Scratch from this size on is asked for in huge pages: a fresh buffer of 32 MB costs 5 ms in pages of 4 KiB, 2 in huge
- * ones, and decoding into it walks fewer page tables.
+ * Scratch from this size on is a mapping of its own, so that it is the system's again when it is freed, and on huge pages
+ * where the system has them: 32 MB of fresh memory cost 5 ms in pages of 4 KiB, 2 in huge ones, and decoding into it
+ * walks fewer page tables.
  */
-#define ZC_HUGE_SCRATCH_NBYTES ((size_t)4 << 20)
+#define ZC_LARGE_SCRATCH_NBYTES ((size_t)4 << 20)
 #define ZC_HUGE_PAGE_NBYTES ((size_t)2 << 20)
 
-/* Fresh memory that free() takes back, on huge pages where it is large and the system has them; NULL when short. */
-static inline void *zc_scratch_memory(size_t nbytes)
-{
-	void *data = NULL;
-
-	if (nbytes < ZC_HUGE_SCRATCH_NBYTES)
-		return posix_memalign(&data, 64, nbytes) == 0 ? data : NULL;
-	if (posix_memalign(&data, ZC_HUGE_PAGE_NBYTES, nbytes) != 0)
-		return NULL;
 #if defined(__linux__)
+/* 'nbytes' bytes, a multiple of the page size, that begin where a huge page can; NULL when memory is short. */
+static inline uint8_t *zc_map_large(size_t nbytes)
+{
+	size_t room = nbytes + ZC_HUGE_PAGE_NBYTES, before;
+	void *mapped = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *data;
+
+	if (mapped == MAP_FAILED)
+		return NULL;
+	before = (size_t)(-(uintptr_t)mapped & (ZC_HUGE_PAGE_NBYTES - 1));
+	data = (uint8_t *)mapped + before;
+	if (before > 0)
+		(void)munmap(mapped, before);
+	(void)munmap(data + nbytes, room - before - nbytes);
 	/* Whole huge pages only: what follows them must not make the buffer larger than it is. */
 	(void)madvise(data, nbytes & ~(ZC_HUGE_PAGE_NBYTES - 1), MADV_HUGEPAGE);
-#endif
 	return data;
+}
+#endif
+
+static inline void zc_scratch_free(zc_scratch *scratch)
+{
+#if defined(__linux__)
+	if (scratch->capacity >= ZC_LARGE_SCRATCH_NBYTES)
+		(void)munmap(scratch->data, scratch->capacity);
+	else
+#endif
+		free(scratch->data);
+	scratch->data = NULL;
+	scratch->capacity = 0;
+}
+
+/* Make 'scratch', which is free, at least 'nbytes' bytes large; it stays free when memory is short. */
+static inline void zc_scratch_make(zc_scratch *scratch, size_t nbytes)
+{
+	size_t capacity = nbytes > 0 ? (nbytes + 4095) & ~(size_t)4095 : 4096;
+	void *data = NULL;
+
+#if defined(__linux__)
+	if (capacity >= ZC_LARGE_SCRATCH_NBYTES) {
+		capacity = (capacity + 65535) & ~(size_t)65535;	/* the largest page that a machine may have */
+		data = zc_map_large(capacity);
+	} else
+#endif
+	if (posix_memalign(&data, 64, capacity) != 0)
+		data = NULL;
+	scratch->data = (uint8_t *)data;
+	scratch->capacity = data != NULL ? capacity : 0;
 }
 
 /*
@@ -106,14 +142,11 @@ static inline uint8_t *zc_worker_scratch(zc_worker *worker, enum zc_scratch_id i
 
 	if (nbytes <= scratch->capacity && scratch->data != NULL)
 		return scratch->data;
-	if (nbytes > SIZE_MAX - 4096)
+	if (nbytes > SIZE_MAX / 2)
 		return NULL;
 	/* The old buffer goes first, as its contents are nobody's and both at once would be too much. */
-	free(scratch->data);
-	scratch->capacity = nbytes > 0 ? (nbytes + 4095) & ~(size_t)4095 : 4096;
-	scratch->data = (uint8_t *)zc_scratch_memory(scratch->capacity);
-	if (scratch->data == NULL)
-		scratch->capacity = 0;
+	zc_scratch_free(scratch);
+	zc_scratch_make(scratch, nbytes);
 	return scratch->data;
 }
 

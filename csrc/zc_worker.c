@@ -34,7 +34,7 @@ static void register_fork_handlers(void)
 static void free_worker(zc_worker *worker)
 {
 	for (size_t i = 0; i < ZC_N_SCRATCH; i++)
-		free(worker->scratch[i].data);
+		zc_scratch_free(&worker->scratch[i]);
 	for (size_t i = 0; i < ZC_N_CONTEXTS; i++)
 		if (worker->context[i] != NULL)
 			worker->context_free[i](worker->context[i]);
@@ -62,9 +62,7 @@ static size_t shrink_scratch(zc_worker *worker, size_t limit)
 			if (worker->scratch[i].capacity > largest->capacity)
 				largest = &worker->scratch[i];
 		nbytes -= largest->capacity;
-		free(largest->data);
-		largest->data = NULL;
-		largest->capacity = 0;
+		zc_scratch_free(largest);
 	}
 	return nbytes;
 }
