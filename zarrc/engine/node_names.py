@@ -23,6 +23,8 @@ def normalize_path(path: object) -> str:
     ValueError
         If a part of it is ``"."`` or ``".."``.
     """
+    if path == "":
+        return ""
     if isinstance(path, os.PathLike):
         path = os.fspath(path)
     if not isinstance(path, str):

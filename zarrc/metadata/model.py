@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -147,8 +148,9 @@ class ArrayMetadata(_HasDerived):
     def with_values(self, values: Mapping[str, Any]) -> Self:
         """A copy with other values of the fields ``VALUES``, given by name."""
         made = object.__new__(type(self))
-        for name in _COPIED:
-            _set(made, name, getattr(self, name))
+        # By the slots themselves, in half the time of setattr: every open of a known document comes here.
+        for put, value in zip(_PUT_COPIED, _copied(self), strict=True):
+            put(made, value)
         for name in self.VALUES:
             _set(made, name, values[name])
         return made
@@ -263,6 +265,8 @@ class ArrayMetadata(_HasDerived):
 
 _ARRAY_FIELDS: tuple[str, ...] = tuple(vars(ArrayMetadata)["__slots__"])
 _COPIED = ("derived", *(name for name in _ARRAY_FIELDS if name not in ArrayMetadata.VALUES))
+_PUT_COPIED: tuple[Any, ...] = tuple(getattr(ArrayMetadata, name).__set__ for name in _COPIED)
+_copied = attrgetter(*_COPIED)
 
 
 def _rebuild_array(fields: dict[str, Any]) -> ArrayMetadata:

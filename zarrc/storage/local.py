@@ -50,8 +50,8 @@ class LocalStore(Store):
         return object.__new__(cls)  # without the identity of its own that other stores have
 
     def __init__(self, root: str | os.PathLike[str], *, read_only: bool = False) -> None:
-        super().__init__(read_only=read_only)
-        path = os.fspath(root)
+        self._read_only = bool(read_only)
+        path = root if type(root) is str else os.fspath(root)
         if not isinstance(path, str):
             raise TypeError(f"a path is a str or a pathlib.Path, not {type(path).__name__}")
         if "\0" in path:
