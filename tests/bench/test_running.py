@@ -17,7 +17,7 @@ from bench.results import Results
 from bench.run import Options, Runner, run
 from bench.worker import Worker
 from bench.workloads import all_workloads, matches
-from bench.workloads.base import Place
+from bench.workloads.base import Place, same
 from bench.workloads.codecs import bitrounded
 
 LIBRARIES = tuple(name for name in ("zarrc", "h5py", "limit") if available(name))
@@ -112,6 +112,16 @@ def test_a_field_compresses_like_a_measurement(tmp_path: Path) -> None:
         chunk = np.ascontiguousarray(values[:64, :128, :128])
         ratio = chunk.nbytes / len(zstandard.compress(chunk, 3))
         assert 1.5 < ratio < 2.5, (dtype, ratio)
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (5,), (3, 1 << 22), (1 << 24,)])
+def test_a_difference_anywhere_is_seen(shape: tuple[int, ...]) -> None:
+    one = np.zeros(shape, np.uint16)
+    assert same(one, one.copy())
+    for index in (0, -1) if one.size else ():
+        other = one.copy()
+        other.reshape(-1)[index] = 1
+        assert not same(one, other)
 
 
 def test_bitrounding_is_what_the_codec_has_to_do() -> None:
