@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import ArraySpec
-from bench.bare import Threads, flat, read_file, stored_chunks, write_file
+from bench.bare import Threads, aligned, flat, read_file, stored_chunks, write_file
 from bench.fields import map_field
 from bench.libraries.base import Cannot, Library
 
@@ -233,7 +233,7 @@ def read_limit(place: Place, spec: ArraySpec, decode: Callable[..., None] | None
     files = stored_chunks(place.source(spec))
     sizes = [os.path.getsize(file) for file in files]
     threads = Threads(place.threads)
-    out = np.zeros(spec.nbytes, np.uint8)
+    out = aligned(spec.nbytes)
     step = spec.chunk_nbytes
     outs = [out[i * step : (i + 1) * step] for i in range(len(files))]
     largest = max(sizes)
@@ -244,7 +244,7 @@ def read_limit(place: Place, spec: ArraySpec, decode: Callable[..., None] | None
             read_file(file, out)
             return
         if not hasattr(local, "scratch"):
-            local.scratch = np.empty(largest, np.uint8)
+            local.scratch = aligned(largest)
         scratch = local.scratch[:nbytes]
         read_file(file, scratch)
         decode(scratch, out)
@@ -268,7 +268,7 @@ def write_limit(place: Place, spec: ArraySpec, encode: Callable[..., int] | None
         chunk: np.ndarray = data[i * spec.chunk_nbytes : (i + 1) * spec.chunk_nbytes]
         if encode is not None:
             if not hasattr(local, "scratch"):
-                local.scratch = np.empty(spec.encoded_bound(), np.uint8)
+                local.scratch = aligned(spec.encoded_bound())
             chunk = local.scratch[: encode(chunk, local.scratch)]
         write_file(str(now["path"] / str(i)), chunk)
 

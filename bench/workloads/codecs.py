@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import CODECS, ArraySpec
-from bench.bare import Blosc, Threads, bare, flat
+from bench.bare import Blosc, Threads, aligned, bare, flat
 from bench.libraries.base import Library
 from bench.workloads.base import (
     Place,
@@ -60,7 +60,7 @@ class Decode(Codec):
         codec, threads = bare(spec), Threads(place.threads)
         encoded = [codec.encoded(chunk_of(spec, place.field(spec), i)) for i in range(spec.n_chunks)]
 
-        out = np.zeros(spec.nbytes, np.uint8)
+        out = aligned(spec.nbytes)
         step = spec.chunk_nbytes
         outs = [out[i * step : (i + 1) * step] for i in range(spec.n_chunks)]
         return Task(lambda: threads.map(codec.decode, encoded, outs), unchecked, close=threads.close)

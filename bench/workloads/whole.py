@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import ArraySpec
-from bench.bare import Threads, bare, read_file, stored_chunks, write_file
+from bench.bare import Threads, aligned, bare, read_file, stored_chunks, write_file
 from bench.libraries import LIBRARIES, Library
 from bench.workloads.base import (
     Place,
@@ -72,7 +72,7 @@ class ReadHeld(ReadAll):
         threads = Threads(place.threads)
 
         def call() -> np.ndarray:
-            out = np.empty(self.spec.nbytes, np.uint8)
+            out = aligned(self.spec.nbytes, touched=False)
             threads.map(read_file, files, [out[i * step : (i + 1) * step] for i in range(len(files))])
             return out
 
@@ -102,8 +102,7 @@ class ReadChunks(Whole):
     def limit(self, place: Place) -> Task:
         files = stored_chunks(place.source(self.spec))
         decode = None if self.spec.codec == "none" else bare(self.spec).decode
-        scratch = np.zeros(self.spec.encoded_bound(), np.uint8)
-        out = np.zeros(self.spec.chunk_nbytes, np.uint8)
+        scratch, out = aligned(self.spec.encoded_bound()), aligned(self.spec.chunk_nbytes)
 
         def call() -> None:
             for file in files:
@@ -176,7 +175,7 @@ class Copy(Whole):
             return Task(lambda: [source.copy() for source in sources], unchecked)
         now: dict[str, Any] = {"path": None}
         threads = Threads(place.threads)
-        scratch = [np.empty(self.spec.encoded_bound(), np.uint8) for _ in files]
+        scratch = [aligned(self.spec.encoded_bound()) for _ in files]
 
         def before() -> None:
             place.forget(now["path"])
