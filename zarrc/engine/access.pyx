@@ -8,13 +8,14 @@ import numpy as np
 cimport cython
 cimport numpy as cnp
 from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memcmp, memset
 
 from zarrc.engine.replaced import same_layout
 from zarrc.engine.threads import thread_count
 from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError, ZarrcError, ZarrcWarning
 
 from zarrc.engine.layout cimport ChunkLayout
-from zarrc.engine.objects cimport Objects
+from zarrc.engine.objects cimport Objects, zc_document
 from zarrc.engine.read cimport read_plan
 from zarrc.engine.write cimport write_plan
 from zarrc.indexing.plan cimport make_plan, zc_plan
@@ -50,7 +51,7 @@ cdef class ArrayAccess:
     cdef int64_t chunk_shape[MAX_NDIM]
     cdef int ndim
     cdef object dtype
-    cdef object seen            # the metadata document's version when it was last looked at
+    cdef zc_document seen       # the metadata document when it was last looked at
 
     def __cinit__(self, store, str path not None, metadata, config):
         cdef int i
@@ -104,7 +105,7 @@ cdef class ArrayAccess:
         self._check_place()
         if plan.n_parts:
             missing = read_plan(&plan, self.layout, self.objects, <uint8_t *>cnp.PyArray_DATA(result),
-                                thread_count(), not self.config.read_missing_chunks)
+                                thread_count() if plan.n_parts > 1 else 1, not self.config.read_missing_chunks)
             if missing and self.objects.gone():
                 raise NodeNotFoundError("the array was deleted")
         if out is not None:
@@ -138,7 +139,8 @@ cdef class ArrayAccess:
         self._check_place()
         if plan.n_parts:
             self.objects.know_locks()
-            write_plan(&plan, self.layout, self.objects, <uint8_t *>cnp.PyArray_DATA(values), thread_count(),
+            write_plan(&plan, self.layout, self.objects, <uint8_t *>cnp.PyArray_DATA(values),
+                       thread_count() if plan.n_parts > 1 else 1,
                        self.config.write_empty_chunks)
         return 0
 
@@ -178,11 +180,15 @@ cdef class ArrayAccess:
         """
         if not self.objects.is_near():
             return 0
-        seen = self.store.stat(self.objects.metadata_key)
-        if seen is None:
+        cdef zc_document now
+        cdef zc_document none
+        self.objects.look_at_document(&now)
+        if memcmp(&now, &self.seen, sizeof(now)) == 0:
+            return 0
+        memset(&none, 0, sizeof(none))
+        if memcmp(&now, &none, sizeof(now)) == 0:
             raise NodeNotFoundError("the array was deleted")
-        if seen != self.seen:
-            if not same_layout(self.store, self.path, self.metadata):
-                raise MetadataError("the array was made again with another layout: open it again")
-            self.seen = seen
+        if not same_layout(self.store, self.path, self.metadata):
+            raise MetadataError("the array was made again with another layout: open it again")
+        self.seen = now
         return 0

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
+from zarrc.kernels.local_io cimport zc_local_stamp
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.table cimport Table, zc_blob, zc_table, zc_table_key
 from zarrc.kernels.worker cimport zc_worker
@@ -26,6 +27,11 @@ ctypedef struct zc_objects:
     zc_table *table
     uint64_t lock_seed
 
+# What tells one content of the metadata document from the next; all 0: there is none.
+ctypedef struct zc_document:
+    uint64_t version        # memory
+    zc_local_stamp stamp    # local
+
 # An object's bytes, borrowed until it is released.
 ctypedef struct zc_object:
     const uint8_t *data
@@ -39,10 +45,12 @@ cdef class Objects:
     cdef readonly str node_path     # of the array in its store
     cdef readonly str metadata_key
     cdef bytes _prefix
+    cdef bytes _metadata_name       # as compiled code names the document
     cdef Table _table
     cdef str key_of(self, const int64_t *chunk, int ndim)
     cdef bint is_near(self)
     cdef bint gone(self) except -1
+    cdef int look_at_document(self, zc_document *document_ret) except -1
 
 
 # The name of the chunk's object, NUL-terminated; 'buffer' has MAX_KEY_NBYTES.  Its length, or 0 if it does not fit.

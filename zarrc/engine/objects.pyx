@@ -4,13 +4,20 @@
 import os
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
-from zarrc.kernels.local_io cimport local_close, local_open, local_pread, local_remove, local_replace
+from zarrc.kernels.local_io cimport (
+    local_close,
+    local_open,
+    local_pread,
+    local_remove,
+    local_replace,
+    local_stamp_path,
+)
 from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_ELENGTH, ZC_ENOMEM, ZC_ETOOLARGE, ZC_OK
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_ELENGTH, ZC_ENOMEM, ZC_ETOOLARGE, ZC_OK, check
 from zarrc.kernels.table cimport (
     ZC_TABLE_BATCH,
     blob_data,
@@ -59,9 +66,11 @@ cdef class Objects:
             self.c.place = PLACE_LOCAL
             node_path = os.path.join(root, node_path) if node_path else root
             head = os.path.join(root, head)
+            self._metadata_name = os.fsencode(os.path.join(node_path, metadata_name))
         elif isinstance(table, Table):
             self.c.place = PLACE_MEMORY
             self._table = table
+            self._metadata_name = self.metadata_key.encode()
             self.c.table = self._table.ptr
         self._prefix = os.fsencode(head) if root is not None else head.encode()
         self.c.prefix = PyBytes_AS_STRING(self._prefix)
@@ -95,6 +104,29 @@ cdef class Objects:
     cdef bint gone(self) except -1:
         """Whether the array itself is known not to be there any more."""
         return self.is_near() and self.store.stat(self.metadata_key) is None
+
+    cdef int look_at_document(self, zc_document *document_ret) except -1:
+        """Of a near store. Without Python: it is looked at in every call."""
+        cdef const char *name = PyBytes_AS_STRING(self._metadata_name)
+        cdef size_t nbytes = PyBytes_GET_SIZE(self._metadata_name)
+        cdef zc_status status = ZC_OK
+        cdef int errno = 0
+        cdef zc_blob *blob
+        memset(document_ret, 0, sizeof(zc_document))
+        with nogil:
+            if self.c.place == PLACE_LOCAL:
+                status = local_stamp_path(name, &document_ret.stamp, &errno)
+            else:
+                blob = table_get(self.c.table, name, nbytes)
+                if blob is not NULL:
+                    document_ret.version = blob.version
+                    blob_unref(blob)
+        if status == ZC_ABSENT:
+            memset(document_ret, 0, sizeof(zc_document))
+        elif status != ZC_OK:
+            self.store.stat(self.metadata_key)      # which says in its own words what is wrong
+            check(status, NULL, errno, None)
+        return 0
 
     def locked(self, keys):
         """A context in which this thread alone changes the objects of these keys (without duplicates)."""

@@ -51,6 +51,8 @@ def _as_array(value: Any, dtype: np.dtype[Any], casting: str) -> npt.NDArray[Any
         return np.asarray(value)
     if dtype.kind == "V":
         return _as_raw(value, dtype)
+    if _surely_fits(value, dtype):
+        return np.asarray(value, dtype=dtype)  # checking it takes ten times as long
     values = np.asarray(value)
     if hasattr(value, "__array__"):
         return values
@@ -62,6 +64,13 @@ def _as_array(value: Any, dtype: np.dtype[Any], casting: str) -> npt.NDArray[Any
             return np.asarray(value, dtype=dtype)
     except OverflowError as error:
         raise CastingError(f"a value does not fit {dtype}: {error}") from error
+
+
+def _surely_fits(value: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether this is a Python number that every rule lets into ``dtype``."""
+    if type(value) is float:
+        return dtype.kind in "fc" and -60000.0 < value < 60000.0  # float16 ends at 65504
+    return type(value) is int and dtype.kind in "iu" and 0 <= value < 128
 
 
 def _as_raw(value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

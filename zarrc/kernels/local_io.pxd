@@ -5,6 +5,13 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from zarrc.kernels.status cimport zc_status
 
+cdef extern from "zc_local.h":
+    ctypedef struct zc_local_stamp:
+        uint64_t nbytes
+        uint64_t inode
+        int64_t mtime_ns
+
+cdef zc_status local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
 cdef zc_status local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil
 cdef zc_status local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil
 cdef zc_status local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,

@@ -20,10 +20,6 @@ from zarrc.kernels.status cimport ZC_ABSENT, ZC_ETRUNCATED, ZC_OK, check
 from zarrc.kernels.blob import Blob
 
 cdef extern from "zc_local.h":
-    ctypedef struct zc_local_stamp:
-        uint64_t nbytes
-        uint64_t inode
-        int64_t mtime_ns
     zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_open_stamped(const char *path, int *fd_ret, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
@@ -47,6 +43,10 @@ cdef extern from "zc_local_chunks.h":
 
 ctypedef zc_status (*put_function)(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                                    zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
+
+
+cdef zc_status local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil:
+    return zc_local_stamp_path(path, stamp_ret, errno_ret)
 
 
 cdef zc_status local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil:
