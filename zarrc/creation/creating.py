@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Unpack
 
 from zarrc import new_array
 from zarrc.array import Array
@@ -13,6 +11,9 @@ from zarrc.creation.keywords import ZarrFormat, parse_format, split_storage
 from zarrc.creation.places import Mode, Place
 from zarrc.engine.node_names import join, normalize_path
 from zarrc.new_array import ARRAY_KEYWORDS, ArrayKeywords, check_keywords, create_array_at
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["array", "create", "create_array", "empty", "from_array", "full", "ones", "zeros"]
 

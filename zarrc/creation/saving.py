@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal
 
 from zarrc import new_array
 from zarrc.array import Array
@@ -17,6 +15,9 @@ from zarrc.engine.node_names import check_new_path, normalize_path
 from zarrc.errors import ContainsNodeError
 from zarrc.group import Group
 from zarrc.new_array import ARRAY_KEYWORDS
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["load", "save", "save_array", "save_group"]
 

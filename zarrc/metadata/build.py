@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 from zarrc.codecs.base import ChunkSpec, Codec
@@ -13,6 +12,7 @@ from zarrc.codecs.pipeline import check_order, complete_chain
 from zarrc.codecs.zstd import ZstdCodec
 from zarrc.dtypes import DEFAULT_FILL, DataType, fill_value_for, parse_dtype
 from zarrc.errors import MetadataError, UnknownExtensionError
+from zarrc.frozen import changed
 from zarrc.grids import (
     ChunkKeyEncoding,
     DefaultKeyEncoding,
@@ -274,7 +274,7 @@ def _build_v2(common: dict[str, Any], v2: V2Fields, spec: ChunkSpec, endian: End
         codec.to_v2_json()
     if v2.compressor is not None:
         # What is stored is complete: the shuffle by name of what it is, not "automatic".
-        v2 = replace(v2, compressor=v2.compressor.with_spec(spec))
+        v2 = changed(v2, compressor=v2.compressor.with_spec(spec))
     data_type: DataType = common["data_type"]
     return ArrayMetadata(
         zarr_format=2,
