@@ -1,9 +1,10 @@
-#define _GNU_SOURCE	/* MADV_HUGEPAGE, MAP_ANONYMOUS */
 #include "zc_memory.h"
 
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "zc.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define ZC_KEEPS_MEMORY 0	/* so that use after free is seen */
@@ -11,7 +12,6 @@
 #define ZC_KEEPS_MEMORY 1
 #endif
 
-#define HUGE_PAGE_NBYTES ((size_t)2 << 20)
 #define PAGE_NBYTES ((size_t)4096)
 #define N_KEPT 8
 
@@ -26,33 +26,17 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static block *kept;
 static size_t kept_nbytes;
 
-static uint8_t *aligned_up(uint8_t *address, size_t alignment)
-{
-	return address + ((0 - (uintptr_t)address) & (alignment - 1));
-}
-
-/* A mapping that begins at a huge page's boundary; what lies around it is unmapped again. */
 static block *map(size_t nbytes)
 {
-	size_t reserved = nbytes + HUGE_PAGE_NBYTES;
-	uint8_t *start = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint8_t *data;
-	size_t before;
-	block *result;
-
-	if (start == MAP_FAILED)
-		return NULL;
-	data = aligned_up(start, HUGE_PAGE_NBYTES);
-	before = (size_t)(data - start);
-	if (before > 0)
-		munmap(start, before);
-	munmap(data + nbytes, reserved - before - nbytes);
-#ifdef MADV_HUGEPAGE
-	/* Refused where the system has none: 4 KiB pages serve too. */
-	(void)madvise(data, nbytes, MADV_HUGEPAGE);
+#if defined(__linux__)
+	block *result = (block *)(void *)zc_map_large(nbytes);
+#else
+	void *mapped = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+	block *result = mapped == MAP_FAILED ? NULL : mapped;
 #endif
-	result = (block *)(void *)data;
-	result->nbytes = nbytes;
+
+	if (result != NULL)
+		result->nbytes = nbytes;
 	return result;
 }
 

@@ -56,15 +56,36 @@ static size_t blob_allocation(size_t nbytes)
 	return sizeof(zc_blob) + CACHE_LINE - 1 + nbytes;
 }
 
+static size_t least_large = SIZE_MAX;
+static void *(*alloc_large)(size_t nbytes);
+static void (*free_large)(void *data);
+
+void zc_table_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes), void (*release)(void *data))
+{
+	least_large = large_nbytes;
+	alloc_large = alloc;
+	free_large = release;
+}
+
+static void free_blob(zc_blob *blob)
+{
+	if (blob->large_nbytes != 0)
+		free_large(blob);
+	else
+		free(blob);
+}
+
 zc_blob *zc_blob_new(size_t nbytes)
 {
+	int is_large = nbytes >= least_large;
 	zc_blob *blob;
 
 	if (nbytes > SIZE_MAX - blob_allocation(0))
 		return NULL;
-	blob = malloc(blob_allocation(nbytes));
+	blob = is_large ? alloc_large(blob_allocation(nbytes)) : malloc(blob_allocation(nbytes));
 	if (blob == NULL)
 		return NULL;
+	blob->large_nbytes = is_large ? nbytes : 0;
 	atomic_init(&blob->refs, 1);
 	blob->nbytes = nbytes;
 	blob->version = 0;
@@ -86,9 +107,24 @@ zc_blob *zc_blob_share(zc_blob *blob)
 	shared->nbytes = owner->nbytes;
 	shared->version = 0;
 	shared->data_offset = 0;
+	shared->large_nbytes = 0;
 	shared->data = owner->data;
 	shared->owner = owner;
 	return shared;
+}
+
+/* Mappings cannot be cut: copied where that saves a quarter. */
+static zc_blob *shrink_large(zc_blob *blob, size_t nbytes)
+{
+	zc_blob *moved = nbytes <= blob->large_nbytes - blob->large_nbytes / 4 ? zc_blob_new(nbytes) : NULL;
+
+	if (moved == NULL) {
+		blob->nbytes = nbytes;
+		return blob;
+	}
+	memcpy(moved->data, blob->data, nbytes);
+	free_blob(blob);
+	return moved;
 }
 
 zc_blob *zc_blob_shrink(zc_blob *blob, size_t nbytes)
@@ -98,6 +134,8 @@ zc_blob *zc_blob_shrink(zc_blob *blob, size_t nbytes)
 
 	if (nbytes >= blob->nbytes)
 		return blob;
+	if (blob->large_nbytes != 0)
+		return shrink_large(blob, nbytes);
 	blob->nbytes = nbytes;
 	moved = realloc(blob, blob_allocation(nbytes));
 	if (moved == NULL)
@@ -124,7 +162,7 @@ void zc_blob_unref(zc_blob *blob)
 	if (atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) == 1) {
 		zc_blob *owner = blob->owner;
 
-		free(blob);
+		free_blob(blob);
 		zc_blob_unref(owner);	/* which owns its own data: no deeper than this */
 	}
 }

@@ -17,6 +17,7 @@ typedef struct zc_blob {
 	size_t nbytes;
 	uint64_t version;	/* set when the blob is put: never 0, never used twice in this process */
 	size_t data_offset;	/* of the data in the allocation, which starts here */
+	size_t large_nbytes;	/* of the data as allocated, where the memory is from zc_table_set_memory's functions; else 0 */
 	uint8_t *data;
 	struct zc_blob *owner;	/* of the data where another blob has them (a reference to it), else NULL */
 } zc_blob;
@@ -30,6 +31,9 @@ typedef struct zc_key_list {
 	size_t last;		/* where the last key starts */
 	size_t capacity;
 } zc_key_list;
+
+/* Where blobs of 'large_nbytes' and more get their memory, from now on; malloc before.  Called once, before any blob is made. */
+void zc_table_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes), void (*release)(void *data));
 
 /* A blob with one reference, contents undefined; NULL when memory is short. */
 zc_blob *zc_blob_new(size_t nbytes);

@@ -71,4 +71,10 @@ cdef void object_close(int fd) noexcept nogil
 # Whole and at once: readers see the old bytes or the new.
 cdef zc_status object_replace(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes,
                               const uint8_t *data, size_t nbytes) noexcept nogil
+
+# Memory for an object of a memory store; *blob_ret owns it.  NULL when memory is short.  Then either put or drop it.
+cdef uint8_t *object_new(size_t nbytes, zc_blob **blob_ret) noexcept nogil
+cdef zc_status object_put(const zc_objects *objects, const char *name, size_t name_nbytes, zc_blob *blob) noexcept nogil
+cdef void object_drop(zc_blob *blob) noexcept nogil
+
 cdef zc_status object_remove(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes) noexcept nogil

@@ -283,15 +283,29 @@ cdef void object_close(int fd) noexcept nogil:
 
 cdef zc_status object_replace(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes,
                               const uint8_t *data, size_t nbytes) noexcept nogil:
-    cdef zc_blob *blob
+    cdef zc_blob *blob = NULL
+    cdef uint8_t *kept
     if objects.place == PLACE_LOCAL:
         return local_replace(name, objects.node_nbytes, data, nbytes, &worker.error_number)
-    blob = blob_new(nbytes)
-    if blob is NULL:
+    kept = object_new(nbytes, &blob)
+    if kept is NULL:
         return ZC_ENOMEM
     if nbytes:
-        memcpy(blob_data(blob), data, nbytes)
+        memcpy(kept, data, nbytes)
+    return object_put(objects, name, name_nbytes, blob)
+
+
+cdef uint8_t *object_new(size_t nbytes, zc_blob **blob_ret) noexcept nogil:
+    blob_ret[0] = blob_new(nbytes)
+    return NULL if blob_ret[0] is NULL else blob_data(blob_ret[0])
+
+
+cdef zc_status object_put(const zc_objects *objects, const char *name, size_t name_nbytes, zc_blob *blob) noexcept nogil:
     return table_put(objects.table, name, name_nbytes, blob)
+
+
+cdef void object_drop(zc_blob *blob) noexcept nogil:
+    blob_unref(blob)
 
 
 cdef zc_status object_remove(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes) noexcept nogil:

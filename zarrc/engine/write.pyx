@@ -18,9 +18,13 @@ from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport layout_matches, layout_span, layout_strides, zc_layout
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
+    PLACE_MEMORY,
     PLACE_PYTHON,
+    object_drop,
     object_fetch,
     object_name,
+    object_new,
+    object_put,
     object_release,
     object_remove,
     object_replace,
@@ -30,11 +34,19 @@ from zarrc.engine.objects cimport (
 from zarrc.indexing.plan cimport plan_part, zc_part
 from zarrc.indexing.selection cimport MAX_NDIM
 from zarrc.kernels.bitround cimport bitround_inplace
-from zarrc.kernels.chain cimport chain_decode, chain_encode, zc_chain
+from zarrc.kernels.chain cimport (
+    chain_decode,
+    chain_encode,
+    chain_encode_own,
+    chain_keeps_place,
+    chain_own_nbytes,
+    zc_chain,
+)
 from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, check, zc_status
 from zarrc.kernels.strided cimport strided_copy, strided_equals, strided_fill, swap_bytes
+from zarrc.kernels.table cimport zc_blob
 from zarrc.kernels.worker cimport ZC_SCRATCH_CHUNK, lease_worker, return_worker, zc_worker, zc_worker_scratch
 
 cdef enum:
@@ -54,6 +66,7 @@ ctypedef struct zc_write_job:
     Py_ssize_t buffer_strides[MAX_NDIM]
     Py_ssize_t user_strides[MAX_NDIM]
     bint write_empty_chunks
+    bint in_place               # an object of a memory store is made where it stays
     size_t first_part           # the part of item 0
     PyObject **encoded          # item -> bytes for a store in Python; NULL in it: remove the object
     zc_failure failure
@@ -61,6 +74,7 @@ ctypedef struct zc_write_job:
 # What became of a chunk on its way to its object.
 ctypedef struct zc_encoded:
     bint is_empty               # nothing to store
+    zc_blob *blob               # that has 'data', where they were made in place (owned), else NULL
     const uint8_t *data
     size_t nbytes
     PyObject *owner             # of 'data' where Python encoded it (owned), else NULL
@@ -77,6 +91,7 @@ cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, ui
     job.python_layout = <void *>layout
     job.value = value
     job.write_empty_chunks = write_empty_chunks
+    job.in_place = objects.c.place == PLACE_MEMORY and job.chain is not NULL and chain_keeps_place(job.chain)
     layout_strides(&layout.c, plan, job.buffer_strides, job.user_strides)
     if objects.c.place == PLACE_PYTHON:
         _write_to_python(&job, objects, n_threads)
@@ -142,9 +157,14 @@ cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *work
     if status == ZC_OK:
         if encoded.is_empty:
             status = object_remove(job.objects, worker, name, name_nbytes)
+        elif encoded.blob is not NULL:
+            status = object_put(job.objects, name, name_nbytes, encoded.blob)
+            encoded.blob = NULL
         else:
             status = object_replace(job.objects, worker, name, name_nbytes, encoded.data, encoded.nbytes)
     lock_release(&lock)
+    if encoded.blob is not NULL:
+        object_drop(encoded.blob)
     if encoded.owner is not NULL:
         with gil:
             Py_XDECREF(encoded.owner)
@@ -158,11 +178,11 @@ cdef zc_status _encode_covering(zc_write_job *job, const zc_part *part, size_t p
     cdef const uint8_t *value = job.value + part.result_offset
     cdef uint8_t *buffer
     if (layout_matches(layout, job.plan, part) and layout.write_swap_unit == 0 and layout.n_bitrounds == 0
-            and job.chain is not NULL):
+            and job.chain is not NULL and not job.in_place):
         # The value's own memory is the chunk.
         encoded.is_empty = _is_empty(job, part, value, layout.user_fill)
-        return ZC_OK if encoded.is_empty else _encode(job, value, part_index, worker, encoded, step)
-    buffer = zc_worker_scratch(worker, ZC_SCRATCH_CHUNK, layout.nbytes)
+        return ZC_OK if encoded.is_empty else chain_encode(job.chain, worker, value, &encoded.data, &encoded.nbytes, step)
+    buffer = _new_buffer(job, worker, encoded)
     if buffer is NULL:
         return ZC_ENOMEM
     if not _is_full(layout, part):
@@ -189,7 +209,7 @@ cdef zc_status _change(zc_write_job *job, const zc_part *part, size_t part_index
                        zc_worker *worker, zc_encoded *encoded, int *step) noexcept nogil:
     """'old' (NULL: a chunk that is not stored) with the part changed, encoded anew."""
     cdef const zc_layout *layout = job.layout
-    cdef uint8_t *buffer = zc_worker_scratch(worker, ZC_SCRATCH_CHUNK, layout.nbytes)
+    cdef uint8_t *buffer = _new_buffer(job, worker, encoded)
     cdef zc_part whole = part[0]
     cdef zc_status status
     cdef int d
@@ -220,6 +240,14 @@ cdef zc_status _decode_to_buffer(zc_write_job *job, const uint8_t *src, size_t s
     if status == ZC_OK:
         swap_bytes(buffer, job.layout.nbytes, job.layout.late_swap_unit)
     return status
+
+
+cdef uint8_t *_new_buffer(const zc_write_job *job, zc_worker *worker, zc_encoded *encoded) noexcept nogil:
+    """Where a chunk is put together, with room for its checksum; NULL when memory is short."""
+    if job.in_place:
+        return object_new(job.chain.encoded_nbytes, &encoded.blob)
+    return zc_worker_scratch(worker, ZC_SCRATCH_CHUNK,
+                             job.layout.nbytes if job.chain is NULL else chain_own_nbytes(job.chain))
 
 
 cdef bint _is_full(const zc_layout *layout, const zc_part *part) noexcept nogil:
@@ -257,14 +285,9 @@ cdef zc_status _encode_buffer(zc_write_job *job, uint8_t *buffer, size_t part_in
     for i in range(layout.n_bitrounds):
         bitround_inplace(&layout.bitround[i], buffer, layout.nbytes // layout.itemsize)
     swap_bytes(buffer, layout.nbytes, layout.late_swap_unit)
-    return _encode(job, buffer, part_index, worker, encoded, step)
-
-
-cdef zc_status _encode(zc_write_job *job, const uint8_t *buffer, size_t part_index, zc_worker *worker, zc_encoded *encoded,
-                       int *step) noexcept nogil:
-    if job.chain is NULL:
-        return _encode_in_python(job, buffer, part_index, encoded)
-    return chain_encode(job.chain, worker, buffer, &encoded.data, &encoded.nbytes, step)
+    if job.chain is not NULL:
+        return chain_encode_own(job.chain, worker, buffer, &encoded.data, &encoded.nbytes, step)
+    return _encode_in_python(job, buffer, part_index, encoded)
 
 
 cdef zc_status _encode_in_python(zc_write_job *job, const uint8_t *buffer, size_t part_index,

@@ -55,5 +55,8 @@ cdef zc_status chain_encode_own(const zc_chain *chain, zc_worker *worker, uint8_
                                 size_t *nbytes_ret, int *failed_ret) noexcept nogil
 cdef size_t chain_own_nbytes(const zc_chain *chain) noexcept nogil
 
+# Whether chain_encode_own gives 'own' itself: there are no steps but checksums.
+cdef bint chain_keeps_place(const zc_chain *chain) noexcept nogil
+
 # The most bytes that a stored object of this chain may have: more is refused before it is read.
 cdef size_t chain_object_limit(const zc_chain *chain) noexcept nogil

@@ -260,6 +260,14 @@ cdef size_t chain_own_nbytes(const zc_chain *chain) noexcept nogil:
     return nbytes
 
 
+cdef bint chain_keeps_place(const zc_chain *chain) noexcept nogil:
+    cdef int i
+    for i in range(chain.n_steps):
+        if not chain.step[i].is_crc32c:
+            return False
+    return True
+
+
 cdef zc_status _encode_steps(const zc_chain *chain, zc_worker *worker, const uint8_t *src, uint8_t *target,
                              const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
     """Run the steps; 'target' is 'src' if that may be changed, else NULL."""

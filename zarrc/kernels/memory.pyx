@@ -37,9 +37,13 @@ cdef extern from "numpy/arrayobject.h":
 
 cnp.import_array()
 
-cdef enum:
-    # A huge page.  Below it malloc reuses its memory better than we could.
-    LARGE_NBYTES = 2 << 20
+
+cdef void *memory_alloc(size_t nbytes) noexcept nogil:
+    return zc_memory_alloc(nbytes)
+
+
+cdef void memory_free(void *data) noexcept nogil:
+    zc_memory_free(data)
 
 
 cdef void *_malloc(void *ctx, size_t size) noexcept nogil:
