@@ -35,7 +35,8 @@ def flat(array: np.ndarray) -> np.ndarray:
 def aligned(nbytes: int, *, touched: bool = True) -> np.ndarray:
     """New memory on huge pages: the kernel copies into it up to three times as fast as to an odd address."""
     huge = 2 << 20
-    mapped = mmap.mmap(-1, nbytes + huge)
+    # Private: shared memory is on small pages.
+    mapped = mmap.mmap(-1, nbytes + huge, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         mapped.madvise(mmap.MADV_HUGEPAGE)
     whole = np.frombuffer(mapped, np.uint8)
