@@ -238,6 +238,7 @@ def run(options: Options, selected: Callable[[str], bool], say: Say) -> Results:
     """Run every workload that ``selected`` wants."""
     wanted = [one for name, one in all_workloads(options.size).items() if selected(name)]
     results = Results()
+    files: dict[str, str] = {}
     with stores_directory(options.directory) as directory:
         results.head = {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -248,7 +249,6 @@ def run(options: Options, selected: Callable[[str], bool], say: Say) -> Results:
             "size": options.size,
             "threads": options.threads,
             "rounds": options.rounds,
-            "files": {},
         }
         for workload in wanted:
             results.workloads[workload.name] = _described(workload, options)
@@ -259,7 +259,7 @@ def run(options: Options, selected: Callable[[str], bool], say: Say) -> Results:
             try:
                 for name in options.libraries:
                     try:
-                        results.head["files"][name] = runner.child(name).ask("hello")["file"]
+                        files[name] = runner.child(name).ask("hello")["file"]
                     except Failed as error:
                         say(f"{name}: {error}")
                 for turn, workload in enumerate(wanted):
@@ -279,7 +279,7 @@ def run(options: Options, selected: Callable[[str], bool], say: Say) -> Results:
     results.workloads = {
         name: one for name, one in results.workloads.items() if any(name in run for run in results.runs)
     }
-    results.head["zarrc"] = _where(results.head["files"].get("zarrc", ""))
+    results.head["zarrc"] = _where(files.get("zarrc", ""))
     return results
 
 
