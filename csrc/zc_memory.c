@@ -13,7 +13,7 @@
 #endif
 
 #define PAGE_NBYTES ((size_t)4096)
-#define N_KEPT 8
+#define N_KEPT 64
 
 /* In front of the caller's bytes, which so begin at a multiple of 64. */
 typedef struct block {

@@ -45,7 +45,7 @@ from zarrc.kernels.chain cimport (
 from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, check, zc_status
-from zarrc.kernels.strided cimport strided_copy, strided_equals, strided_fill, swap_bytes
+from zarrc.kernels.strided cimport strided_copy, strided_copy_streamed, strided_equals, strided_fill, swap_bytes
 from zarrc.kernels.table cimport zc_blob
 from zarrc.kernels.worker cimport ZC_SCRATCH_CHUNK, lease_worker, return_worker, zc_worker, zc_worker_scratch
 
@@ -54,6 +54,8 @@ cdef enum:
     # where that is one chunk for each thread.
     GROUP_OBJECTS = 64
     GROUP_NBYTES = 64 << 20
+    # Chunks from here on do not stay in a core's own caches until they are looked at.
+    STREAMED_NBYTES = 1 << 20
 
 # Shared by the threads of one write; all but 'failure' and '*encoded' is constant while it runs.
 ctypedef struct zc_write_job:
@@ -67,6 +69,7 @@ ctypedef struct zc_write_job:
     Py_ssize_t user_strides[MAX_NDIM]
     bint write_empty_chunks
     bint in_place               # an object of a memory store is made where it stays
+    bint streamed               # and is not looked at again
     size_t first_part           # the part of item 0
     PyObject **encoded          # item -> bytes for a store in Python; NULL in it: remove the object
     zc_failure failure
@@ -92,6 +95,8 @@ cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, ui
     job.value = value
     job.write_empty_chunks = write_empty_chunks
     job.in_place = objects.c.place == PLACE_MEMORY and job.chain is not NULL and chain_keeps_place(job.chain)
+    job.streamed = (job.in_place and layout.chain.c.n_steps == 0 and layout.c.n_bitrounds == 0
+                    and layout.c.late_swap_unit == 0 and layout.c.nbytes >= STREAMED_NBYTES)
     layout_strides(&layout.c, plan, job.buffer_strides, job.user_strides)
     if objects.c.place == PLACE_PYTHON:
         _write_to_python(&job, objects, n_threads)
@@ -265,9 +270,16 @@ cdef void _fill_buffer(const zc_layout *layout, uint8_t *buffer) noexcept nogil:
 
 cdef void _gather(const zc_write_job *job, const zc_part *part, uint8_t *buffer) noexcept nogil:
     cdef size_t first, end
+    cdef const uint8_t *value = job.value + part.result_offset
+    cdef size_t itemsize = job.layout.itemsize
+    cdef size_t swap_unit = job.layout.write_swap_unit
     layout_span(job.layout, job.plan, part, &first, &end)
-    strided_copy(buffer + first, job.buffer_strides, job.value + part.result_offset, job.user_strides, part.count,
-                 job.plan.ndim, job.layout.itemsize, job.layout.write_swap_unit)
+    if job.streamed:
+        strided_copy_streamed(buffer + first, job.buffer_strides, value, job.user_strides, part.count, job.plan.ndim, itemsize,
+                              swap_unit)
+    else:
+        strided_copy(buffer + first, job.buffer_strides, value, job.user_strides, part.count, job.plan.ndim, itemsize,
+                     swap_unit)
 
 
 cdef bint _is_empty(const zc_write_job *job, const zc_part *inside, const uint8_t *buffer, const uint8_t *fill) noexcept nogil:
