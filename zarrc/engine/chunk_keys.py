@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from zarrc.metadata.model import ArrayMetadata
     from zarrc.storage.base import Store
 
-__all__ = ["stored_chunks", "stored_nbytes"]
+__all__ = ["listed_chunks", "stored_chunks", "stored_nbytes"]
 
 
 def stored_chunks(store: Store, path: str, metadata: ArrayMetadata) -> Iterator[tuple[int, ...]]:
@@ -27,6 +27,28 @@ def stored_chunks(store: Store, path: str, metadata: ArrayMetadata) -> Iterator[
             continue
         if all(coord < n for coord, n in zip(coords, grid_shape, strict=True)):
             yield coords
+
+
+def listed_chunks(store: Store, path: str, metadata: ArrayMetadata) -> set[tuple[int, ...]] | None:
+    """Return the grid coordinates of the chunks that are stored; None where a listing does not tell.
+
+    On a web server without an index it is empty, whatever is there: a listing that does not show the array's
+    own metadata is not one.
+    """
+    encoding = metadata.chunk_key_encoding
+    grid_shape = metadata.chunk_grid.grid_shape(metadata.shape)
+    base = f"{path}/" if path else ""
+    document = f"{base}{'zarr.json' if metadata.zarr_format == 3 else '.zarray'}"
+    shown = False
+    found = set()
+    for key in store.list_prefix(base):
+        shown = shown or key == document
+        chunk = encoding.decode(key[len(base) :])
+        if chunk is None or len(chunk) != len(grid_shape):
+            continue
+        if all(i < n for i, n in zip(chunk, grid_shape, strict=True)):
+            found.add(chunk)
+    return found if shown else None
 
 
 def stored_nbytes(store: Store, path: str) -> int:

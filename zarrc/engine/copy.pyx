@@ -9,7 +9,7 @@ import math
 import os
 from itertools import islice
 
-from zarrc.engine.chunk_keys import stored_chunks
+from zarrc.engine.chunk_keys import listed_chunks, stored_chunks
 from zarrc.engine.replaced import same_layout
 from zarrc.engine.threads import thread_count
 from zarrc.errors import CodecError, MetadataError, NodeNotFoundError, StoreError, ZarrcError
@@ -420,21 +420,9 @@ cdef class _Copy:
 def _stored(Objects objects, metadata, n_cells):
     """The stored chunks of an array, a set of tuples; None where every chunk of the grid is to be tried.
 
-    That is so for small grids, and for stores that do not list what they have: on a web server a listing that does not
-    show the array's own metadata is not one.
+    That is so for small grids, and for stores that do not list what they have.
     """
-    if n_cells <= FEW_CHUNKS:
-        return None
-    prefix = f"{objects.node_path}/" if objects.node_path else ""
-    shown = False
-    coordinates = set()
-    grid_shape = metadata.chunk_grid.grid_shape(metadata.shape)
-    for key in objects.store.list_prefix(prefix):
-        shown = shown or key == objects.metadata_key
-        chunk = metadata.chunk_key_encoding.decode(key[len(prefix):])
-        if chunk is not None and len(chunk) == len(grid_shape) and all([i < n for i, n in zip(chunk, grid_shape)]):
-            coordinates.add(chunk)
-    return coordinates if shown else None
+    return None if n_cells <= FEW_CHUNKS else listed_chunks(objects.store, objects.node_path, metadata)
 
 
 def _cells(grid_shape):
