@@ -434,6 +434,14 @@ def test_an_array_is_not_overwritten_with_itself(tmp_path: Path) -> None:
     np.testing.assert_array_equal(zarrc.load(tmp_path / "a"), np.arange(5))
 
 
+def test_data_from_below_the_new_array_are_refused(tmp_path: Path) -> None:
+    # Deleted after a failure, the new array would take its source along.
+    source = zarrc.create_array(tmp_path / "s" / "a", data=np.arange(5))
+    with pytest.raises(ValueError, match="holds the source"):
+        zarrc.create_array(tmp_path / "s", data=source)
+    np.testing.assert_array_equal(zarrc.load(tmp_path / "s" / "a"), np.arange(5))
+
+
 def test_a_group_is_not_overwritten_with_an_array_in_it(tmp_path: Path) -> None:
     root = zarrc.create_group(tmp_path / "g")
     root.create_array("a/b", data=np.arange(5))

@@ -136,7 +136,7 @@ def create_array_at(
     if data is not None:
         data = as_source(data)
         _take_from_data(given, data)
-        if overwrite and isinstance(data, Array):
+        if isinstance(data, Array):
             refuse_self(store, path, data)
     metadata = build_metadata(given, caller)
     if metadata.zarr_format == 3 and "order" in given:
@@ -225,7 +225,7 @@ def array_from_data(
 
 
 def refuse_self(store: Store, path: str, source: Array) -> None:
-    """Refuse to overwrite a stored array, or a group above it, with itself: it would be gone unread."""
+    """Refuse to put a copy where its source is, or above: what is deleted there, or after a failure, is both."""
     target = store.identity_of(path)
     if any(source.store.identity_of(one) == target for one in (source.path, *ancestors(source.path))):
         raise ValueError(f"{place(store, path)} is the source itself, or holds it")

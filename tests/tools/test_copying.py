@@ -328,6 +328,24 @@ def test_the_source_itself_is_refused(place: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
+def test_a_place_that_holds_the_source_is_refused(place: str, tmp_path: Path) -> None:
+    # A group that was never created is no node: nothing else stands in the way.
+    store = _store(place, tmp_path / "s")
+    source: Any = zarrc.create_array(store, name="g/a", shape=(9,), chunks=(2,), dtype="i4")
+    source[...] = 1
+    for path in ("", "g/"):
+        source.store.delete(f"{path}zarr.json")
+    with pytest.raises(ValueError, match="is the source itself, or holds it"):
+        zarrc.copy_array(source, store, name="g")
+    with pytest.raises(ValueError, match="is the source itself, or holds it"):
+        zarrc.copy_array(source, store)
+    if place == "local":
+        with pytest.raises(ValueError, match="holds the source"):
+            zarrc.copy_array(tmp_path / "s" / "g" / "a", tmp_path / "s")
+    assert (source[...] == 1).all()
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_a_read_only_destination_is_refused(place: str, tmp_path: Path) -> None:
     source: Any = zarrc.array(np.arange(9), chunks=2)
     store = _store(place, tmp_path / "t")
@@ -597,6 +615,10 @@ def test_a_store_that_lists_nothing_is_tried_chunk_by_chunk() -> None:
     made: Any = zarrc.copy_array(source)
     np.testing.assert_array_equal(made[...], source[...])
     assert made.nchunks_initialized == 10
+    # With other chunks the data are read and written; where they are does not come from that listing either.
+    other = zarrc.create_array(shape=(300, 5), chunks=(7, 5), dtype="i4")
+    zarrc.copy_array(source, other)
+    np.testing.assert_array_equal(other[...], source[...])
 
 
 def test_one_listing_and_one_read_of_each_object(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from zarrc.array import Array
 from zarrc.codecs import BytesCodec, TransposeCodec
 from zarrc.creation.opening import open_array
 from zarrc.creation.places import Place
-from zarrc.engine.chunk_keys import stored_chunks
+from zarrc.engine.chunk_keys import listed_chunks
 from zarrc.engine.node_names import join, normalize_path
 from zarrc.engine.nodes import create_node, delete_node, place
 from zarrc.errors import ReadOnlyError
@@ -173,8 +173,8 @@ def _copy_to(
     progress: Progress | None,
 ) -> Array:
     """Create the destination and copy the data; an array that they do not get into is not left behind."""
-    if overwrite:
-        refuse_self(where.store, where.path, source)
+    # Where the source lies below: what fails is deleted again, with all that it holds.
+    refuse_self(where.store, where.path, source)
     metadata = _metadata_of_copy(source, zarr_format or source.metadata.zarr_format)
     create_node(where.store, where.path, metadata, overwrite=overwrite)
     made = Array(where.store, where.path, metadata)
@@ -302,19 +302,23 @@ def _stored_regions(source: Array, target: Array) -> list[tuple[slice, ...]] | N
         return None
     if _fill_bits(source.metadata) != _fill_bits(target.metadata):
         return None
-    regions = {
-        region for array in (source, target) for region in _regions_of(array, target.shards or target.chunks)
-    }
+    steps = target.shards or target.chunks
+    regions: set[_Box] = set()
+    for array in (source, target):
+        chunks = listed_chunks(array.store, array.path, array.metadata)
+        if chunks is None:
+            return None
+        regions.update(_regions_of(array, chunks, steps))
     return None if 4 * len(regions) > source.nchunks else [_slices(region) for region in sorted(regions)]
 
 
 _Box = tuple[tuple[int, int], ...]
 
 
-def _regions_of(array: Array, steps: tuple[int, ...]) -> Iterator[_Box]:
-    """Yield the region of each stored chunk, grown to whole chunks of the target."""
+def _regions_of(array: Array, chunks: set[tuple[int, ...]], steps: tuple[int, ...]) -> Iterator[_Box]:
+    """Yield the region of each of these chunks, grown to whole chunks of the target."""
     extents = array.shards or array.chunks
-    for chunk in stored_chunks(array.store, array.path, array.metadata):
+    for chunk in chunks:
         yield tuple(
             (
                 index * extent // step * step,
