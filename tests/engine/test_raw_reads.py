@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "planes": {"shape": (70, 90, 110), "chunks": (64, 64, 64), "dtype": "f8"},
     "odd items": {"shape": (200, 80, 90), "chunks": (200, 33, 70), "dtype": "V3"},
     "large items": {"shape": (900, 3), "chunks": (400, 2), "dtype": "V3000"},
+    "huge items": {"shape": (9,), "chunks": (7,), "dtype": "V300000"},
     "swapped": {"shape": (900, 1000), "chunks": (700, 600), "dtype": "f4", "endian": "big"},
     "swapped, one row": {"shape": (900_000,), "chunks": (450_000,), "dtype": "f4", "endian": "big"},
     "transposed": {"shape": (900, 1000), "chunks": (700, 600), "dtype": "f4", "order": (1, 0)},
@@ -48,7 +52,7 @@ def arrays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[zarrc.Ar
             folder / name.replace(" ", "_"),
             shape=layout["shape"],
             chunks=layout["chunks"],
-            dtype="r24" if layout["dtype"] == "V3" else "r24000" if dtype.itemsize == 3000 else dtype,
+            dtype=f"r{8 * dtype.itemsize}" if dtype.kind == "V" else dtype,
             compressors=None,
             filters=filters,
             serializer=BytesCodec(endian=layout.get("endian", "little")),
@@ -118,3 +122,25 @@ def test_a_file_that_is_cut_is_an_error_that_names_its_key(tmp_path: Path) -> No
     for selection in (..., (slice(2500, 2502), 650), (2500, 650)):
         with pytest.raises(zarrc.errors.CorruptChunkError, match=r"key 'c/1/2'"):
             array[selection]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss in KiB")
+@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="a sanitizer takes memory of its own")
+def test_items_longer_than_a_piece_are_read_one_at_a_time(tmp_path: Path) -> None:
+    array = zarrc.create_array(
+        tmp_path / "a", shape=(128,), chunks=(128,), dtype="r8388608", compressors=None
+    )
+    array[:1] = np.void(b"x" * (1 << 20))
+    program = (
+        "import resource, sys, numpy, zarrc\n"
+        "out = numpy.ndarray(128, 'V1048576', bytearray(b'y' * (128 << 20 | 1)), 1)\n"
+        "array = zarrc.open_array(sys.argv[1])\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "array.get_basic_selection(..., out=out)\n"
+        "assert bytes(out[0])[-1:] == b'x' and bytes(out[127])[:1] == bytes(1)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "a")], check=True, capture_output=True, text=True
+    )
+    assert int(found.stdout) < 32 << 10

@@ -119,8 +119,8 @@ cdef zc_status _read_axes(const zc_walk *walk, int k, uint64_t offset, uint8_t *
                                 &walk.worker.error_number)
     if walk.whole_from <= k:
         return _read_piece(walk, k, walk.count[k], offset, dst)
-    if walk.whole_from == k + 1 and _gap(walk, k) <= GAP_NBYTES:
-        # At least one: what lies inside is no longer than a piece.
+    if walk.whole_from == k + 1 and walk.span[k + 1] <= PIECE_NBYTES and _gap(walk, k) <= GAP_NBYTES:
+        # At least one: what lies inside is no longer than a piece. (One element can be longer.)
         at_once = 1 + (PIECE_NBYTES - walk.span[k + 1]) // <size_t>walk.file_strides[k]
     while i < walk.count[k] and status == ZC_OK:
         n = min(at_once, walk.count[k] - i)
