@@ -128,10 +128,13 @@ def test_an_error_of_a_store_does_not_hold_the_objects_that_came_before_it() -> 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="a sanitizer keeps what was freed for a while")
-@pytest.mark.parametrize("name", ["read", "write", "write a part"])
-def test_failing_calls_do_not_make_the_process_grow(name: str) -> None:
+@pytest.mark.parametrize("name", ["read", "write", "write a part", "write fill"])
+@pytest.mark.parametrize("codecs", [["bytes", "zstd"], ["bytes"], ["bytes", "crc32c"]], ids="+".join)
+def test_failing_calls_do_not_make_the_process_grow(name: str, codecs: list[str]) -> None:
     store = zarrc.storage.MemoryStore()
-    array = zarrc.create_array(store, shape=(600_000,), chunks=(100_000,), dtype="i4")
+    array = zarrc.create_array(
+        store, shape=(600_000,), chunks=(100_000,), dtype="i4", codecs=[{"name": codec} for codec in codecs]
+    )
     array[...] = np.random.default_rng(0).integers(1, 2**30, 600_000)
     store.set("c/3", b"noise")
     value = np.random.default_rng(1).integers(1, 2**30, 600_000, "i4")
@@ -139,6 +142,7 @@ def test_failing_calls_do_not_make_the_process_grow(name: str) -> None:
         "read": lambda: array[...],
         "write": lambda: array.__setitem__(..., value),
         "write a part": lambda: array.__setitem__(slice(300_001, 400_000), value[300_001:400_000]),
+        "write fill": lambda: array.__setitem__(slice(1, None), 0),
     }
     for _ in range(20):
         _try(calls[name])
