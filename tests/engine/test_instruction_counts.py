@@ -1,6 +1,7 @@
 """What a small read costs, in instructions: a regression shows without a clock.
 
-The counts hold for one CPython and one compiler, so the bounds are about twice what was counted when that was written.
+The counts hold for one CPython and one compiler, so the bounds are about twice what was counted when that was
+written.
 To print the counts: ``python -m tests.engine.test_instruction_counts``.
 """
 
