@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
 import inspect
 import pickle
 from typing import Any, ClassVar
@@ -150,6 +151,24 @@ def test_a_users_dataclass_may_derive_from_one() -> None:
     assert list(inspect.signature(Plain).parameters) == ["both"]
     with pytest.raises(dataclasses.FrozenInstanceError):
         Plain(3).x = 1  # type: ignore[misc]
+
+
+def test_a_subclass_that_adds_nothing_has_the_same_signature() -> None:
+    class Same(Point):
+        pass
+
+    class New(Point):
+        def __new__(cls, *args: Any) -> New:
+            return super().__new__(cls)
+
+    assert inspect.signature(Same) == inspect.signature(Point)
+    assert list(inspect.signature(New).parameters) == ["args"]
+
+
+def test_a_class_is_among_the_subclasses_of_its_base_once() -> None:
+    gc.collect()
+    assert Point.__subclasses__().count(Point3) == 1
+    assert [each.__name__ for each in Point.__subclasses__()].count("Point3") == 1
 
 
 def test_what_a_class_defines_itself_stays() -> None:

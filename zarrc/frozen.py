@@ -69,7 +69,7 @@ def _made(cls: type[_T], kw_only: bool, eq: bool, repr: bool) -> type[_T]:
     contents["__frozen_fields__"] = fields
     contents["__match_args__"] = () if kw_only else names
     for name in ("__dataclass_fields__", "__dataclass_params__", "__signature__"):
-        contents[name] = _OnDemand(name, cls, fields, kw_only)
+        contents[name] = _OnDemand(name, fields, kw_only)
     contents.setdefault("__init__", _init(fields, kw_only, hasattr(cls, "__post_init__")))
     contents.setdefault("__getstate__", _getstate(names))
     contents.setdefault("__setstate__", _setstate(names))
@@ -98,27 +98,27 @@ def _annotations(cls: type) -> dict[str, str]:
 class _OnDemand:
     """What `dataclasses` and `inspect` look at: taken from a true dataclass with the same fields."""
 
-    def __init__(self, name: str, cls: type, fields: dict[str, Any], kw_only: bool) -> None:
+    # Without the class that the new one was made of, which would be among its base's subclasses for ever.
+    def __init__(self, name: str, fields: dict[str, Any], kw_only: bool) -> None:
         self.name = name
-        self.cls = cls
         self.fields = fields
         self.kw_only = kw_only
 
     def __get__(self, instance: object, cls: type) -> Any:
-        if self.name == "__signature__" and cls.__dict__.get("__signature__") is not self:
-            raise AttributeError(self.name)  # a subclass, which may have an __init__ of its own
-        twin = self._twin()
+        owner = next(each for each in cls.__mro__ if each.__dict__.get(self.name) is self)
         if self.name != "__signature__":
-            return getattr(twin, self.name)
+            return getattr(self._twin(owner), self.name)
+        if _makers(cls) != _makers(owner):
+            raise AttributeError(self.name)  # a subclass that takes arguments of its own
         import inspect
 
-        return inspect.signature(twin)
+        return inspect.signature(self._twin(owner))
 
-    def _twin(self) -> type:
+    def _twin(self, owner: type) -> type:
         import dataclasses
 
         kinds: dict[str, str] = {}
-        for each in reversed(self.cls.__mro__):
+        for each in reversed(owner.__mro__):
             kinds |= _annotations(each)
         contents: dict[str, Any] = {"__annotations__": {name: kinds[name] for name in self.fields}}
         for name, default in self.fields.items():
@@ -126,8 +126,12 @@ class _OnDemand:
                 contents[name] = dataclasses.field(default_factory=default.make)
             elif default is not _REQUIRED:
                 contents[name] = default
-        made = type(self.cls.__name__, (), contents)
+        made = type(owner.__name__, (), contents)
         return dataclasses.dataclass(frozen=True, kw_only=self.kw_only)(made)
+
+
+def _makers(cls: Any) -> tuple[Any, Any]:
+    return cls.__init__, cls.__new__
 
 
 def _init(fields: dict[str, Any], kw_only: bool, has_post_init: bool) -> Callable[..., None]:

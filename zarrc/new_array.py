@@ -225,7 +225,7 @@ def array_from_data(
 
 
 def refuse_self(store: Store, path: str, source: Array) -> None:
-    """Refuse to put a copy where its source is, or above: what is deleted there, or after a failure, is both."""
+    """Refuse to put a copy where its source is, or above: it is deleted with that, now or on failure."""
     target = store.identity_of(path)
     if any(source.store.identity_of(one) == target for one in (source.path, *ancestors(source.path))):
         raise ValueError(f"{place(store, path)} is the source itself, or holds it")
