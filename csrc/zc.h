@@ -81,8 +81,19 @@ typedef struct zc_worker {
 #define ZC_LARGE_SCRATCH_NBYTES ((size_t)4 << 20)
 #define ZC_HUGE_PAGE_NBYTES ((size_t)2 << 20)
 
+/*
+ * The largest page that a machine may have (ARM and POWER: 64 KiB; Apple's: 16).  Mappings are made, and cut, in units of
+ * it: munmap refuses an address inside a page, and madvise takes the whole page or refuses too.
+ */
+#define ZC_PAGE_NBYTES ((size_t)65536)
+
+static inline size_t zc_whole_pages(size_t nbytes)
+{
+	return (nbytes + ZC_PAGE_NBYTES - 1) & ~(ZC_PAGE_NBYTES - 1);
+}
+
 #if defined(__linux__)
-/* 'nbytes' bytes, a multiple of the page size, that begin where a huge page can; NULL when memory is short. */
+/* 'nbytes' bytes, a multiple of ZC_PAGE_NBYTES, that begin where a huge page can; NULL when memory is short. */
 static inline uint8_t *zc_map_large(size_t nbytes)
 {
 	size_t room = nbytes + ZC_HUGE_PAGE_NBYTES, before;
@@ -122,7 +133,7 @@ static inline void zc_scratch_make(zc_scratch *scratch, size_t nbytes)
 
 #if defined(__linux__)
 	if (capacity >= ZC_LARGE_SCRATCH_NBYTES) {
-		capacity = (capacity + 65535) & ~(size_t)65535;	/* the largest page that a machine may have */
+		capacity = zc_whole_pages(capacity);
 		data = zc_map_large(capacity);
 	} else
 #endif

@@ -12,7 +12,6 @@
 #define ZC_KEEPS_MEMORY 1
 #endif
 
-#define PAGE_NBYTES ((size_t)4096)
 #define N_KEPT 64
 
 /* In front of the caller's bytes, which so begin at a multiple of 64. */
@@ -80,7 +79,7 @@ void *zc_memory_alloc(size_t nbytes)
 
 	if (nbytes > SIZE_MAX / 2)
 		return NULL;
-	nbytes = (nbytes + sizeof(block) + PAGE_NBYTES - 1) & ~(PAGE_NBYTES - 1);
+	nbytes = zc_whole_pages(nbytes + sizeof(block));
 	/* Never waits: the lock may be held for ever in a child that was forked at that moment. */
 	if (pthread_mutex_trylock(&lock) == 0) {
 		found = take_kept(nbytes);
@@ -124,7 +123,7 @@ void zc_memory_free(void *data)
 	if (ZC_KEEPS_MEMORY && given->nbytes <= ZC_MEMORY_KEEP_NBYTES && pthread_mutex_trylock(&lock) == 0) {
 #ifdef MADV_FREE
 		/* The header's page stays.  A page that is written again before the system takes it costs nothing. */
-		(void)madvise((uint8_t *)given + PAGE_NBYTES, given->nbytes - PAGE_NBYTES, MADV_FREE);
+		(void)madvise((uint8_t *)given + ZC_PAGE_NBYTES, given->nbytes - ZC_PAGE_NBYTES, MADV_FREE);
 #endif
 		rest = keep(given);
 		pthread_mutex_unlock(&lock);

@@ -17,10 +17,10 @@
 #define ZC_MEMORY_ALIGNMENT ((size_t)64)
 
 /*
- * The most that is kept of what was given back, 64 MiB with what each block has in front; its pages are the system's as
- * soon as it wants them.
+ * The most that is kept of what was given back: 64 MiB of blocks of 2 MiB and more, with what each has in front and to
+ * fill its last page; its pages are the system's as soon as it wants them.
  */
-#define ZC_MEMORY_KEEP_NBYTES ((size_t)65 << 20)
+#define ZC_MEMORY_KEEP_NBYTES ((size_t)66 << 20)
 
 /* 'nbytes' bytes, contents undefined.  NULL when memory is short.  Give it back with zc_memory_free. */
 void *zc_memory_alloc(size_t nbytes);
