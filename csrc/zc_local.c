@@ -177,6 +177,13 @@ zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, i
 /* Rows that one preadv fills: enough that the call is forgotten (256, 512 and the allowed 1024 are no faster). */
 #define ZC_ROWS_AT_ONCE ((size_t)128)
 
+/* Before macOS 11 there is no preadv. */
+#if defined(__ENVIRONMENT_MAC_OS_X_VERSION_MIN_REQUIRED__) && __ENVIRONMENT_MAC_OS_X_VERSION_MIN_REQUIRED__ < 110000
+#define ZC_HAS_PREADV 0
+#else
+#define ZC_HAS_PREADV 1
+#endif
+
 /* Rows 'first' and on, side by side in the file: as many as one call takes.  The number of rows is written to *n_ret. */
 static zc_status pread_some_rows(int fd, uint64_t offset, uint8_t *dst, ptrdiff_t dst_stride, size_t row_nbytes,
 				 size_t n_rows, size_t *n_ret, int *errno_ret)
@@ -188,7 +195,7 @@ static zc_status pread_some_rows(int fd, uint64_t offset, uint8_t *dst, ptrdiff_
 
 	if (n > ZC_IO_STEP / row_nbytes)
 		n = ZC_IO_STEP / row_nbytes;
-	if (n < 2) {
+	if (!ZC_HAS_PREADV || n < 2) {
 		*n_ret = 1;
 		return zc_local_pread(fd, offset, dst, row_nbytes, errno_ret);
 	}
@@ -401,8 +408,9 @@ static zc_status write_all(int fd, const uint8_t *src, size_t nbytes, int *errno
 
 static int is_refused(int error_number)
 {
+	/* EPERM: a sandbox whose list of system calls is older than this one. */
 	return error_number == EXDEV || error_number == EINVAL || error_number == ENOSYS || error_number == ENOTSUP ||
-	       error_number == EOPNOTSUPP;
+	       error_number == EOPNOTSUPP || error_number == EPERM;
 }
 
 /*

@@ -71,17 +71,19 @@ static zc_status append_chunk(walk *state)
 	return ZC_OK;
 }
 
-/* Add a slash and 'name' to the path; 0 if that is too long for a path. */
-static int enter(walk *state, const char *name)
+/* Add a slash and 'name' to the path; an error if that is too long for a path. */
+static zc_status enter(walk *state, const char *name)
 {
 	size_t nbytes = strlen(name);
 
-	if (nbytes + 2 > sizeof(state->path) - state->path_nbytes)
-		return 0;
+	if (nbytes + 2 > sizeof(state->path) - state->path_nbytes) {
+		*state->errno_ret = ENAMETOOLONG;
+		return ZC_EOS;
+	}
 	state->path[state->path_nbytes++] = '/';
 	memcpy(state->path + state->path_nbytes, name, nbytes + 1);
 	state->path_nbytes += nbytes;
-	return 1;
+	return ZC_OK;
 }
 
 static void leave(walk *state, size_t path_nbytes)
@@ -111,9 +113,12 @@ static zc_status look_at(walk *state, const struct dirent *entry, int axis)
 	/* A link, or a file system that does not say, may be either. */
 	if (axis + n_here == names->ndim)
 		return entry->d_type == DT_DIR ? ZC_OK : append_chunk(state);
-	if (entry->d_type == DT_REG || !enter(state, entry->d_name))
+	if (entry->d_type == DT_REG)
 		return ZC_OK;
-	status = list_directory(state, axis + 1);
+	/* Passed over, the chunks below would be missing without a word. */
+	status = enter(state, entry->d_name);
+	if (status == ZC_OK)
+		status = list_directory(state, axis + 1);
 	leave(state, above);
 	return status;
 }
@@ -149,6 +154,7 @@ static zc_status list_directory(walk *state, int axis)
 zc_status zc_local_list_chunks(const char *node, const zc_chunk_names *names, zc_chunk_list *list, int *errno_ret)
 {
 	walk state;
+	zc_status status = ZC_OK;
 
 	if (names->ndim < 1 || names->ndim > ZC_LOCAL_MAX_NDIM)
 		return ZC_EINVAL;
@@ -161,9 +167,7 @@ zc_status zc_local_list_chunks(const char *node, const zc_chunk_names *names, zc
 		return ZC_EOS;
 	}
 	memcpy(state.path, node, state.path_nbytes + 1);
-	if (names->separator == '/' && names->has_c && !enter(&state, "c")) {
-		*errno_ret = ENAMETOOLONG;
-		return ZC_EOS;
-	}
-	return list_directory(&state, 0);
+	if (names->separator == '/' && names->has_c)
+		status = enter(&state, "c");
+	return status == ZC_OK ? list_directory(&state, 0) : status;
 }

@@ -135,6 +135,36 @@ def test_a_file_is_copied(tmp_path: Path, nbytes: int, to: str) -> None:
         shutil.rmtree(folder)
 
 
+REFUSES_COPY_FILE_RANGE = """
+import ctypes, platform, struct, sys
+number = {"x86_64": 326, "aarch64": 285}[platform.machine()]
+# Load the number of the system call; if it is this one, fail with EPERM; else allow.
+steps = (0x20, 0, 0, 0), (0x15, 0, 1, number), (6, 0, 0, 0x50001), (6, 0, 0, 0x7FFF0000)
+program = b"".join(struct.pack("=HBBI", *step) for step in steps)
+class Filter(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("program", ctypes.c_char_p)]
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl(38, 1, 0, 0, 0)
+if libc.prctl(22, 2, ctypes.byref(Filter(4, program)), 0, 0) != 0:
+    sys.exit(77)
+from zarrc.kernels import local_io
+source, root = map(lambda text: text.encode(), sys.argv[1:])
+assert local_io.copy(source, root + b"/y", len(root), 100_000)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system call is Linux's")
+def test_a_file_is_copied_in_a_sandbox_that_forbids_the_systems_copy(tmp_path: Path) -> None:
+    content = np.random.default_rng(1).bytes(100_000)
+    (tmp_path / "x").write_bytes(content)
+    command = [sys.executable, "-c", REFUSES_COPY_FILE_RANGE, str(tmp_path / "x"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("this system has no filters of system calls")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "y").read_bytes() == content
+
+
 def test_a_copy_needs_its_source_and_its_root(tmp_path: Path) -> None:
     source, root = os.fsencode(tmp_path / "x"), os.fsencode(tmp_path / "root")
     assert not local_io.copy(source, os.fsencode(tmp_path / "y"), 1, 0)
@@ -194,6 +224,20 @@ def test_a_path_that_is_too_long_is_an_error(length: int) -> None:
     with pytest.raises(StoreError) as caught:
         local_io.list_chunks(b"/" * length, "/", True, (9, 9))
     assert caught.value.errno == errno.ENAMETOOLONG
+
+
+def test_a_chunk_whose_path_is_too_long_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "c/0").mkdir(parents=True)
+    (tmp_path / "c/0/1").write_bytes(b"")
+    for length, fits in ((4091, True), (4092, False)):
+        node = os.fsencode(tmp_path)
+        node += b"/" * (length - len(node))
+        if fits:
+            assert local_io.list_chunks(node, "/", True, (9, 9)) == [(0, 1)]
+        else:
+            with pytest.raises(StoreError) as caught:
+                local_io.list_chunks(node, "/", True, (9, 9))
+            assert caught.value.errno == errno.ENAMETOOLONG
 
 
 @pytest.mark.skipif(not soaking(), reason="writes a gigabyte: make soak")
