@@ -108,6 +108,62 @@ def test_blobs_share_the_memory_of_the_table() -> None:
     assert address % 64 == 0
 
 
+# Below and above the size from which look-ups of a batch go side by side: 300 entries in each of 64 stripes.
+@pytest.mark.parametrize("n_keys", [0, 1, 500, 40_000])
+def test_keys_looked_up_together_have_the_values_that_each_has(n_keys: int) -> None:
+    table = Table()
+    for i in range(n_keys):
+        table.set(f"key/{i}", b"%d" % i)
+    chooser = random.Random(n_keys)
+    for n in (0, 1, 2, 15, 16):
+        for _ in range(50):
+            chosen = tuple(f"key/{chooser.randrange(n_keys + 3)}" for _ in range(n))
+            found = table.get_many(chosen)
+            assert [blob and bytes(blob) for blob in found] == [
+                blob and bytes(blob) for blob in map(table.get, chosen)
+            ]
+    with pytest.raises(ValueError, match="at most 16"):
+        table.get_many(("x",) * 17)
+
+
+def test_keys_are_looked_up_together_while_others_change_them() -> None:
+    table = Table()
+    chosen = tuple(f"key/{i}" for i in range(16))
+    for i in range(20_000):
+        table.set(f"key/{i}", b"%d" % i)
+
+    def look_up() -> None:
+        for _ in range(count(300)):
+            for blob in table.get_many(chosen):
+                assert blob is None or bytes(blob).isdigit()
+
+    def change() -> None:
+        for i in range(count(300) * 16):
+            table.remove(chosen[i % 16])
+            assert table.share(f"key/{100 + i % 1000}", chosen[i % 16])
+
+    at_once(look_up, change, look_up, change)
+
+
+def test_a_shared_value_is_the_same_memory_and_outlives_the_other_key() -> None:
+    table = Table()
+    assert not table.share("x", "y")
+    for nbytes in (0, 10, 3 << 20):
+        data = random.Random(nbytes).randbytes(nbytes)
+        table.set("x", data)
+        assert table.share("x", "y")
+        assert table.share("y", "z")
+        x, z = table.get("x"), table.get("z")
+        assert x is not None
+        assert z is not None
+        assert np.frombuffer(x, "u1").ctypes.data == np.frombuffer(z, "u1").ctypes.data
+        assert x.version != z.version
+        del x, z
+        table.set("x", b"other")
+        table.remove("y")
+        assert bytes(table.get("z") or b"") == data
+
+
 def test_a_blob_outlives_its_table() -> None:
     table = Table()
     table.set("x", b"data")

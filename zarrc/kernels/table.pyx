@@ -162,6 +162,37 @@ cdef class Table:
             blob.nbytes = length
         return blob
 
+    def get_many(self, tuple keys not None):
+        """`get` for each of at most 16 keys, looked up together, for tests of the kernel."""
+        cdef zc_table_key names[ZC_TABLE_BATCH]
+        cdef zc_blob *found[ZC_TABLE_BATCH]
+        cdef Py_ssize_t key_nbytes
+        cdef size_t i, n = len(keys)
+        if n > ZC_TABLE_BATCH:
+            raise ValueError(f"at most {ZC_TABLE_BATCH} keys, got {n}")
+        for i in range(n):
+            names[i].data = PyUnicode_AsUTF8AndSize(keys[i], &key_nbytes)
+            names[i].nbytes = key_nbytes
+        with nogil:
+            zc_table_get_many(self.ptr, names, n, found)
+        return [None if found[i] is NULL else _wrap(found[i]) for i in range(n)]
+
+    def share(self, str key not None, str other not None):
+        """Make the bytes of ``key``, not copied, the value of ``other`` too, for tests of the kernel; whether there are any."""
+        cdef Py_ssize_t key_nbytes, other_nbytes
+        cdef const char *text = PyUnicode_AsUTF8AndSize(key, &key_nbytes)
+        cdef const char *other_text = PyUnicode_AsUTF8AndSize(other, &other_nbytes)
+        cdef zc_blob *found = zc_table_get(self.ptr, text, key_nbytes)
+        cdef zc_blob *shared
+        if found is NULL:
+            return False
+        shared = zc_blob_share(found)
+        zc_blob_unref(found)
+        if shared is NULL:
+            raise MemoryError("a blob")
+        check(zc_table_put(self.ptr, other_text, other_nbytes, shared), NULL, 0, None)
+        return True
+
     def stat(self, str key not None):
         """Size in bytes and version of the blob of ``key``, or None."""
         cdef Py_ssize_t key_nbytes
