@@ -214,6 +214,29 @@ def test_deeply_nested_attributes_are_read_each_time_or_refused_each_time() -> N
     assert outcomes == [[True] * 3] * 3
 
 
+def test_arrays_of_large_elements_are_not_kept() -> None:
+    """A v2 document of a few bytes may tell of a megabyte of fill value."""
+    store = MemoryStore()
+    for nbytes, kept in ((1 << 20, 0), (1025, 0), (1024, 1)):
+        store.set(
+            "a/.zarray",
+            json.dumps(
+                {
+                    "zarr_format": 2,
+                    "shape": [4],
+                    "chunks": [2],
+                    "dtype": f"|V{nbytes}",
+                    "fill_value": None,
+                    "order": "C",
+                    "compressor": None,
+                    "filters": None,
+                }
+            ).encode(),
+        )
+        assert zarrc.open_array(store, path="a")[0].nbytes == nbytes
+        assert n_kept() == kept
+
+
 def test_large_documents_are_not_kept() -> None:
     store = MemoryStore()
     create_node(store, "", an_array(attributes={"x": "y" * cache.MAX_DOCUMENT_NBYTES}))

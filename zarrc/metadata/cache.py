@@ -18,6 +18,8 @@ MAX_NBYTES = 2**20
 """Bytes of documents in one generation; what was made of them takes a few times as many."""
 MAX_DOCUMENT_NBYTES = 2**16
 """Larger documents (consolidated metadata, attributes that are data) are parsed each time."""
+MAX_FILL_NBYTES = 2**10
+"""Arrays with a larger fill value (raw bits of a megabyte, which take a short document) are not kept."""
 
 Key = tuple[Any, ...]
 Entry = tuple["NodeMetadata", bytes]
@@ -59,7 +61,7 @@ def cached_node(key: Key) -> NodeMetadata | None:
 
 
 def keep_node(key: Key, node: NodeMetadata) -> None:
-    """Keep a node, unless its documents are large, or it has a codec of the user's own, perhaps with a state.
+    """Keep a node, unless it is large, or has a codec of the user's own, perhaps with a state.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ def keep_node(key: Key, node: NodeMetadata) -> None:
     node : ArrayMetadata or GroupMetadata
         What they amount to. The caller goes on using it: nothing that can be changed is shared.
     """
-    if _nbytes(key) > MAX_DOCUMENT_NBYTES or not _is_ours(node):
+    if _nbytes(key) > MAX_DOCUMENT_NBYTES or _fill_nbytes(node) > MAX_FILL_NBYTES or not _is_ours(node):
         return
     try:
         values = marshal.dumps({name: getattr(node, name) for name in node.VALUES})
@@ -89,6 +91,12 @@ def _put(key: Key, entry: Entry) -> None:
 
 def _nbytes(key: Key) -> int:
     return sum(len(part) for part in key if type(part) is bytes)
+
+
+def _fill_nbytes(node: NodeMetadata) -> int:
+    """Bytes of what a missing element reads as, of which the engine has more copies; 0 for a group."""
+    data_type = getattr(node, "data_type", None)
+    return 0 if data_type is None else int(data_type.numpy.itemsize)
 
 
 def _is_ours(node: NodeMetadata) -> bool:
