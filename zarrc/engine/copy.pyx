@@ -15,12 +15,11 @@ from zarrc.engine.threads import thread_count
 from zarrc.errors import CodecError, MetadataError, NodeNotFoundError, StoreError, ZarrcError
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
 
 from zarrc.engine.failure cimport keep_exception, keep_failure, poll_signals, zc_failure
 from zarrc.engine.job cimport detail_of, grain_of, threads_for

@@ -7,7 +7,6 @@ code. From any other store the caller's thread takes the objects as they come an
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from zarrc.errors import StoreError
@@ -34,7 +33,7 @@ from zarrc.indexing.plan cimport plan_part, zc_part
 from zarrc.indexing.selection cimport MAX_NDIM
 from zarrc.kernels.chain cimport chain_decode, chain_decode_range, zc_chain
 from zarrc.kernels.pool cimport pool_run
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, check, zc_status
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_EPYTHON, ZC_OK, check, zc_status
 from zarrc.kernels.strided cimport strided_copy, strided_copy_streamed, strided_fill, swap_bytes
 from zarrc.kernels.table cimport ZC_TABLE_BATCH, zc_table_key
 from zarrc.kernels.worker cimport zc_worker

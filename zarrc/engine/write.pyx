@@ -8,7 +8,6 @@ that equals the fill value bit for bit, inside the array, is removed instead of 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from zarrc.errors import StoreError
