@@ -271,8 +271,10 @@ ZC_LEVELS(void, turn_bits, (uint8_t *matrices, size_t n), (matrices, n))
 static void turn_columns(int level, const struct zc_blosc_planes *planes, size_t first, size_t n, uint8_t *tile)
 {
 	size_t row_nbytes = planes->n_elements / 8;
-	struct zc_blosc_planes rows = {.typesize = 8, .n_elements = n};
+	struct zc_blosc_planes rows;	/* no initialiser: to clear its 2 KiB would take 3 to 6 % of the time */
 
+	rows.typesize = 8;
+	rows.n_elements = n;
 	for (size_t j = 0; j < planes->typesize; j++) {
 		for (size_t k = 0; k < 8; k++)
 			rows.plane[k] = planes->plane[j] + k * row_nbytes + first;
