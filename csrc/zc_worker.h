@@ -15,7 +15,7 @@
 /* A worker that nobody else uses, new or idle; NULL when memory is short.  Give it back with zc_worker_return. */
 zc_worker *zc_worker_lease(void);
 
-/* Put 'worker' back.  Past the list's bound, or after a fork in between, it is freed. */
+/* Put 'worker' back.  Past the list's bounds it is freed. */
 void zc_worker_return(zc_worker *worker);
 
 /* The scratch memory of all idle workers. */

@@ -91,6 +91,15 @@ def test_rows_are_read_where_they_belong(
     assert (out[:, row_nbytes:] == 255).all()
 
 
+def test_rows_of_bytes_that_lie_apart_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(bytes(100))
+    whole = np.zeros((4, 10), np.uint8)
+    for out in (whole[:, ::-1], whole[:, ::2], whole.T):
+        with pytest.raises(ValueError, match="two dimensions of bytes"):
+            local_io.read_rows(os.fsencode(path), out, 0, 3, 3)
+
+
 @pytest.mark.parametrize("nbytes", [0, 1, 9, 10, 11, 999, 1279, 1280, 1285, 1999])
 def test_a_file_that_ends_in_the_middle_of_a_row_is_an_error(tmp_path: Path, nbytes: int) -> None:
     path = tmp_path / "x"

@@ -193,7 +193,8 @@ def read_rows(bytes path not None, out not None, uint64_t start, uint64_t stride
     cdef size_t n_rows
     PyObject_GetBuffer(out, &view, PyBUF_STRIDES | PyBUF_WRITABLE)
     try:
-        if view.ndim != 2 or view.itemsize != 1 or row_nbytes > <size_t>view.shape[1]:
+        if (view.ndim != 2 or view.itemsize != 1 or row_nbytes > <size_t>view.shape[1]
+                or (view.strides[1] != 1 and view.shape[1] > 1)):
             raise ValueError("out: two dimensions of bytes, of rows as long as the file's")
         if not _open(path, &fd, &stamp):
             return None

@@ -31,8 +31,6 @@ cdef extern from "numpy/arrayobject.h":
         uint8_t version
         PyDataMemAllocator allocator
     object PyDataMem_SetHandler(object handler)
-    object PyArray_NewFromDescr(object subtype, cnp.dtype descr, int nd, const cnp.npy_intp *dims,
-                                const cnp.npy_intp *strides, void *data, int flags, object obj)
     object PyArray_Empty(int nd, const cnp.npy_intp *dims, cnp.dtype dtype, int fortran)
 
 cnp.import_array()
@@ -82,16 +80,17 @@ cdef object _capsule = PyCapsule_New(&_handler, b"mem_handler", NULL)
 cdef cnp.ndarray empty_array(int ndim, cnp.npy_intp *shape, cnp.dtype dtype, bint fortran):
     cdef size_t nbytes = dtype.itemsize
     cdef int i
-    # A reference for the call, which takes it.
-    Py_INCREF(dtype)
     for i in range(ndim):
         if shape[i] == 0 or nbytes > LARGE_NBYTES:
             break
         nbytes *= shape[i]
+    # PyArray_Empty takes a reference to the dtype.
     if nbytes < LARGE_NBYTES or dtype.hasobject:
+        Py_INCREF(dtype)
         return PyArray_Empty(ndim, shape, dtype, fortran)
     before = PyDataMem_SetHandler(_capsule)
     try:
+        Py_INCREF(dtype)
         return PyArray_Empty(ndim, shape, dtype, fortran)
     finally:
         PyDataMem_SetHandler(before)
