@@ -363,7 +363,7 @@ def test_a_read_only_destination_is_refused(place: str, tmp_path: Path) -> None:
     assert not [key for key in made.store.list_prefix("") if "b" in key]
 
 
-def test_what_makes_no_copy_is_said() -> None:
+def test_what_makes_no_copy_is_said(tmp_path: Path) -> None:
     source = zarrc.array(np.arange(9), chunks=2)
     with pytest.raises(ValueError, match=r"the shapes differ: .*\(9,\).*\(8,\)"):
         zarrc.copy_array(source, zarrc.create_array(shape=(8,), dtype="i8"))
@@ -371,7 +371,13 @@ def test_what_makes_no_copy_is_said() -> None:
         zarrc.copy_array(source, zarrc.copy_array(source), overwrite=True)
     with pytest.raises(TypeError, match="needs name="):
         zarrc.copy_array(source, zarrc.create_group({}))
-    with pytest.raises(ArrayNotFoundError):
+    with pytest.raises(TypeError, match="copies one array"):
+        zarrc.copy_array(zarrc.create_group(), tmp_path / "none")
+    with pytest.raises(TypeError, match="needs to know what to copy"):
+        zarrc.copy_array(None, tmp_path / "none")
+    with pytest.raises(ArrayNotFoundError, match="not an array, is stored at"):
+        zarrc.copy_array(zarrc.create_group().store)
+    with pytest.raises(ArrayNotFoundError, match=r"no Zarr array at (?!.*shape=)"):
         zarrc.copy_array({}, {})
     with pytest.raises(TypeError, match=r"numpy\.ndarray; zarrc\.from_array"):
         zarrc.copy_array(np.arange(3), {})

@@ -10,7 +10,6 @@ import numpy as np
 
 from zarrc.array import Array
 from zarrc.codecs import BytesCodec, TransposeCodec
-from zarrc.creation.opening import open_array
 from zarrc.creation.places import Place
 from zarrc.engine.chunk_keys import listed_chunks
 from zarrc.engine.node_names import join, normalize_path
@@ -122,7 +121,18 @@ def _opened(source: Any) -> Array:
             f"copy_array() copies what zarrc stores, not a {type(source).__module__}."
             f"{type(source).__qualname__}; zarrc.from_array makes a stored array of it"
         )
-    return open_array(source, mode="r")
+    if isinstance(source, Group):
+        raise TypeError("copy_array() copies one array; call it for each array of the group, with name=")
+    if source is None:
+        raise TypeError("copy_array() needs to know what to copy: an array, a store, a path or a URL")
+    # Not open_array, whose errors tell how to create what is not there.
+    where = Place(source, None, "r")
+    found = where.find(None)
+    if found is None:
+        raise where.missing("array", None)
+    if not isinstance(found, Array):
+        raise where.wrong_kind(found)
+    return found
 
 
 def _refuse_keywords(**given: Any) -> None:
