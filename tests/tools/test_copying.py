@@ -265,6 +265,15 @@ def test_attributes_that_are_not_json_become_strings(zarr_format: Literal[2, 3],
     assert dict(made.attrs) == {"a": "NaN"}
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_copy_has_attributes_of_its_own(zarr_format: Literal[2, 3]) -> None:
+    source: Any = zarrc.create_array(shape=(3,), dtype="i4", attributes={"a": [1, {"b": [2]}]})
+    made: Any = zarrc.copy_array(source, zarr_format=zarr_format)
+    made.metadata.attributes["a"][1]["b"].append(3)
+    made.attrs["new"] = 4
+    assert source.metadata.attributes == dict(source.attrs) == {"a": [1, {"b": [2]}]}
+
+
 def test_a_copy_in_memory_is_another_array() -> None:
     source: Any = zarrc.array(np.arange(100), chunks=10)
     before = source.store.stat("c/3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -197,10 +198,10 @@ def _copy_to(
 
 
 def _metadata_of_copy(source: Array, zarr_format: Literal[2, 3]) -> ArrayMetadata:
-    metadata = source.metadata
-    attributes = without_nan(dict(metadata.attributes), place(source.store, source.path))
-    if attributes != metadata.attributes:
-        metadata = metadata.evolve(attributes=attributes)
+    # Values that can be changed in place are each array's own.
+    values = copy.deepcopy({name: getattr(source.metadata, name) for name in source.metadata.VALUES})
+    values["attributes"] = without_nan(dict(values["attributes"]), place(source.store, source.path))
+    metadata = source.metadata.with_values(values)
     if zarr_format == metadata.zarr_format:
         return metadata
     said = {
