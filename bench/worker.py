@@ -28,6 +28,7 @@ from time import perf_counter_ns, process_time_ns
 from typing import Any
 
 from bench.libraries import LIMIT, Cannot, Library, library_class
+from bench.pages import make_ready
 from bench.workloads import Place, Task, Workload, Wrong, all_workloads
 
 # A round of a short workload repeats it for about this long.
@@ -100,6 +101,7 @@ class Worker:
         self.library: Library | None = None if name == LIMIT else library_class(name)(threads)
         self.task: Task | None = None
         self.n = 1
+        self.ready_nbytes = 0
 
     def hello(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"file": "" if self.library is None else self.library.module_file, "pid": os.getpid()}
@@ -125,6 +127,8 @@ class Worker:
         task.check(result)
         del result
         self.n = repetitions(task, wall_ns)
+        # For the result or the stored bytes, and as much again for what the library needs meanwhile.
+        self.ready_nbytes = 2 * workload.moved_nbytes if self.n == 1 or task.before is not None else 0
         return {
             "wall_ns": wall_ns,
             "cpu_ns": cpu_ns,
@@ -135,6 +139,7 @@ class Worker:
 
     def run(self, _: dict[str, Any]) -> dict[str, float]:
         assert self.task is not None
+        make_ready(self.ready_nbytes)
         wall_ns, cpu_ns, result = timed(self.task, self.n)
         if not self.task.check_once:
             self.task.check(result)
