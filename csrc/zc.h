@@ -15,6 +15,10 @@
 #include <sys/mman.h>
 #endif
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the checksums and filters load words as little-endian machines do"
+#endif
+
 typedef enum zc_status {
 	ZC_OK = 0,
 	ZC_ABSENT,	/* no such object; an answer, not an error */
