@@ -1,9 +1,9 @@
 """Free memory that is really there, before a round that needs much of it.
 
-A virtual machine may give free memory back to its host after a second or two (free page reporting). Touching
-it again then costs a second of processor time a GiB, five times what reading an array into it costs, and which
-library has to pay is chance. So each round that needs much memory begins with free pages that the machine really
-has: they are touched, and freed again.
+A virtual machine may give free memory back to its host after a second or two (free page reporting).
+Touching it again then costs a second of processor time a GiB, five times what reading an array into
+it costs, and which library has to pay is chance. So each round that needs much memory begins with
+free pages that the machine really has: they are touched, and freed again.
 """
 
 from __future__ import annotations
