@@ -43,7 +43,7 @@ C_SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "zarrc.kernels.locks": (("zc_locks.c",), ()),
     "zarrc.kernels.local_io": (("zc_local*.c",), ()),
     "zarrc.kernels.memory": (("zc_memory.c",), ()),
-    "zarrc.kernels.table": (("zc_table*.c",), ()),
+    "zarrc.kernels.table": (("zc_blob.c", "zc_table.c"), ()),
 }
 
 

@@ -7,20 +7,7 @@
 #ifndef ZC_TABLE_H
 #define ZC_TABLE_H
 
-#include "zc.h"
-
-#include <stdatomic.h>
-
-/* Bytes that never change once another thread can see them.  'data' is 64-byte aligned, in this allocation or in 'owner's. */
-typedef struct zc_blob {
-	_Atomic size_t refs;
-	size_t nbytes;
-	uint64_t version;	/* set when the blob is put: never 0, never used twice in this process */
-	size_t data_offset;	/* of the data in the allocation, which starts here */
-	size_t large_nbytes;	/* of the data as allocated, where the memory is from zc_table_set_memory's functions; else 0 */
-	uint8_t *data;
-	struct zc_blob *owner;	/* of the data where another blob has them (a reference to it), else NULL */
-} zc_blob;
+#include "zc_blob.h"
 
 typedef struct zc_table zc_table;
 
@@ -31,27 +18,6 @@ typedef struct zc_key_list {
 	size_t last;		/* where the last key starts */
 	size_t capacity;
 } zc_key_list;
-
-/* Where blobs of 'large_nbytes' and more get their memory, from now on; malloc before.  Called once, before any blob is made. */
-void zc_table_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes), void (*release)(void *data));
-
-/* A blob with one reference, contents undefined; NULL when memory is short. */
-zc_blob *zc_blob_new(size_t nbytes);
-
-/*
- * The blob cut to its first 'nbytes' bytes, the rest given back to the system.  Only before the blob is put, by its one
- * owner, who uses the result in place of 'blob' (it may have moved).  Cannot fail; nbytes > blob->nbytes changes nothing.
- */
-zc_blob *zc_blob_shrink(zc_blob *blob, size_t nbytes);
-
-/*
- * Another blob with the same bytes, which are not copied and live as long as either; for another key, since a blob has one
- * version.  Takes over no reference.  NULL when memory is short.
- */
-zc_blob *zc_blob_share(zc_blob *blob);
-
-void zc_blob_ref(zc_blob *blob);
-void zc_blob_unref(zc_blob *blob);	/* NULL is fine */
 
 zc_table *zc_table_new(void);		/* NULL when memory is short */
 void zc_table_free(zc_table *table);	/* no other call may be under way; NULL is fine */

@@ -16,7 +16,7 @@ cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *nbytes_ret) except NULL
 
 cdef extern from "zc_table.h":
-    void zc_table_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes) noexcept nogil,
+    void zc_blob_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes) noexcept nogil,
                              void (*release)(void *data) noexcept nogil) noexcept nogil
     ctypedef struct zc_key_list:
         char *bytes
@@ -62,7 +62,7 @@ cdef void blob_unref(zc_blob *blob) noexcept nogil:
 
 
 # Large blobs are on huge pages, as large results are: 64 MiB written in chunks of 4 MiB, 28 -> 17 ms.
-zc_table_set_memory(LARGE_NBYTES, memory_alloc, memory_free)
+zc_blob_set_memory(LARGE_NBYTES, memory_alloc, memory_free)
 
 
 cdef zc_blob *table_get(zc_table *table, const char *key, size_t key_nbytes) noexcept nogil:
