@@ -314,7 +314,7 @@ def _described(workload: Workload, options: Options) -> dict[str, Any]:
         "limit_is": workload.limit_is,
     }
     if workload.kind == "peak":
-        described["bound_nbytes"] = workload.bound(options.threads or usable_cpus())  # type: ignore[attr-defined]
+        described["bound_nbytes"] = workload.bound(options.threads or usable_cpus())
     return described
 
 

@@ -143,7 +143,12 @@ class Workload:
         return 0
 
     def prepare(self, library: Library, place: Place) -> Task:
-        raise NotImplementedError
+        """Return what is run; only for workloads that are tasks."""
+        raise Cannot(f"a workload of kind {self.kind!r} is no task")
+
+    def bound(self, threads: int) -> int:
+        """The bytes of memory that it may need at most; only for workloads of peak memory."""
+        raise Cannot(f"a workload of kind {self.kind!r} has no bound")
 
     def limit(self, place: Place) -> Task:
         raise Cannot("no limit is defined")
