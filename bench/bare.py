@@ -251,9 +251,6 @@ class Blosc(Bare):
         shuffle = {"shuffle": blosc.SHUFFLE, "bitshuffle": blosc.BITSHUFFLE}[configuration["shuffle"]]
         self.codec = blosc.Blosc(configuration["cname"], configuration["clevel"], shuffle)
 
-    def encode(self, data: np.ndarray, out: np.ndarray) -> int:
-        raise NotImplementedError
-
     def encoded(self, chunk: np.ndarray) -> np.ndarray:
         return np.frombuffer(self.codec.encode(chunk), np.uint8)
 

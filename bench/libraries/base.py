@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ class Cannot(Exception):
     """A library (or this machine) has no way to run a workload; the text says why."""
 
 
-class Library:
+class Library(ABC):
     """One library, as a workload sees it.
 
     What is timed is the call of what `reader`, `writer`, `copier` and `looker` return: closures with as
@@ -35,41 +36,42 @@ class Library:
         self.threads = threads
 
     @property
+    @abstractmethod
     def module_file(self) -> str:
         """The file of the package that is measured."""
-        raise NotImplementedError
 
+    @abstractmethod
     def local(self, path: Path) -> Any:
         """Where an array is, or will be: the folder ``path``."""
-        raise NotImplementedError
 
     def memory(self) -> Any:
         """Make a new, empty place in memory."""
         raise Cannot(f"{self.name} has no store in memory")
 
-    def create(self, location: Any, spec: ArraySpec) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def create(self, location: Any, spec: ArraySpec) -> Any: ...
 
-    def open(self, location: Any) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def open(self, location: Any) -> Any: ...
 
-    def reader(self, array: Any, selection: Selection) -> Callable[[], Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def reader(self, array: Any, selection: Selection) -> Callable[[], Any]: ...
 
     def transposed_reader(self, array: Any) -> Callable[[], Any]:
         """Return a reader of all of ``array`` with its dimensions reversed, C-contiguous."""
         raise Cannot("no transposed read")
 
-    def writer(self, array: Any, selection: Selection, data: np.ndarray) -> Callable[[], Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def writer(self, array: Any, selection: Selection, data: np.ndarray) -> Callable[[], Any]: ...
 
     def copier(self, source: Any, location: Any, spec: ArraySpec) -> Callable[[], Any]:
         """Return what copies the array ``source`` to a new one of the same layout at ``location``."""
         raise Cannot("no copy")
 
+    @abstractmethod
     def looker(self, location: Any) -> Callable[[], Any]:
         """Return what opens an array anew and looks at its shape, dtype, chunks and attributes."""
-        raise NotImplementedError
 
     def close(self, array: Any) -> None:
-        """Give back what ``array`` holds open."""
+        """Give back what ``array`` holds open: nothing, for most."""
+        del array

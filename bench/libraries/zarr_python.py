@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.arrays import ArraySpec
-from bench.libraries.base import Cannot, Library, Selection
+from bench.libraries.base import Cannot
+from bench.libraries.zarr_api import ZarrApi
 
 
-class ZarrPython(Library):
+class ZarrPython(ZarrApi):
     name = "zarr"
     import_statement = "import zarr; zarr.open_array; zarr.create_array"
     first_read = "import zarr; zarr.open_array({path!r}, mode='r')[0, 0]"
@@ -23,7 +23,7 @@ class ZarrPython(Library):
         super().__init__(threads)
         import zarr
 
-        self.zarr = zarr
+        self.module = zarr
         zarr.config.set(self.settings)
         if threads is not None:
             import numcodecs.blosc
@@ -31,42 +31,9 @@ class ZarrPython(Library):
             zarr.config.set({"threading.max_workers": threads, "codec_pipeline.max_workers": threads})
             numcodecs.blosc.set_nthreads(threads)
 
-    @property
-    def module_file(self) -> str:
-        return str(self.zarr.__file__)
-
-    def local(self, path: Path) -> Any:
-        return str(path)
-
-    def memory(self) -> Any:
-        return self.zarr.storage.MemoryStore()
-
-    def create(self, location: Any, spec: ArraySpec) -> Any:
-        filters, compressors = spec.codec_documents()
-        return self.zarr.create_array(
-            location,
-            shape=spec.shape,
-            chunks=spec.chunks,
-            dtype=spec.dtype,
-            filters=filters or None,
-            compressors=compressors or None,
-            zarr_format=spec.zarr_format,
-            fill_value=0,
-            attributes=spec.attributes,
-        )
-
-    def open(self, location: Any) -> Any:
-        return self.zarr.open_array(location, mode="r+")
-
-    def reader(self, array: Any, selection: Selection) -> Callable[[], Any]:
-        return lambda: array[selection]
-
     def transposed_reader(self, array: Any) -> Callable[[], Any]:
         reversed_array = array.with_config({"order": "F"})
         return lambda: np.ascontiguousarray(reversed_array[...].T)
-
-    def writer(self, array: Any, selection: Selection, data: np.ndarray) -> Callable[[], Any]:
-        return lambda: array.__setitem__(selection, data)
 
     def copier(self, source: Any, location: Any, spec: ArraySpec) -> Callable[[], Any]:
         # Chunk by chunk, several at once, is fastest; on the disk, pipelines with threads of their own are
@@ -77,16 +44,7 @@ class ZarrPython(Library):
                 self.create(location, spec)[...] = source[...]
 
             return copy
-        return lambda: self.zarr.from_array(location, data=source)
-
-    def looker(self, location: Any) -> Callable[[], Any]:
-        open_array = self.zarr.open_array
-
-        def look() -> tuple[Any, ...]:
-            array = open_array(location, mode="r")
-            return array.shape, array.dtype, array.chunks, dict(array.attrs)
-
-        return look
+        return lambda: self.module.from_array(location, data=source)
 
 
 class ZarrFused(ZarrPython):
