@@ -1,0 +1,316 @@
+#define _GNU_SOURCE	/* getentropy; O_CLOEXEC under -std=c11 */
+#define _DARWIN_C_SOURCE
+#include "zc_local_put.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A directory made here can be removed by somebody else before it is used; after so many rounds that is an error. */
+#define ZC_MAX_ROUNDS 64
+
+/* Room for the longest name of a temporary file: '.zc-' and three numbers. */
+#define ZC_TEMPORARY_NBYTES 64
+
+enum publish_how { PUBLISH_REPLACE, PUBLISH_CREATE };
+
+/* A file on its way to 'path'. */
+typedef struct pending {
+	const char *path;
+	size_t root_nbytes;
+	zc_local_fill fill;
+	const void *content;
+	enum publish_how how;
+	zc_local_stamp *stamp_ret;	/* NULL: no stamp wanted */
+	char temporary[PATH_MAX + ZC_TEMPORARY_NBYTES];
+} pending;
+
+/* What most files are filled with. */
+typedef struct bytes {
+	const uint8_t *src;
+	size_t nbytes;
+} bytes;
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The time of day, moved on where needed to be later than any that this process was given before. */
+static uint64_t unique_now_ns(void)
+{
+	static _Atomic uint64_t last;
+	uint64_t before = atomic_load(&last);
+	uint64_t now = now_ns();
+	uint64_t mine;
+
+	do
+		mine = now > before ? now : before + 1;
+	while (!atomic_compare_exchange_weak(&last, &before, mine));
+	return mine;
+}
+
+/*
+ * The name tells the process (to find who left it), and random bits keep two machines on one file system apart; two
+ * equal names are caught by O_EXCL.
+ */
+static zc_status name_temporary(pending *file, int *errno_ret)
+{
+	static _Atomic unsigned long counter;
+	const char *slash = strrchr(file->path, '/');
+	size_t dir_nbytes = slash == NULL ? 0 : (size_t)(slash - file->path) + 1;
+	uint64_t salt;
+
+	if (dir_nbytes >= PATH_MAX) {
+		*errno_ret = ENAMETOOLONG;
+		return ZC_EOS;
+	}
+	if (getentropy(&salt, sizeof(salt)) != 0)
+		salt = now_ns();
+	memcpy(file->temporary, file->path, dir_nbytes);
+	snprintf(file->temporary + dir_nbytes, ZC_TEMPORARY_NBYTES, ".zc-%ld-%lu-%llx", (long)getpid(),
+		 atomic_fetch_add(&counter, 1), (unsigned long long)salt);
+	return ZC_OK;
+}
+
+/* mkdir for the first 'nbytes' bytes of 'path'; an existing one is fine.  0, or errno. */
+static int make_directory(char *path, size_t nbytes)
+{
+	char kept = path[nbytes];
+	int result;
+
+	path[nbytes] = '\0';
+	result = mkdir(path, 0777) == 0 || errno == EEXIST ? 0 : errno;
+	path[nbytes] = kept;
+	return result;
+}
+
+/* The length of the parent of the first 'nbytes' bytes of 'path': up to the last slash, without it. */
+static size_t parent_nbytes(const char *path, size_t nbytes)
+{
+	while (nbytes > 0 && path[nbytes - 1] != '/')
+		nbytes--;
+	while (nbytes > 0 && path[nbytes - 1] == '/')
+		nbytes--;
+	return nbytes;
+}
+
+/*
+ * Make the directories above 'path' that are below its root.  From the deepest upwards until one can be made, then
+ * down again: most often all but the last one are there.
+ */
+static zc_status make_parents(char *path, size_t root_nbytes, int *errno_ret)
+{
+	size_t end = parent_nbytes(path, strlen(path));
+	size_t at = end;
+
+	for (;;) {
+		int failure;
+
+		if (at <= root_nbytes)
+			return ZC_ABSENT;
+		failure = make_directory(path, at);
+		if (failure == 0) {
+			if (at == end)
+				return ZC_OK;
+			/* One level down: past the slashes, then to the end of the name. */
+			while (path[at] == '/')
+				at++;
+			while (at < end && path[at] != '/')
+				at++;
+		} else if (failure == ENOENT) {
+			at = parent_nbytes(path, at);
+		} else {
+			*errno_ret = failure;
+			return ZC_EOS;
+		}
+	}
+}
+
+static int open_exclusively(const char *path)
+{
+	int fd;
+
+	do
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
+static zc_status open_temporary(pending *file, int *fd_ret, int *errno_ret)
+{
+	zc_status status = ZC_OK;
+
+	for (int round = 0; round < ZC_MAX_ROUNDS && status == ZC_OK; round++) {
+		status = name_temporary(file, errno_ret);
+		if (status != ZC_OK)
+			return status;
+		*fd_ret = open_exclusively(file->temporary);
+		if (*fd_ret >= 0)
+			return ZC_OK;
+		*errno_ret = errno;
+		if (errno == ENOENT)
+			status = make_parents(file->temporary, file->root_nbytes, errno_ret);
+		else if (errno != EEXIST)
+			return ZC_EOS;
+	}
+	return status == ZC_OK ? ZC_EOS : status;
+}
+
+zc_status zc_local_write_all(int fd, const uint8_t *src, size_t nbytes, int *errno_ret)
+{
+	while (nbytes > 0) {
+		ssize_t n = write(fd, src, nbytes < ZC_IO_STEP ? nbytes : ZC_IO_STEP);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return zc_local_os_failure(errno_ret);
+		}
+		if (n == 0) {	/* POSIX leaves it open what this means; it would loop for ever */
+			*errno_ret = EIO;
+			return ZC_EOS;
+		}
+		src += n;
+		nbytes -= (size_t)n;
+	}
+	return ZC_OK;
+}
+
+static zc_status stamp(int fd, zc_local_stamp *stamp_ret, int *errno_ret)
+{
+	uint64_t ns = unique_now_ns();
+	struct timespec times[2] = { { .tv_sec = 0, .tv_nsec = UTIME_OMIT } };
+
+	times[1].tv_sec = (time_t)(ns / 1000000000);
+	times[1].tv_nsec = (long)(ns % 1000000000);
+	if (futimens(fd, times) != 0)
+		return zc_local_os_failure(errno_ret);
+	/* Read back: a file system may keep fewer digits than it was given. */
+	return zc_local_stamp_fd(fd, stamp_ret, errno_ret);
+}
+
+static zc_status fill_and_close(const pending *file, int fd, int *errno_ret)
+{
+	zc_status status = file->fill(file->content, fd, errno_ret);
+
+	if (status == ZC_OK && file->stamp_ret != NULL)
+		status = stamp(fd, file->stamp_ret, errno_ret);
+	/* Network file systems report a full disk or quota here.  After EINTR the descriptor is closed all the same. */
+	if (close(fd) != 0 && errno != EINTR && status == ZC_OK)
+		status = zc_local_os_failure(errno_ret);
+	return status;
+}
+
+static zc_status publish(const pending *file, int *errno_ret)
+{
+	if (file->how == PUBLISH_REPLACE)
+		return rename(file->temporary, file->path) == 0 ? ZC_OK : zc_local_os_failure(errno_ret);
+	if (link(file->temporary, file->path) != 0)
+		return zc_local_os_failure(errno_ret);
+	unlink(file->temporary);
+	return ZC_OK;
+}
+
+static zc_status put_once(pending *file, int *errno_ret)
+{
+	int fd = -1;
+	zc_status status = open_temporary(file, &fd, errno_ret);
+
+	if (status != ZC_OK)
+		return status;
+	status = fill_and_close(file, fd, errno_ret);
+	if (status == ZC_OK)
+		status = publish(file, errno_ret);
+	if (status != ZC_OK)
+		unlink(file->temporary);
+	return status;
+}
+
+/* Who removes the tree that we write to can take the temporary file too; the object is then written after that. */
+static zc_status put(pending *file, int *errno_ret)
+{
+	zc_status status = ZC_EOS;
+
+	*errno_ret = ENOENT;
+	for (int round = 0; round < ZC_MAX_ROUNDS && status == ZC_EOS && *errno_ret == ENOENT; round++)
+		status = put_once(file, errno_ret);
+	return status;
+}
+
+static zc_status put_by(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content,
+			enum publish_how how, zc_local_stamp *stamp_ret, int *errno_ret)
+{
+	pending file;
+
+	/* Not an initialiser: that would clear the path's room too. */
+	file.path = path;
+	file.root_nbytes = root_nbytes;
+	file.fill = fill;
+	file.content = content;
+	file.how = how;
+	file.stamp_ret = stamp_ret;
+	return put(&file, errno_ret);
+}
+
+zc_status zc_local_put(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content, int *errno_ret)
+{
+	return put_by(path, root_nbytes, fill, content, PUBLISH_REPLACE, NULL, errno_ret);
+}
+
+static zc_status fill_with_bytes(const void *content, int fd, int *errno_ret)
+{
+	const bytes *whole = (const bytes *)content;
+
+	return zc_local_write_all(fd, whole->src, whole->nbytes, errno_ret);
+}
+
+zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes, int *errno_ret)
+{
+	bytes whole = { src, nbytes };
+
+	return put_by(path, root_nbytes, fill_with_bytes, &whole, PUBLISH_REPLACE, NULL, errno_ret);
+}
+
+zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+				   zc_local_stamp *stamp_ret, int *errno_ret)
+{
+	bytes whole = { src, nbytes };
+
+	return put_by(path, root_nbytes, fill_with_bytes, &whole, PUBLISH_REPLACE, stamp_ret, errno_ret);
+}
+
+zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+			  zc_local_stamp *stamp_ret, int *errno_ret)
+{
+	bytes whole = { src, nbytes };
+
+	return put_by(path, root_nbytes, fill_with_bytes, &whole, PUBLISH_CREATE, stamp_ret, errno_ret);
+}
+
+zc_status zc_local_remove(const char *path, int *errno_ret)
+{
+	if (unlink(path) == 0)
+		return ZC_OK;
+	if (zc_local_is_absence(errno))
+		return ZC_ABSENT;
+	/* A directory is no object.  Linux says EISDIR, POSIX and macOS EPERM, which can also mean a protected file. */
+	if (errno == EISDIR || errno == EPERM) {
+		int failure = errno;
+		struct stat info;
+
+		if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode))
+			return ZC_ABSENT;
+		errno = failure;
+	}
+	return zc_local_os_failure(errno_ret);
+}
