@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from _thread import allocate_lock
-from importlib import import_module
 from types import ModuleType
 
 TYPE_CHECKING = False  # as type checkers understand it; importing typing would cost more than all else here
@@ -84,8 +83,8 @@ __all__ = [
     "zeros_like",
 ]
 
-# Public names that are not in zarrc.creation: the module that has them. None: the name is the module.
-_HOMES = {
+# Name -> the module that has it. None: the name is the module.
+_HOMES = dict.fromkeys(__all__, "creation") | {
     "Array": "array",
     "ArrayConfig": "config",
     "Attributes": "attributes",
@@ -103,17 +102,15 @@ _numpy_lock = allocate_lock()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
-        )
-    if name not in ("ArrayConfig", "config", "errors"):
+    # Here, so that the import of zarrc is the import of one file.
+    from zarrc.lazy import load
+
+    if name in _HOMES and name not in ("ArrayConfig", "config", "errors"):
         # NumPy imports itself in circles: threads that use zarrc first, all at once, would meet half of it.
         with _numpy_lock:
-            import_module("numpy")
-    home = _HOMES.get(name, "creation")
+            import numpy  # noqa: F401
     try:
-        found = import_module(f"{__name__}.{home or name}")
+        return load(__name__, _HOMES, name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(f"{__name__}."):
             error.add_note(
@@ -121,9 +118,6 @@ def __getattr__(name: str) -> Any:
                 "run 'make dev' there, or start Python elsewhere"
             )
         raise
-    value = found if home is None else getattr(found, name)
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:
@@ -136,10 +130,7 @@ class _Package(ModuleType):
     def __setattr__(self, name: str, value: object) -> None:
         # The import system binds each submodule it has loaded to the package: over the function of the same
         # name.
-        if (
-            isinstance(value, ModuleType)
-            and _HOMES.get(name, "creation" if name in __all__ else None) is not None
-        ):
+        if isinstance(value, ModuleType) and _HOMES.get(name) is not None:
             return
         super().__setattr__(name, value)
 

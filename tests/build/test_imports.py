@@ -24,7 +24,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ("codecs", "grids", "dtypes"),
     ("kernels",),
     ("config", "reading", "warning"),
-    ("errors", "frozen"),
+    ("errors", "frozen", "lazy"),
 )
 LEVEL = {room: -depth for depth, rooms in enumerate(STEPS) for room in rooms}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from zarrc.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,35 +41,26 @@ __all__ = [
 ]
 
 # Name -> module; loaded on first use: an array has two or three of them.
-_HOMES = {
-    "ArrayArrayCodec": "base",
-    "ArrayBytesCodec": "base",
-    "BitroundCodec": "bitround",
-    "BloscCodec": "blosc",
-    "BytesBytesCodec": "base",
-    "BytesCodec": "bytes",
-    "ChunkSpec": "base",
-    "Codec": "base",
-    "Crc32cCodec": "crc32c",
-    "GzipCodec": "gzip",
-    "Lz4Codec": "lz4",
-    "TransposeCodec": "transpose",
-    "UnknownCodec": "unknown",
-    "ZlibCodec": "zlib",
-    "ZstdCodec": "zstd",
-    "get_codec_class": "registry",
-    "known_codecs": "registry",
-    "register_codec": "registry",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(__all__) | set(globals()))
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "ArrayArrayCodec": "base",
+        "ArrayBytesCodec": "base",
+        "BitroundCodec": "bitround",
+        "BloscCodec": "blosc",
+        "BytesBytesCodec": "base",
+        "BytesCodec": "bytes",
+        "ChunkSpec": "base",
+        "Codec": "base",
+        "Crc32cCodec": "crc32c",
+        "GzipCodec": "gzip",
+        "Lz4Codec": "lz4",
+        "TransposeCodec": "transpose",
+        "UnknownCodec": "unknown",
+        "ZlibCodec": "zlib",
+        "ZstdCodec": "zstd",
+        "get_codec_class": "registry",
+        "known_codecs": "registry",
+        "register_codec": "registry",
+    },
+)

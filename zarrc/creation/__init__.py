@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from zarrc.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,24 +38,16 @@ __all__ = [
     "zeros_like",
 ]
 
-# Module -> its functions; loaded on first use: to open an array needs nothing of what creates one.
-_HOMES = {
-    "creating": ("array", "create", "create_array", "empty", "from_array", "full", "ones", "zeros"),
-    "groups": ("create_group", "group", "tree"),
-    "likes": ("empty_like", "full_like", "ones_like", "open_like", "zeros_like"),
-    "opening": ("open", "open_array", "open_group"),
-    "saving": ("load", "save", "save_array", "save_group"),
-}
-
-
-def __getattr__(name: str) -> object:
-    home = next((home for home, names in _HOMES.items() if name in names), None)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(__all__) | set(globals()))
+# Loaded on first use: to open an array needs nothing of what creates one.
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        **dict.fromkeys(
+            ("array", "create", "create_array", "empty", "from_array", "full", "ones", "zeros"), "creating"
+        ),
+        **dict.fromkeys(("create_group", "group", "tree"), "groups"),
+        **dict.fromkeys(("empty_like", "full_like", "ones_like", "open_like", "zeros_like"), "likes"),
+        **dict.fromkeys(("open", "open_array", "open_group"), "opening"),
+        **dict.fromkeys(("load", "save", "save_array", "save_group"), "saving"),
+    },
+)

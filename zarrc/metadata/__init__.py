@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from zarrc.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,26 +25,17 @@ __all__ = [
 ]
 
 # Name -> module; loaded on first use: to open an array needs neither `build` nor the other format.
-_HOMES = {
-    "ArrayMetadata": "model",
-    "GroupMetadata": "model",
-    "V2Fields": "model",
-    "attributes_to_json": "attributes",
-    "build_array": "build",
-    "build_group": "build",
-    "parse_array": "v2",
-    "parse_group": "v2",
-    "parse_node": "v3",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(__all__) | set(globals()))
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "ArrayMetadata": "model",
+        "GroupMetadata": "model",
+        "V2Fields": "model",
+        "attributes_to_json": "attributes",
+        "build_array": "build",
+        "build_group": "build",
+        "parse_array": "v2",
+        "parse_group": "v2",
+        "parse_node": "v3",
+    },
+)

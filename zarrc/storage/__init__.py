@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from zarrc.lazy import lazy
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from zarrc.storage.base import Blob, ByteRange, DirListing, Stat, Store
     from zarrc.storage.fsspec_store import FsspecStore
@@ -40,37 +40,28 @@ __all__ = [
 ]
 
 # Name -> module; loaded on first use, since fsspec takes longer to import than everything else.
-_HOMES = {
-    "AccessMode": "resolve",
-    "Blob": "base",
-    "ByteRange": "base",
-    "DirListing": "base",
-    "FsspecStore": "fsspec_store",
-    "LocalStore": "local",
-    "MappingStore": "mapping",
-    "MemoryStore": "memory",
-    "Stat": "base",
-    "Store": "base",
-    "StoreLike": "resolve",
-    "StorePath": "store_path",
-    "check_key": "keys",
-    "check_prefix": "keys",
-    "keys_below": "keys",
-    "make_store": "resolve",
-    "open_named": "registry",
-    "open_store": "resolve",
-    "register_store": "registry",
-    "store_names": "registry",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(__all__) | set(globals()))
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "AccessMode": "resolve",
+        "Blob": "base",
+        "ByteRange": "base",
+        "DirListing": "base",
+        "FsspecStore": "fsspec_store",
+        "LocalStore": "local",
+        "MappingStore": "mapping",
+        "MemoryStore": "memory",
+        "Stat": "base",
+        "Store": "base",
+        "StoreLike": "resolve",
+        "StorePath": "store_path",
+        "check_key": "keys",
+        "check_prefix": "keys",
+        "keys_below": "keys",
+        "make_store": "resolve",
+        "open_named": "registry",
+        "open_store": "resolve",
+        "register_store": "registry",
+        "store_names": "registry",
+    },
+)
