@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from zarrc import new_array
 from zarrc.array import Array
+from zarrc.engine.node_changes import create_node, delete_node
 from zarrc.engine.node_names import join, normalize_path
 from zarrc.engine.node_search import node_exists
-from zarrc.engine.nodes import create_node, delete_node, open_children, open_node, place
+from zarrc.engine.nodes import open_children, open_node, place
 from zarrc.errors import (
     ContainsArrayError,
     ContainsGroupError,

@@ -12,8 +12,9 @@ from zarrc.array import Array
 from zarrc.config import ArrayConfigLike, close_names, parse_array_config
 from zarrc.config import config as settings
 from zarrc.dtypes import parse_dtype
+from zarrc.engine.node_changes import create_node, delete_node
 from zarrc.engine.node_names import ancestors
-from zarrc.engine.nodes import create_node, delete_node, place
+from zarrc.engine.nodes import place
 from zarrc.engine.values import as_values
 from zarrc.errors import ContainsGroupError, MetadataError
 from zarrc.grids import chunk_grid_from_v3_json

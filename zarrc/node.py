@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.node_names import normalize_path
-from zarrc.engine.nodes import NodeMetadata, open_node, place, update_node
+from zarrc.engine.nodes import NodeMetadata, open_node, place
 from zarrc.errors import AttributesError, ReadOnlyError
 
 if TYPE_CHECKING:
@@ -141,6 +141,9 @@ class Node:
             raise AttributesError(f"the attributes of {where} are nested too deeply to be changed") from None
 
     def _update(self, change: Callable[[NodeMetadata], NodeMetadata]) -> NodeMetadata:
+        # To open a node needs nothing of what changes one.
+        from zarrc.engine.node_changes import update_node
+
         metadata = self._metadata
         return update_node(self._store, self._path, metadata.zarr_format, change, self._repair_fill())
 

@@ -11,35 +11,18 @@ from typing import Any
 import pytest
 
 import zarrc
-from zarrc.engine.nodes import create_node
-from zarrc.metadata.build import build_array, build_group
-from zarrc.storage import MappingStore
+from tests.engine.node_samples import CountingStore, array, group
+from zarrc.engine.node_changes import create_node
 
 STRACE = shutil.which("strace")
-
-
-class CountingStore(MappingStore):
-    """A mapping that counts the objects asked for."""
-
-    def __init__(self) -> None:
-        super().__init__({})
-        self.asked: list[str] = []
-
-    def get(self, key: str, range: Any = None) -> Any:
-        self.asked.append(key)
-        return super().get(key, range)
-
-    def stat(self, key: str) -> Any:
-        self.asked.append(f"stat {key}")
-        return super().stat(key)
 
 
 @pytest.fixture
 def store() -> CountingStore:
     made = CountingStore()
-    create_node(made, "g", build_group(attributes={"x": 1}))
+    create_node(made, "g", group(attributes={"x": 1}))
     for name in ("a", "b"):
-        create_node(made, f"g/{name}", build_array(shape=(4,), dtype="i4", attributes={"x": 1}))
+        create_node(made, f"g/{name}", array(attributes={"x": 1}))
     made.asked.clear()
     return made
 

@@ -16,7 +16,8 @@ import pytest
 
 import zarrc
 from zarrc.codecs import BytesBytesCodec, Codec, ZstdCodec, register_codec, registry
-from zarrc.engine.nodes import create_node, open_node
+from zarrc.engine.node_changes import create_node
+from zarrc.engine.nodes import open_node
 from zarrc.errors import MetadataError, UnknownCodecError
 from zarrc.metadata import cache
 from zarrc.metadata.build import build_array

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zarrc.creation.keywords import ZarrFormat, default_format, parse_format, without_legacy
 from zarrc.creation.opening import GROUP_KEYWORDS, open_group
 from zarrc.creation.places import Place
-from zarrc.engine.nodes import create_node
+from zarrc.engine.node_changes import create_node
 from zarrc.group import Group
 from zarrc.metadata.build import build_group
 from zarrc.new_array import check_keywords

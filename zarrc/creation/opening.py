@@ -296,7 +296,7 @@ def _create_at(
 
 def _create_group_at(where: Place, wanted: ZarrFormat | None, attributes: Mapping[str, Any] | None) -> Group:
     from zarrc.creation.keywords import default_format
-    from zarrc.engine.nodes import create_node
+    from zarrc.engine.node_changes import create_node
     from zarrc.group import Group
     from zarrc.metadata.build import build_group
 

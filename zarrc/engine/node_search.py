@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from zarrc.engine.node_names import ancestors, join
+from zarrc.engine.nodes import MARKERS, V2_DOCUMENTS
 from zarrc.errors import ArrayNotFoundError, GroupNotFoundError, NodeNotFoundError, ZarrcError
 
 if TYPE_CHECKING:
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["missing_node_error", "node_exists"]
 
-_DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")
-_NOT_NODES = (*_DOCUMENTS, ".zattrs", ".zmetadata")
+_NOT_NODES = {*MARKERS, *V2_DOCUMENTS, ".zmetadata"}
 
 
 def missing_node_error(
@@ -63,7 +63,7 @@ def _hint(store: Store, path: str) -> str:
 
 def node_exists(store: Store, path: str) -> bool:
     """Whether a node's document is there, readable or not."""
-    return any(store.stat(join(path, name)) is not None for name in _DOCUMENTS)
+    return any(store.stat(join(path, name)) is not None for name in MARKERS)
 
 
 def _is_array(store: Store, path: str) -> bool:

@@ -13,8 +13,9 @@ from zarrc.array import Array
 from zarrc.codecs import BytesCodec, TransposeCodec
 from zarrc.creation.places import Place
 from zarrc.engine.chunk_keys import listed_chunks
+from zarrc.engine.node_changes import create_node, delete_node
 from zarrc.engine.node_names import join, normalize_path
-from zarrc.engine.nodes import create_node, delete_node, place
+from zarrc.engine.nodes import place
 from zarrc.errors import ReadOnlyError
 from zarrc.group import Group
 from zarrc.new_array import build_metadata, keep_layout, refuse_self
