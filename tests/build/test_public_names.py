@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
+
+import pytest
 
 import zarrc
 
@@ -38,3 +42,31 @@ def test_importing_zarrc_imports_neither_fsspec_nor_asyncio(child_environment: d
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=child_environment, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_public_names_are_sorted_and_all_there() -> None:
+    assert list(zarrc.__all__) == sorted(zarrc.__all__)
+    assert len(set(zarrc.__all__)) == len(zarrc.__all__)
+    assert set(zarrc.__all__) <= set(dir(zarrc))
+    for name in zarrc.__all__:
+        assert getattr(zarrc, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'opn'"):
+        _ = zarrc.opn  # type: ignore[attr-defined]
+
+
+def test_names_that_are_modules_too_are_what_users_call(child_environment: dict[str, str]) -> None:
+    program = (
+        "import zarrc.array, zarrc.group, zarrc.config, zarrc.tree\n"
+        "from zarrc.array import Array\nfrom zarrc.config import ArrayConfig\n"
+        "assert isinstance(zarrc.array([1, 2]), Array)\n"
+        "assert list(zarrc.tree(zarrc.group()).root.branches) == []\n"
+        "assert zarrc.config.get('array.order') == 'C'\n"
+        "from zarrc import array, group, config\n"
+        "assert callable(array) and callable(group) and config is zarrc.config\n"
+    )
+    subprocess.run([sys.executable, "-c", program], env=child_environment, check=True)
+
+
+def test_the_version_is_that_of_the_project(source_root: Path) -> None:
+    project = tomllib.loads((source_root / "pyproject.toml").read_text())["project"]
+    assert zarrc.__version__ == project["version"]

@@ -109,3 +109,40 @@ def test_threads_that_all_use_it_first_do_not_meet_half_a_module(
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_loads_nothing_heavy(child_environment: dict[str, str]) -> None:
+    program = (
+        "import sys; before = set(sys.modules); import zarrc; dir(zarrc); "
+        "print(sorted({m.split('.')[0] for m in set(sys.modules) - before} - {'zarrc'}), "
+        "[m for m in sys.modules if m.startswith('zarrc.')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        env=child_environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    modules, ours = done.stdout.strip().rsplit(" [", 1)
+    assert ours == "]"
+    for heavy in ("numpy", "fsspec", "asyncio", "dataclasses", "inspect"):
+        assert f"'{heavy}'" not in modules
+
+
+def test_local_arrays_need_neither_fsspec_nor_asyncio(
+    child_environment: dict[str, str], tmp_path: Path
+) -> None:
+    program = (
+        "import sys, zarrc; a = zarrc.create_array(sys.argv[1], shape=(3,), dtype='i4'); a[:] = 1; "
+        "zarrc.open(sys.argv[1])[:]; zarrc.group(); "
+        "print([m for m in ('fsspec', 'asyncio') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "a")],
+        env=child_environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "[]\n"
