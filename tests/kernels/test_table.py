@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.soak import count
-from tests.storage.suite import at_once, in_child
+from tests.storage.together import at_once, in_child
 from zarrc.errors import StoreError
 from zarrc.kernels.table import Table, TableBlob
 

@@ -18,7 +18,8 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.soak import count
-from tests.storage.suite import UNUSUAL_KEYS, count_together, in_child
+from tests.storage.samples import UNUSUAL_KEYS
+from tests.storage.together import count_together, in_child
 from zarrc.errors import (
     MissingExtraError,
     StoreConflictError,

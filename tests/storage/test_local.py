@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.soak import count
-from tests.storage.suite import at_once, count_together, in_child
+from tests.storage.together import at_once, count_together, in_child
 from zarrc.errors import StoreConflictError, StoreDeniedError, StoreError
 from zarrc.kernels import local_io
 from zarrc.storage import LocalStore

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests.storage.suite import in_child
+from tests.storage.together import in_child
 from zarrc.errors import ReadOnlyError, StoreError
 from zarrc.storage import MemoryStore
 
