@@ -12,6 +12,7 @@ import mmap
 import os
 import threading
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -102,8 +103,8 @@ def _address(array: np.ndarray) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-class Bare:
-    """One codec: `encode` makes bytes of a chunk, `decode` writes a chunk's bytes into ``out``."""
+class Bare(ABC):
+    """One codec: `encoded` makes bytes of a chunk, `decode` writes a chunk's bytes into ``out``."""
 
     what = ""
 
@@ -111,21 +112,29 @@ class Bare:
         self.spec = spec
         self.local = threading.local()
 
+    @abstractmethod
+    def encoded(self, chunk: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def decode(self, data: np.ndarray, out: np.ndarray) -> None: ...
+
+
+class Placing(Bare):
+    """A codec that encodes into memory that it is given."""
+
     def bound(self, nbytes: int) -> int:
         return nbytes + nbytes // 128 + 1024
 
+    @abstractmethod
     def encode(self, data: np.ndarray, out: np.ndarray) -> int:
-        raise NotImplementedError
-
-    def decode(self, data: np.ndarray, out: np.ndarray) -> None:
-        raise NotImplementedError
+        """Encode ``data`` into the start of ``out``, and return how many bytes it took."""
 
     def encoded(self, chunk: np.ndarray) -> np.ndarray:
         out = np.empty(self.bound(chunk.nbytes), np.uint8)
         return out[: self.encode(flat(chunk), out)].copy()
 
 
-class Copy(Bare):
+class Copy(Placing):
     what = "memcpy"
 
     def encode(self, data: np.ndarray, out: np.ndarray) -> int:
@@ -136,7 +145,7 @@ class Copy(Bare):
         out[:] = data[: out.size]
 
 
-class Zstd(Bare):
+class Zstd(Placing):
     what = "libzstd, one context a thread"
 
     def __init__(self, spec: ArraySpec) -> None:
@@ -171,7 +180,7 @@ class Zstd(Bare):
         )
 
 
-class Lz4(Bare):
+class Lz4(Placing):
     what = "liblz4"
 
     def __init__(self, spec: ArraySpec) -> None:
@@ -188,7 +197,7 @@ class Lz4(Bare):
         self.library.LZ4_decompress_safe(_address(data), _address(out), data.size, out.size)
 
 
-class Gzip(Bare):
+class Gzip(Placing):
     """libdeflate where the system has it: about twice as fast as zlib, and what a fast library would use."""
 
     what = "libdeflate"
@@ -224,7 +233,7 @@ class Gzip(Bare):
         )
 
 
-class Zlib(Bare):
+class Zlib(Placing):
     what = "zlib"
 
     def encode(self, data: np.ndarray, out: np.ndarray) -> int:
