@@ -120,8 +120,10 @@ def test_rows_past_the_largest_offset_are_an_error(tmp_path: Path, start: int, s
         local_io.read_rows(os.fsencode(path), np.zeros((4, 8), np.uint8), start, stride, 8)
 
 
-# Around the copy's buffer, which has 4096 bytes here.
-@pytest.mark.parametrize("nbytes", [0, 1, 4095, 4096, 4097, 100_000])
+# Around the buffer, which has 4096 bytes here, and around the windows of large files (Linux, ext4).
+@pytest.mark.parametrize(
+    "nbytes", [0, 1, 4095, 4096, 4097, 100_000, *(n << 20 for n in (4, 8, 16)), (4 << 20) - 1, (8 << 20) + 1]
+)
 @pytest.mark.parametrize("to", ["the same file system", "another file system"])
 def test_a_file_is_copied(tmp_path: Path, nbytes: int, to: str) -> None:
     folder = tmp_path / "copies"
