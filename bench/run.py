@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 # A library that has used less than this part of its budget goes on for this many times as many rounds.
 _QUICK = 0.15
 _MORE_ROUNDS = 3
-# One that is slow may use more than its budget for as many rounds as make a median.
+# One that is slow may use more than its budget for as many rounds, of all runs together, as make a median.
 _FEW_ROUNDS = 3
 
 
@@ -126,6 +126,7 @@ class Runner:
             if first["wall_ns"] > self.options.budget_seconds * 1e9 / 2:
                 self._add(found[name], first)
                 used[name] = first["wall_ns"] / 1e9
+        few_rounds = max(1, _FEW_ROUNDS // self.options.runs)
         for turn in range(_MORE_ROUNDS * self.options.rounds):
             # Those that are quick get more rounds, which cost little.
             budget = self.options.budget_seconds
@@ -134,7 +135,7 @@ class Runner:
             for name in [*order[turn % len(order) :], *order[: turn % len(order)]]:
                 if name not in used:
                     continue
-                few = len(found[name]["wall_ns"]) < _FEW_ROUNDS and used[name] < _FEW_ROUNDS * budget
+                few = len(found[name]["wall_ns"]) < few_rounds and used[name] < _FEW_ROUNDS * budget
                 if used[name] > budget and not few:
                     continue
                 start = time.monotonic()

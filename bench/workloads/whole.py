@@ -198,7 +198,7 @@ def _cube(n: int, chunk: int, codec: str) -> ArraySpec:
 
 def workloads(size: str) -> Iterator[Workload]:
     chunk = by_size(size, 32, 256, 256)
-    for n in by_size(size, (64,), (512,), (1024, 512)):
+    for n in by_size(size, (64,), (512,), (1024,)):
         for codec in ("none", "zstd"):
             spec = _cube(n, chunk, codec)
             text = f"{n}³ uint16, {chunk}³ chunks, {codec}, local"
