@@ -59,6 +59,31 @@ void zc_local_close(int fd);
  */
 zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes, int *errno_ret);
 
+/* Bytes on their way to a file: 'n_rows' rows, each 'stride' bytes (of either sign, or 0) after the one before. */
+typedef struct zc_local_rows {
+	const uint8_t *src;
+	ptrdiff_t stride;
+	size_t row_nbytes;
+	size_t n_rows;
+} zc_local_rows;
+
+/*
+ * Where a content comes from piece by piece: *rows_ret is what it has from 'offset' on, at least a byte and no more than is
+ * left, valid until the next call.  Offsets go up by what was given, and begin again at 0 when the file has to be written
+ * anew.  What fails is passed on; ZC_EOS and ZC_ABSENT are not for it.
+ */
+typedef zc_status (*zc_local_next)(void *context, uint64_t offset, zc_local_rows *rows_ret);
+
+/*
+ * zc_local_replace with 'nbytes' bytes in pieces.  ZC_EINVAL if a piece is empty or too long.
+ *
+ * Rows of several go with writev.  Measured on 32 MiB to ext4 on a Zen processor with 512 KiB of L2, beside memcpy of the
+ * rows to a buffer of 512 KiB and write (milliseconds of processor time, buffer and writev): rows of 512 B 13.3 and 22,
+ * 1 KiB 12 and 15, 2 KiB 11.4 and 11.1, 4 KiB 11.0 and 9.5, 16 KiB 10.5 and 9.0, 1 MiB 10.1 and 8.5.
+ */
+zc_status zc_local_replace_pieces(const char *path, size_t root_nbytes, zc_local_next next, void *context, uint64_t nbytes,
+				  int *errno_ret);
+
 /*
  * zc_local_replace with the first 'nbytes' bytes of the open file 'src_fd', whose position stays.  The system copies them
  * where it can (shares them, on file systems that do), else they pass through 'buffer'.

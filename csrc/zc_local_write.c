@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,13 @@ typedef struct bytes {
 	const uint8_t *src;
 	size_t nbytes;
 } bytes;
+
+/* What those are filled with that are not in memory as a whole. */
+typedef struct pieces {
+	zc_local_next next;
+	void *context;
+	uint64_t nbytes;
+} pieces;
 
 static uint64_t now_ns(void)
 {
@@ -279,6 +287,86 @@ zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *
 	bytes whole = { src, nbytes };
 
 	return put_by(path, root_nbytes, fill_with_bytes, &whole, PUBLISH_REPLACE, NULL, errno_ret);
+}
+
+/* Rows that one writev takes: from 64 on they measure the same. */
+#define ZC_ROWS_AT_ONCE ((size_t)128)
+
+/* The first rows, as many as one call takes; their number is written to *n_ret. */
+static zc_status write_some_rows(int fd, const zc_local_rows *rows, size_t *n_ret, int *errno_ret)
+{
+	struct iovec vectors[ZC_ROWS_AT_ONCE];
+	size_t n = rows->n_rows < ZC_ROWS_AT_ONCE ? rows->n_rows : ZC_ROWS_AT_ONCE;
+	size_t whole, rest;
+	ssize_t put;
+
+	if (n > ZC_IO_STEP / rows->row_nbytes)
+		n = ZC_IO_STEP / rows->row_nbytes;
+	*n_ret = 1;
+	if (n < 2)
+		return zc_local_write_all(fd, rows->src, rows->row_nbytes, errno_ret);
+	for (size_t i = 0; i < n; i++) {
+		/* writev only reads; its vectors are those of readv too. */
+		vectors[i].iov_base = (void *)(uintptr_t)(rows->src + (ptrdiff_t)i * rows->stride);
+		vectors[i].iov_len = rows->row_nbytes;
+	}
+	do
+		put = writev(fd, vectors, (int)n);
+	while (put < 0 && errno == EINTR);
+	if (put < 0)
+		return zc_local_os_failure(errno_ret);
+	whole = (size_t)put / rows->row_nbytes;
+	rest = (size_t)put % rows->row_nbytes;
+	*n_ret = whole;
+	if (rest == 0 && whole > 0)
+		return ZC_OK;
+	/* A signal, or a disk that is nearly full: the row that was begun is finished by itself. */
+	*n_ret = whole + 1;
+	return zc_local_write_all(fd, rows->src + (ptrdiff_t)whole * rows->stride + rest, rows->row_nbytes - rest, errno_ret);
+}
+
+static zc_status write_rows(int fd, zc_local_rows rows, int *errno_ret)
+{
+	zc_status status = ZC_OK;
+
+	while (rows.n_rows > 0 && status == ZC_OK) {
+		size_t n = 1;
+
+		status = write_some_rows(fd, &rows, &n, errno_ret);
+		/* Nowhere past the last row, which need not be in the caller's memory. */
+		rows.n_rows -= n;
+		if (rows.n_rows > 0)
+			rows.src += (ptrdiff_t)n * rows.stride;
+	}
+	return status;
+}
+
+static zc_status fill_with_pieces(const void *content, int fd, int *errno_ret)
+{
+	const pieces *all = (const pieces *)content;
+	uint64_t done = 0;
+	zc_status status = ZC_OK;
+
+	while (done < all->nbytes && status == ZC_OK) {
+		zc_local_rows rows = { NULL, 0, 0, 0 };
+
+		status = all->next(all->context, done, &rows);
+		if (status != ZC_OK)
+			return status;
+		if (rows.row_nbytes == 0 || rows.n_rows == 0 || rows.n_rows > (all->nbytes - done) / rows.row_nbytes)
+			return ZC_EINVAL;
+		status = write_rows(fd, rows, errno_ret);
+		done += (uint64_t)rows.n_rows * rows.row_nbytes;
+	}
+	return status;
+}
+
+zc_status zc_local_replace_pieces(const char *path, size_t root_nbytes, zc_local_next next, void *context, uint64_t nbytes,
+				  int *errno_ret)
+{
+	pieces all = { next, context, nbytes };
+
+	return zc_local_put(path, root_nbytes, fill_with_pieces, &all, errno_ret);
 }
 
 zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,

@@ -7,14 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.soak import soaking
 from zarrc.errors import StoreError
 from zarrc.kernels import local_io
+
+Asked = tuple[list[int], Callable[[int], npt.NDArray[np.uint8]]]
 
 
 def test_a_missing_root_is_never_made(tmp_path: Path) -> None:
@@ -118,6 +122,123 @@ def test_rows_past_the_largest_offset_are_an_error(tmp_path: Path, start: int, s
     path.write_bytes(bytes(100))
     with pytest.raises(StoreError, match="ends before"):
         local_io.read_rows(os.fsencode(path), np.zeros((4, 8), np.uint8), start, stride, 8)
+
+
+def rows_of(content: npt.NDArray[np.uint8], row_nbytes: int, n_rows: int, memory: str) -> Asked:
+    """What gives the content in pieces of so many rows, which lie side by side, apart or backwards."""
+
+    def ask(offset: int) -> npt.NDArray[np.uint8]:
+        asked.append(offset)
+        n = min(n_rows, (content.size - offset) // row_nbytes) or 1
+        piece = content[offset : offset + n * row_nbytes].reshape(n, -1)
+        if memory == "side by side":
+            return piece
+        held = np.full((n, row_nbytes + 5), 255, np.uint8)[:, : piece.shape[1]]
+        held = held[::-1] if memory == "backwards" else held
+        held[...] = piece
+        return held
+
+    asked: list[int] = []
+    return asked, ask
+
+
+# Around what one system call is given: 128 rows.
+@pytest.mark.parametrize("n_rows", [1, 2, 127, 128, 129, 300])
+@pytest.mark.parametrize("row_nbytes", [1, 7, 4096])
+@pytest.mark.parametrize("memory", ["side by side", "apart", "backwards"])
+def test_a_file_is_replaced_by_pieces(tmp_path: Path, n_rows: int, row_nbytes: int, memory: str) -> None:
+    path, root = os.fsencode(tmp_path / "a/b/x"), len(os.fsencode(tmp_path))
+    for nbytes in (0, row_nbytes, 3 * n_rows * row_nbytes, 3 * n_rows * row_nbytes + row_nbytes // 2):
+        content = np.random.default_rng(nbytes).integers(0, 255, nbytes, np.uint8)
+        asked, ask = rows_of(content, row_nbytes, n_rows, memory)
+        assert local_io.replace_pieces(path, root, nbytes, ask)
+        assert (tmp_path / "a/b/x").read_bytes() == content.tobytes()
+        assert asked == sorted(set(asked))
+        assert os.listdir(tmp_path / "a/b") == ["x"]
+
+
+def test_pieces_can_repeat_a_row(tmp_path: Path) -> None:
+    row = np.arange(100, dtype=np.uint8)
+    rows = np.broadcast_to(row, (300, 100))
+    assert local_io.replace_pieces(os.fsencode(tmp_path / "x"), 0, 60_000, lambda offset: rows)
+    assert (tmp_path / "x").read_bytes() == row.tobytes() * 600
+
+
+def test_pieces_begin_again_when_the_temporary_file_was_taken_away(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / "a/b/x")
+    content = np.random.default_rng(1).integers(0, 255, 10_000, np.uint8)
+    asked, ask = rows_of(content, 1000, 2, "apart")
+
+    def ask_and_remove(offset: int) -> npt.NDArray[np.uint8]:
+        if offset == 6000 and len(asked) < 10:
+            shutil.rmtree(tmp_path / "a")
+        return ask(offset)
+
+    assert local_io.replace_pieces(path, len(os.fsencode(tmp_path)), content.size, ask_and_remove)
+    assert asked == 3 * [0, 2000, 4000, 6000, 8000]
+    assert (tmp_path / "a/b/x").read_bytes() == content.tobytes()
+    assert os.listdir(tmp_path / "a/b") == ["x"]
+
+
+class Failure(Exception):
+    """What no other code raises."""
+
+
+@pytest.mark.parametrize("fails_at", [0, 2000, 8000])
+def test_a_piece_that_fails_leaves_the_old_file(tmp_path: Path, fails_at: int) -> None:
+    (tmp_path / "x").write_bytes(b"old")
+    _, ask = rows_of(np.zeros(10_000, np.uint8), 1000, 2, "side by side")
+
+    def fail(offset: int) -> npt.NDArray[np.uint8]:
+        if offset == fails_at:
+            raise Failure
+        return ask(offset)
+
+    with pytest.raises(Failure):
+        local_io.replace_pieces(os.fsencode(tmp_path / "x"), 0, 10_000, fail)
+    assert (tmp_path / "x").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("shape", [(0, 10), (10, 0), (1, 101), (101, 1), (51, 2)])
+def test_pieces_that_are_empty_or_too_long_are_refused(tmp_path: Path, shape: tuple[int, int]) -> None:
+    (tmp_path / "x").write_bytes(b"old")
+    piece = np.zeros(shape, np.uint8)
+    with pytest.raises(ValueError, match="out of range"):
+        local_io.replace_pieces(os.fsencode(tmp_path / "x"), 0, 100, lambda offset: piece)
+    assert (tmp_path / "x").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_pieces_need_the_root(tmp_path: Path) -> None:
+    root = os.fsencode(tmp_path / "root")
+    _, ask = rows_of(np.zeros(10, np.uint8), 10, 1, "side by side")
+    assert not local_io.replace_pieces(root + b"/x", len(root), 10, ask)
+    assert os.listdir(tmp_path) == []
+
+
+FILLS_THE_DISK = """
+import resource, signal, sys, numpy
+from zarrc.kernels import local_io
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+piece = numpy.ones((300, 20), "u1")[:, :10]
+try:
+    local_io.replace_pieces(sys.argv[1].encode(), 0, 30_000, lambda offset: piece)
+except OSError as error:
+    sys.exit(error.errno)
+"""
+
+
+# In the middle of a row, of a call, of a piece; at the end of each.
+@pytest.mark.parametrize("limit", [0, 5, 10, 1277, 1280, 1285, 3000, 29_999])
+def test_pieces_that_the_disk_has_no_room_for_leave_the_old_file(tmp_path: Path, limit: int) -> None:
+    (tmp_path / "x").write_bytes(b"old")
+    command = [sys.executable, "-c", FILLS_THE_DISK, str(tmp_path / "x"), str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (errno.EFBIG, "")
+    assert (tmp_path / "x").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["x"]
 
 
 # Around the buffer, which has 4096 bytes here, and around the windows of large files (Linux, ext4).

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from zarrc.kernels.local_io cimport zc_local_stamp
+from zarrc.kernels.local_io cimport zc_local_next, zc_local_stamp
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.table cimport Table, zc_blob, zc_table, zc_table_key
 from zarrc.kernels.worker cimport zc_worker
@@ -71,6 +71,10 @@ cdef void object_close(int fd) noexcept nogil
 # Whole and at once: readers see the old bytes or the new.
 cdef zc_status object_replace(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes,
                               const uint8_t *data, size_t nbytes) noexcept nogil
+
+# The same with 'nbytes' bytes that come piece by piece (zc_local.h), for a local object.
+cdef zc_status object_replace_pieces(const zc_objects *objects, zc_worker *worker, const char *name, zc_local_next next,
+                                     void *context, size_t nbytes) noexcept nogil
 
 # Memory for an object of a memory store; *blob_ret owns it.  NULL when memory is short.  Then either put or drop it.
 cdef uint8_t *object_new(size_t nbytes, zc_blob **blob_ret) noexcept nogil

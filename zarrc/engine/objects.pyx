@@ -14,6 +14,7 @@ from zarrc.kernels.local_io cimport (
     local_pread,
     local_remove,
     local_replace,
+    local_replace_pieces,
     local_stamp_path,
 )
 from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
@@ -293,6 +294,11 @@ cdef zc_status object_replace(const zc_objects *objects, zc_worker *worker, cons
     if nbytes:
         memcpy(kept, data, nbytes)
     return object_put(objects, name, name_nbytes, blob)
+
+
+cdef zc_status object_replace_pieces(const zc_objects *objects, zc_worker *worker, const char *name, zc_local_next next,
+                                     void *context, size_t nbytes) noexcept nogil:
+    return local_replace_pieces(name, objects.node_nbytes, next, context, nbytes, &worker.error_number)
 
 
 cdef uint8_t *object_new(size_t nbytes, zc_blob **blob_ret) noexcept nogil:

@@ -19,3 +19,6 @@ ctypedef struct zc_raw_box:
 # Copy the box, whose first item is at 'offset' in the file and goes to 'dst'.  No byte of the file outside the span of the
 # box is read, and no gap in it that is worth a call to skip.  ZC_ETRUNCATED if the file ends in the box.
 cdef zc_status raw_read(int fd, uint64_t offset, uint8_t *dst, const zc_raw_box *box, zc_worker *worker) noexcept nogil
+
+# The box's axes in the order of the file, outermost first, without those of one item (but one axis at least); how many.
+cdef int raw_order_axes(const zc_raw_box *box, size_t *count, Py_ssize_t *file_strides, Py_ssize_t *strides) noexcept nogil

@@ -47,7 +47,7 @@ cdef zc_status raw_read(int fd, uint64_t offset, uint8_t *dst, const zc_raw_box 
     walk.fd = fd
     walk.box = box
     walk.worker = worker
-    _order_axes(&walk, box)
+    walk.ndim = raw_order_axes(box, walk.count, walk.file_strides, walk.strides)
     _measure(&walk, box.itemsize)
     if walk.row_from == 0 and _takes(dst, 0, walk.span[0]) and (box.swap_unit == 0 or walk.span[0] <= PIECE_NBYTES):
         status = local_pread(fd, offset, dst, walk.span[0], &worker.error_number)
@@ -56,27 +56,29 @@ cdef zc_status raw_read(int fd, uint64_t offset, uint8_t *dst, const zc_raw_box 
     return _read_axes(&walk, 0, offset, dst)
 
 
-cdef void _order_axes(zc_walk *walk, const zc_raw_box *box) noexcept nogil:
+cdef int raw_order_axes(const zc_raw_box *box, size_t *count, Py_ssize_t *file_strides,
+                        Py_ssize_t *strides) noexcept nogil:
     """Insertion by file stride: the axes come in order, or nearly."""
+    cdef int ndim = 0
     cdef int d, at
-    walk.ndim = 0
     for d in range(box.ndim):
         if box.count[d] == 1:
             continue
-        at = walk.ndim
-        while at > 0 and walk.file_strides[at - 1] < box.file_strides[d]:
-            walk.count[at] = walk.count[at - 1]
-            walk.file_strides[at] = walk.file_strides[at - 1]
-            walk.strides[at] = walk.strides[at - 1]
+        at = ndim
+        while at > 0 and file_strides[at - 1] < box.file_strides[d]:
+            count[at] = count[at - 1]
+            file_strides[at] = file_strides[at - 1]
+            strides[at] = strides[at - 1]
             at -= 1
-        walk.count[at] = box.count[d]
-        walk.file_strides[at] = box.file_strides[d]
-        walk.strides[at] = box.strides[d]
-        walk.ndim += 1
-    if walk.ndim == 0:
-        walk.count[0] = 1
-        walk.file_strides[0] = walk.strides[0] = box.itemsize
-        walk.ndim = 1
+        count[at] = box.count[d]
+        file_strides[at] = box.file_strides[d]
+        strides[at] = box.strides[d]
+        ndim += 1
+    if ndim > 0:
+        return ndim
+    count[0] = 1
+    file_strides[0] = strides[0] = box.itemsize
+    return 1
 
 
 cdef void _measure(zc_walk *walk, size_t itemsize) noexcept nogil:

@@ -2,7 +2,8 @@
 """The write path: gather -> encode -> replace.
 
 A part that covers its chunk never reads it. Any other part is a read-modify-write under the lock of its object. A chunk
-that equals the fill value bit for bit, inside the array, is removed instead of stored unless the array says otherwise.
+that equals the fill value bit for bit, inside the array, is removed instead of stored unless the array says otherwise. Large
+chunks of uncompressed local files are gathered while they are written (raw_write.pyx).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -17,6 +18,7 @@ from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport layout_matches, layout_span, layout_strides, zc_layout
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
+    PLACE_LOCAL,
     PLACE_MEMORY,
     PLACE_PYTHON,
     object_drop,
@@ -30,6 +32,8 @@ from zarrc.engine.objects cimport (
     zc_object,
     zc_objects,
 )
+from zarrc.engine.raw cimport zc_raw_box
+from zarrc.engine.raw_write cimport raw_cut, raw_write, zc_raw_pieces
 from zarrc.indexing.plan cimport plan_part, zc_part
 from zarrc.indexing.selection cimport MAX_NDIM
 from zarrc.kernels.bitround cimport bitround_inplace
@@ -69,6 +73,8 @@ ctypedef struct zc_write_job:
     bint write_empty_chunks
     bint in_place               # an object of a memory store is made where it stays
     bint streamed               # and is not looked at again
+    bint in_pieces              # a whole chunk goes to its uncompressed local file in these
+    zc_raw_pieces pieces
     size_t first_part           # the part of item 0
     PyObject **encoded          # item -> bytes for a store in Python; NULL in it: remove the object
     zc_failure failure
@@ -97,12 +103,26 @@ cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, ui
     job.streamed = (job.in_place and layout.chain.c.n_steps == 0 and layout.c.n_bitrounds == 0
                     and layout.c.late_swap_unit == 0 and layout.c.nbytes >= STREAMED_NBYTES)
     layout_strides(&layout.c, plan, job.buffer_strides, job.user_strides)
+    job.in_pieces = (objects.c.place == PLACE_LOCAL and job.chain is not NULL and job.chain.n_steps == 0
+                     and layout.c.n_bitrounds == 0 and layout.c.late_swap_unit == 0 and _cut(&job))
     if objects.c.place == PLACE_PYTHON:
         _write_to_python(&job, objects, n_threads)
     else:
         _run(&job, plan.n_parts, n_threads)
     raise_failure(&job.failure, plan, objects, layout.chain)
     return 0
+
+
+cdef bint _cut(zc_write_job *job) noexcept nogil:
+    """Whether a whole chunk is better written in pieces, which are noted."""
+    cdef zc_raw_box box
+    box.ndim = job.layout.ndim
+    box.count = job.layout.shape
+    box.file_strides = job.layout.strides
+    box.strides = job.user_strides
+    box.itemsize = job.layout.itemsize
+    box.swap_unit = job.layout.write_swap_unit
+    return raw_cut(&job.pieces, &box)
 
 
 cdef int _run(zc_write_job *job, size_t n_items, int n_threads) except -1:
@@ -149,6 +169,8 @@ cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *work
     name_nbytes = object_name(job.objects, part.chunk, job.plan.ndim, name)
     if name_nbytes == 0:
         return ZC_EINVAL
+    if job.in_pieces and _is_full(job.layout, &part):
+        return _write_in_pieces(job, &part, name, name_nbytes, worker)
     lock_from = job.objects.lock_from
     memset(&encoded, 0, sizeof(encoded))
     if part.covers:
@@ -175,6 +197,23 @@ cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *work
     return status
 
 
+cdef zc_status _write_in_pieces(const zc_write_job *job, const zc_part *part, const char *name, size_t name_nbytes,
+                                zc_worker *worker) noexcept nogil:
+    """A whole chunk, gathered while it is written: under its lock, as the bare writing is."""
+    cdef const uint8_t *value = job.value + part.result_offset
+    cdef size_t lock_from = job.objects.lock_from
+    cdef bint is_empty = _is_empty(job, part, value, job.user_strides, job.layout.user_fill)
+    cdef zc_lock lock
+    cdef zc_status status
+    lock_acquire(&lock, job.objects.lock_seed, name + lock_from, name_nbytes - lock_from)
+    if is_empty:
+        status = object_remove(job.objects, worker, name, name_nbytes)
+    else:
+        status = raw_write(&job.pieces, job.objects, worker, name, value)
+    lock_release(&lock)
+    return status
+
+
 cdef zc_status _encode_covering(zc_write_job *job, const zc_part *part, size_t part_index, zc_worker *worker,
                                 zc_encoded *encoded, int *step) noexcept nogil:
     """A whole chunk out of the value alone."""
@@ -184,7 +223,7 @@ cdef zc_status _encode_covering(zc_write_job *job, const zc_part *part, size_t p
     if (layout_matches(layout, job.plan, part) and layout.write_swap_unit == 0 and layout.n_bitrounds == 0
             and job.chain is not NULL and not job.in_place):
         # The value's own memory is the chunk.
-        encoded.is_empty = _is_empty(job, part, value, layout.user_fill)
+        encoded.is_empty = _is_empty(job, part, value, layout.strides, layout.user_fill)
         return ZC_OK if encoded.is_empty else chain_encode(job.chain, worker, value, &encoded.data, &encoded.nbytes, step)
     buffer = _new_buffer(job, worker, encoded)
     if buffer is NULL:
@@ -192,7 +231,7 @@ cdef zc_status _encode_covering(zc_write_job *job, const zc_part *part, size_t p
     if not _is_full(layout, part):
         _fill_buffer(layout, buffer)
     _gather(job, part, buffer)
-    encoded.is_empty = _is_empty(job, part, buffer, layout.buffer_fill)
+    encoded.is_empty = _is_empty(job, part, buffer, layout.strides, layout.buffer_fill)
     return ZC_OK if encoded.is_empty else _encode_buffer(job, buffer, part_index, worker, encoded, step)
 
 
@@ -230,7 +269,7 @@ cdef zc_status _change(zc_write_job *job, const zc_part *part, size_t part_index
         whole.start[d] = 0
         whole.count[d] = <size_t>min(job.plan.axis[d].chunk_extent,
                                      job.plan.axis[d].extent - part.chunk[d] * job.plan.axis[d].chunk_extent)
-    encoded.is_empty = _is_empty(job, &whole, buffer, layout.buffer_fill)
+    encoded.is_empty = _is_empty(job, &whole, buffer, layout.strides, layout.buffer_fill)
     return ZC_OK if encoded.is_empty else _encode_buffer(job, buffer, part_index, worker, encoded, step)
 
 
@@ -281,11 +320,12 @@ cdef void _gather(const zc_write_job *job, const zc_part *part, uint8_t *buffer)
                      swap_unit)
 
 
-cdef bint _is_empty(const zc_write_job *job, const zc_part *inside, const uint8_t *buffer, const uint8_t *fill) noexcept nogil:
+cdef bint _is_empty(const zc_write_job *job, const zc_part *inside, const uint8_t *data, const Py_ssize_t *strides,
+                    const uint8_t *fill) noexcept nogil:
     """Whether the chunk's part inside the array equals the fill value bit for bit."""
     if job.write_empty_chunks or not job.layout.has_fill:
         return False
-    return strided_equals(buffer, job.layout.strides, inside.count, job.layout.ndim, job.layout.itemsize, fill)
+    return strided_equals(data, strides, inside.count, job.layout.ndim, job.layout.itemsize, fill)
 
 
 cdef zc_status _encode_buffer(zc_write_job *job, uint8_t *buffer, size_t part_index, zc_worker *worker, zc_encoded *encoded,

@@ -10,6 +10,12 @@ cdef extern from "zc_local.h":
         uint64_t nbytes
         uint64_t inode
         int64_t mtime_ns
+    ctypedef struct zc_local_rows:
+        const uint8_t *src
+        ptrdiff_t stride
+        size_t row_nbytes
+        size_t n_rows
+    ctypedef zc_status (*zc_local_next)(void *context, uint64_t offset, zc_local_rows *rows_ret) noexcept nogil
 
 cdef zc_status local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
 cdef zc_status local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil
@@ -19,6 +25,8 @@ cdef zc_status local_pread_rows(int fd, uint64_t offset, uint64_t file_row_strid
 cdef void local_close(int fd) noexcept nogil
 cdef zc_status local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                              int *errno_ret) noexcept nogil
+cdef zc_status local_replace_pieces(const char *path, size_t root_nbytes, zc_local_next next, void *context,
+                                    uint64_t nbytes, int *errno_ret) noexcept nogil
 cdef zc_status local_remove(const char *path, int *errno_ret) noexcept nogil
 cdef zc_status local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root_nbytes, uint8_t *buffer,
                           size_t buffer_nbytes, int *errno_ret) noexcept nogil

@@ -5,6 +5,7 @@
 Paths are bytes without NUL. A failing system call raises the StoreError of `zarrc.kernels.status`, with its ``errno``.
 """
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stddef cimport ptrdiff_t
@@ -15,7 +16,7 @@ from libc.string cimport memset
 from zarrc.errors import StoreError
 
 from zarrc.kernels.blob cimport place_range
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_ETRUNCATED, ZC_OK, check
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_EPYTHON, ZC_ETRUNCATED, ZC_OK, check
 
 from zarrc.kernels.blob import Blob
 
@@ -29,6 +30,8 @@ cdef extern from "zc_local.h":
     void zc_local_close(int fd) noexcept nogil
     zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                                int *errno_ret) noexcept nogil
+    zc_status zc_local_replace_pieces(const char *path, size_t root_nbytes, zc_local_next next, void *context,
+                                      uint64_t nbytes, int *errno_ret) noexcept nogil
     zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                                        zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
@@ -69,6 +72,11 @@ cdef void local_close(int fd) noexcept nogil:
 cdef zc_status local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                              int *errno_ret) noexcept nogil:
     return zc_local_replace(path, root_nbytes, src, nbytes, errno_ret)
+
+
+cdef zc_status local_replace_pieces(const char *path, size_t root_nbytes, zc_local_next next, void *context,
+                                    uint64_t nbytes, int *errno_ret) noexcept nogil:
+    return zc_local_replace_pieces(path, root_nbytes, next, context, nbytes, errno_ret)
 
 
 cdef zc_status local_remove(const char *path, int *errno_ret) noexcept nogil:
@@ -257,6 +265,62 @@ def replace(bytes path not None, size_t root_nbytes, data):
     """
     cdef zc_local_stamp unused
     return _put(_replace_unstamped, path, root_nbytes, data, &unused) == 1
+
+
+@cython.final
+cdef class _Pieces:
+    """What Python gives as the pieces of a content, and what went wrong in it."""
+
+    cdef object ask
+    cdef object error
+    cdef Py_buffer view     # of the piece that is being written
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
+
+    cdef zc_status next(self, uint64_t offset, zc_local_rows *rows_ret) noexcept:
+        PyBuffer_Release(&self.view)
+        try:
+            PyObject_GetBuffer(self.ask(offset), &self.view, PyBUF_STRIDES)
+            if self.view.ndim != 2 or self.view.itemsize != 1 or (self.view.strides[1] != 1 and self.view.shape[1] > 1):
+                raise ValueError("two dimensions of bytes, of rows without gaps")
+        except BaseException as error:
+            self.error = error
+            return ZC_EPYTHON
+        rows_ret.src, rows_ret.stride = <const uint8_t *>self.view.buf, self.view.strides[0]
+        rows_ret.n_rows, rows_ret.row_nbytes = self.view.shape[0], self.view.shape[1]
+        return ZC_OK
+
+
+cdef zc_status _next_piece(void *context, uint64_t offset, zc_local_rows *rows_ret) noexcept nogil:
+    with gil:
+        return (<_Pieces>context).next(offset, rows_ret)
+
+
+def replace_pieces(bytes path not None, size_t root_nbytes, uint64_t nbytes, ask):
+    """`replace` with ``nbytes`` bytes, of which ``ask(offset)`` gives the next ones, for tests of the kernel.
+
+    It gives rows: an array of bytes of two dimensions, the second without gaps.
+
+    Returns
+    -------
+    bool
+        False if the root is not there.
+    """
+    cdef const char *text = path
+    cdef _Pieces pieces = _Pieces.__new__(_Pieces)
+    cdef void *context = <void *>pieces
+    cdef int errno = 0
+    cdef zc_status status
+    pieces.ask = ask
+    with nogil:
+        status = zc_local_replace_pieces(text, root_nbytes, _next_piece, context, nbytes, &errno)
+    if pieces.error is not None:
+        raise pieces.error
+    if status == ZC_ABSENT:
+        return False
+    check(status, NULL, errno, None)
+    return True
 
 
 def replace_stamped(bytes path not None, size_t root_nbytes, data):
