@@ -1,13 +1,24 @@
+#define _GNU_SOURCE	/* sched_getcpu, cpu_set_t */
 #include "zc_pool.h"
 
 #include <errno.h>
 #include <pthread.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
+#include <unistd.h>
 
 #define POLL_INTERVAL_NS 50000000LL
+
+/* How long the caller waits for its helpers' last items without sleeping: to be woken takes as long. */
+#define SPIN_NS 30000LL
+
+/* A helper changes its processor no more often. */
+#define MOVE_INTERVAL_NS 1000000LL
 
 /* A job lives on its caller's stack.  'next_item' and 'stopped' are shared without a lock, the rest under pool_mutex. */
 typedef struct zc_job {
@@ -16,9 +27,10 @@ typedef struct zc_job {
 	size_t n;
 	size_t grain;
 	int helpers_wanted;	/* threads that may still join */
-	int helpers;		/* threads at work */
+	atomic_int helpers;	/* threads at work; changed under pool_mutex only */
 	bool listed;
 	unsigned generation;	/* of the process that began the job */
+	int cpu;		/* that the caller was on; -1 where that is not known */
 	struct zc_job *next;
 	pthread_cond_t left;	/* a helper left */
 	_Alignas(64) atomic_size_t next_item;
@@ -63,6 +75,15 @@ static void after_fork_child(void)
 static void register_fork_handlers(void)
 {
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+static inline void pause_cpu(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb");
+#endif
 }
 
 static long long now_ns(void)
@@ -115,15 +136,60 @@ static zc_job *join_a_job(void)
 	for (zc_job *job = jobs; job != NULL; job = job->next) {
 		if (job->helpers_wanted > 0) {
 			job->helpers_wanted--;
-			job->helpers++;
+			atomic_fetch_add(&job->helpers, 1);
 			return job;
 		}
 	}
 	return NULL;
 }
 
+static int current_cpu(void)
+{
+#ifdef __linux__
+	return sched_getcpu();
+#else
+	return -1;
+#endif
+}
+
+/*
+ * Have the calling thread run on other processors of the process than 'cpu', from now on.
+ * In a virtual machine the idle ones look taken to Linux once the host has stopped them: it then puts a thread on the
+ * processor of whoever wakes it, and the two take turns there.  16 chunks of 80 kB, blosc, after a pause: 250 -> 155 us.
+ */
+static void leave_cpu(int cpu)
+{
+#ifdef __linux__
+	cpu_set_t others;
+
+	if (sched_getaffinity(getpid(), sizeof(others), &others) != 0)
+		return;
+	CPU_CLR((size_t)cpu, &others);
+	if (CPU_COUNT(&others) > 0)
+		(void)sched_setaffinity(0, sizeof(others), &others);
+#else
+	(void)cpu;
+#endif
+}
+
+/* Where a helper finds itself on its caller's processor it goes away, but not again and again where all are busy. */
+static void make_way(const zc_job *job, long long *moved_ns)
+{
+	long long now;
+
+	if (job->cpu < 0 || job->cpu != current_cpu())
+		return;
+	now = now_ns();
+	if (now - *moved_ns < MOVE_INTERVAL_NS)
+		return;
+	leave_cpu(job->cpu);
+	*moved_ns = now;
+}
+
 static void *run_thread(void *unused)
 {
+	long long moved_ns = -MOVE_INTERVAL_NS;
+
 	(void)unused;
 	pthread_mutex_lock(&pool_mutex);
 	for (;;) {
@@ -134,9 +200,10 @@ static void *run_thread(void *unused)
 			continue;
 		}
 		pthread_mutex_unlock(&pool_mutex);
+		make_way(job, &moved_ns);
 		help(job);
 		pthread_mutex_lock(&pool_mutex);
-		if (--job->helpers == 0)
+		if (atomic_fetch_sub(&job->helpers, 1) == 1)
 			pthread_cond_signal(&job->left);
 	}
 	return NULL;
@@ -178,6 +245,7 @@ static void list_job(zc_job *job)
 	pthread_condattr_destroy(&attributes);
 	pthread_mutex_lock(&pool_mutex);
 	job->generation = generation;
+	job->cpu = current_cpu();
 	start_threads(job->helpers_wanted);
 	job->next = jobs;
 	jobs = job;
@@ -226,8 +294,7 @@ static bool is_inherited(const zc_job *job)
 	return job->generation != generation;
 }
 
-/* Take the job off the list, and wait for the threads that are in the middle of an item. */
-static void drain(zc_job *job, zc_poll poll)
+static void unlist_job(const zc_job *job)
 {
 	zc_job **link = &jobs;
 
@@ -236,9 +303,28 @@ static void drain(zc_job *job, zc_poll poll)
 		link = &(*link)->next;
 	if (*link == job)
 		*link = job->next;
-	while (job->helpers > 0 && !is_inherited(job)) {
+	pthread_mutex_unlock(&pool_mutex);
+}
+
+/* Wait without sleeping for threads that are about to be done: 16 chunks of 80 kB, blosc, 180 -> 155 us. */
+static void spin(zc_job *job)
+{
+	const long long until = now_ns() + SPIN_NS;
+
+	while (atomic_load(&job->helpers) > 0 && now_ns() < until)
+		pause_cpu();
+}
+
+/* Take the job off the list, and wait for the threads that are in the middle of an item. */
+static void drain(zc_job *job, zc_poll poll)
+{
+	unlist_job(job);
+	if (!is_inherited(job))
+		spin(job);
+	pthread_mutex_lock(&pool_mutex);
+	while (atomic_load(&job->helpers) > 0 && !is_inherited(job)) {
 		wait_a_slice(job);
-		if (job->helpers > 0 && poll != NULL) {
+		if (atomic_load(&job->helpers) > 0 && poll != NULL) {
 			pthread_mutex_unlock(&pool_mutex);
 			if (poll(job->context) != 0)
 				stop_job(job);
@@ -262,6 +348,7 @@ zc_status zc_pool_run(zc_task task, zc_poll poll, void *context, size_t n, size_
 	worker = lease_worker();
 	if (worker == NULL)
 		return ZC_ENOMEM;
+	atomic_init(&job.helpers, 0);
 	atomic_init(&job.next_item, 0);
 	atomic_init(&job.stopped, false);
 	n_grains = (n - 1) / job.grain + 1;

@@ -100,3 +100,11 @@ def test_what_a_signal_s_handler_raises_goes_before_the_error_of_a_chunk() -> No
 def test_the_interpreter_ends_while_threads_read() -> None:
     for _ in range(count(20)):
         assert run_module(f"{PROGRAMS}.exit_while_reading").strip() == "ended"
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="a helper can go nowhere, or where it goes is not ours to say (Linux)",
+)
+def test_a_helper_leaves_its_callers_processor_if_there_is_another() -> None:
+    assert run_module(f"{PROGRAMS}.one_processor").splitlines() == ["left", "stayed"]

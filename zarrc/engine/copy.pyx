@@ -303,7 +303,7 @@ cdef class _Copy:
         if job.only_removes or (job.source.place == job.target.place == PLACE_MEMORY and not job.verify):
             nbytes = 0      # none is touched
         with nogil:
-            status = pool_run(_copy_items, _poll, job, n, grain_of(nbytes), threads_for(n, nbytes, n_threads))
+            status = pool_run(_copy_items, _poll, job, n, grain_of(nbytes), threads_for(n, nbytes, False, n_threads))
         check(status, detail_of(status), 0, None)
         return 0
 

@@ -110,9 +110,11 @@ cdef size_t _selected_nbytes(const zc_plan *plan, size_t itemsize) noexcept nogi
 
 cdef int _run(zc_read_job *job, size_t n_items, int n_threads) except -1:
     cdef size_t nbytes = job.layout.nbytes
+    cdef bint copied = job.objects.place == PLACE_MEMORY and job.chain is not NULL and job.chain.n_steps == 0
     cdef zc_status status
     with nogil:
-        status = pool_run(_read_items, _poll, job, n_items, grain_of(nbytes), threads_for(n_items, nbytes, n_threads))
+        status = pool_run(_read_items, _poll, job, n_items, grain_of(nbytes),
+                          threads_for(n_items, nbytes, copied, n_threads))
     check(status, detail_of(status), 0, None)
     return 0
 

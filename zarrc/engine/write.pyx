@@ -127,9 +127,11 @@ cdef bint _cut(zc_write_job *job) noexcept nogil:
 
 cdef int _run(zc_write_job *job, size_t n_items, int n_threads) except -1:
     cdef size_t nbytes = job.layout.nbytes
+    cdef bint copied = job.in_place and job.chain.n_steps == 0
     cdef zc_status status
     with nogil:
-        status = pool_run(_write_items, _poll, job, n_items, grain_of(nbytes), threads_for(n_items, nbytes, n_threads))
+        status = pool_run(_write_items, _poll, job, n_items, grain_of(nbytes),
+                          threads_for(n_items, nbytes, copied, n_threads))
     check(status, detail_of(status), 0, None)
     return 0
 
