@@ -11,8 +11,7 @@
 #endif
 #include <unistd.h>
 
-/* Files of an ext file system (2, 3 and 4 have one number) from here on are copied from a mapping, so much at a time. */
-#define EXT_MAGIC 0xEF53
+/* Files of an ext file system from here on are copied from a mapping, so much at a time. */
 #define MAPPED_NBYTES ((uint64_t)4 << 20)
 #define WINDOW_NBYTES ((uint64_t)8 << 20)
 
@@ -70,7 +69,7 @@ static zc_status copy_mapped(int src_fd, int fd, uint64_t nbytes, uint64_t *done
 	struct stat info;
 	zc_status status = ZC_OK;
 
-	if (nbytes < MAPPED_NBYTES || fstatfs(src_fd, &where) != 0 || where.f_type != EXT_MAGIC)
+	if (nbytes < MAPPED_NBYTES || fstatfs(src_fd, &where) != 0 || where.f_type != ZC_EXT_MAGIC)
 		return ZC_OK;
 	while (*done_io < nbytes && status == ZC_OK) {
 		size_t n = (size_t)(nbytes - *done_io < WINDOW_NBYTES ? nbytes - *done_io : WINDOW_NBYTES);
@@ -125,5 +124,5 @@ zc_status zc_local_copy(int src_fd, uint64_t nbytes, const char *path, size_t ro
 
 	if (buffer_nbytes == 0)
 		return ZC_EINVAL;
-	return zc_local_put(path, root_nbytes, copy_all, &from, errno_ret);
+	return zc_local_put(path, root_nbytes, copy_all, &from, nbytes, errno_ret);
 }

@@ -11,6 +11,9 @@
 /* One read or write call moves no more: Linux stops at 2^31 - 4096 bytes by itself, macOS refuses above 2^31 - 1. */
 #define ZC_IO_STEP ((size_t)1 << 30)
 
+/* What fstatfs gives for an ext file system (2, 3 and 4 have one number). */
+#define ZC_EXT_MAGIC 0xEF53
+
 static inline zc_status zc_local_os_failure(int *errno_ret)
 {
 	*errno_ret = errno;
@@ -28,8 +31,9 @@ static inline int zc_local_is_absence(int error_number)
  */
 typedef zc_status (*zc_local_fill)(const void *content, int fd, int *errno_ret);
 
-/* zc_local_replace with what 'fill' writes. */
-zc_status zc_local_put(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content, int *errno_ret);
+/* zc_local_replace with what 'fill' writes, which will have 'nbytes' bytes. */
+zc_status zc_local_put(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content, uint64_t nbytes,
+		       int *errno_ret);
 
 zc_status zc_local_write_all(int fd, const uint8_t *src, size_t nbytes, int *errno_ret);
 

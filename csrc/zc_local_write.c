@@ -10,6 +10,9 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#ifdef __linux__
+#include <sys/vfs.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +22,9 @@
 /* Room for the longest name of a temporary file: '.zc-' and three numbers. */
 #define ZC_TEMPORARY_NBYTES 64
 
+/* Files of an ext file system from here on get their blocks before their bytes. */
+#define ZC_RESERVED_NBYTES ((uint64_t)8 << 20)
+
 enum publish_how { PUBLISH_REPLACE, PUBLISH_CREATE };
 
 /* A file on its way to 'path'. */
@@ -27,6 +33,7 @@ typedef struct pending {
 	size_t root_nbytes;
 	zc_local_fill fill;
 	const void *content;
+	uint64_t nbytes;
 	enum publish_how how;
 	zc_local_stamp *stamp_ret;	/* NULL: no stamp wanted */
 	char temporary[PATH_MAX + ZC_TEMPORARY_NBYTES];
@@ -207,10 +214,36 @@ static zc_status stamp(int fd, zc_local_stamp *stamp_ret, int *errno_ret)
 	return zc_local_stamp_fd(fd, stamp_ret, errno_ret);
 }
 
+/*
+ * Have the blocks of a large new file allocated at once: ext4 else counts and notes each block of 4 KiB as it is written.
+ * Processor time for 32 MiB 7.8 -> 4.7 ms; 256 MiB in files of 8 MiB by two threads 106 -> 88, which is 54 -> 47 of wall
+ * time.  Of 4 MiB 184 -> 188 and 91 -> 100: the threads wait for each other.  Until all is on the disk the system as a
+ * whole takes the same.
+ * Not for a file that replaces another: ext4 begins to write such a one to the disk when it gets the other's name, so
+ * that a power failure seldom takes both contents, but only if its blocks are not allocated yet.  The file's length stays
+ * what is written, else what did not get to the disk would read as zeros.  What fails here is left for write to say.
+ */
+static void reserve(const pending *file, int fd)
+{
+#ifdef __linux__
+	struct statfs where;
+	struct stat old;
+
+	if (file->nbytes < ZC_RESERVED_NBYTES || file->nbytes > INT64_MAX || fstatfs(fd, &where) != 0 ||
+	    where.f_type != ZC_EXT_MAGIC || lstat(file->path, &old) == 0)
+		return;
+	(void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)file->nbytes);
+#else
+	(void)file, (void)fd;
+#endif
+}
+
 static zc_status fill_and_close(const pending *file, int fd, int *errno_ret)
 {
-	zc_status status = file->fill(file->content, fd, errno_ret);
+	zc_status status;
 
+	reserve(file, fd);
+	status = file->fill(file->content, fd, errno_ret);
 	if (status == ZC_OK && file->stamp_ret != NULL)
 		status = stamp(fd, file->stamp_ret, errno_ret);
 	/* Network file systems report a full disk or quota here.  After EINTR the descriptor is closed all the same. */
@@ -255,7 +288,7 @@ static zc_status put(pending *file, int *errno_ret)
 	return status;
 }
 
-static zc_status put_by(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content,
+static zc_status put_by(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content, uint64_t nbytes,
 			enum publish_how how, zc_local_stamp *stamp_ret, int *errno_ret)
 {
 	pending file;
@@ -265,14 +298,16 @@ static zc_status put_by(const char *path, size_t root_nbytes, zc_local_fill fill
 	file.root_nbytes = root_nbytes;
 	file.fill = fill;
 	file.content = content;
+	file.nbytes = nbytes;
 	file.how = how;
 	file.stamp_ret = stamp_ret;
 	return put(&file, errno_ret);
 }
 
-zc_status zc_local_put(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content, int *errno_ret)
+zc_status zc_local_put(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content, uint64_t nbytes,
+		       int *errno_ret)
 {
-	return put_by(path, root_nbytes, fill, content, PUBLISH_REPLACE, NULL, errno_ret);
+	return put_by(path, root_nbytes, fill, content, nbytes, PUBLISH_REPLACE, NULL, errno_ret);
 }
 
 static zc_status fill_with_bytes(const void *content, int fd, int *errno_ret)
@@ -286,7 +321,7 @@ zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *
 {
 	bytes whole = { src, nbytes };
 
-	return put_by(path, root_nbytes, fill_with_bytes, &whole, PUBLISH_REPLACE, NULL, errno_ret);
+	return put_by(path, root_nbytes, fill_with_bytes, &whole, nbytes, PUBLISH_REPLACE, NULL, errno_ret);
 }
 
 /* Rows that one writev takes: from 64 on they measure the same. */
@@ -366,7 +401,7 @@ zc_status zc_local_replace_pieces(const char *path, size_t root_nbytes, zc_local
 {
 	pieces all = { next, context, nbytes };
 
-	return zc_local_put(path, root_nbytes, fill_with_pieces, &all, errno_ret);
+	return zc_local_put(path, root_nbytes, fill_with_pieces, &all, nbytes, errno_ret);
 }
 
 zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
@@ -374,7 +409,7 @@ zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const u
 {
 	bytes whole = { src, nbytes };
 
-	return put_by(path, root_nbytes, fill_with_bytes, &whole, PUBLISH_REPLACE, stamp_ret, errno_ret);
+	return put_by(path, root_nbytes, fill_with_bytes, &whole, nbytes, PUBLISH_REPLACE, stamp_ret, errno_ret);
 }
 
 zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
@@ -382,7 +417,7 @@ zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *s
 {
 	bytes whole = { src, nbytes };
 
-	return put_by(path, root_nbytes, fill_with_bytes, &whole, PUBLISH_CREATE, stamp_ret, errno_ret);
+	return put_by(path, root_nbytes, fill_with_bytes, &whole, nbytes, PUBLISH_CREATE, stamp_ret, errno_ret);
 }
 
 zc_status zc_local_remove(const char *path, int *errno_ret)

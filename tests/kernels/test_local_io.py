@@ -241,6 +241,38 @@ def test_pieces_that_the_disk_has_no_room_for_leave_the_old_file(tmp_path: Path,
     assert os.listdir(tmp_path) == ["x"]
 
 
+@pytest.mark.parametrize("nbytes", [(8 << 20) - 1, 8 << 20, (8 << 20) + 1])
+def test_a_large_new_file_takes_no_more_room_than_one_that_replaces(tmp_path: Path, nbytes: int) -> None:
+    root, content = os.fsencode(tmp_path), np.random.default_rng(1).bytes(nbytes)
+    blocks = []
+    for name in (b"/x", b"/y", b"/y"):
+        assert local_io.replace(root + name, len(root), content)
+        assert (tmp_path / name.decode()[1:]).read_bytes() == content
+        os.sync()
+        blocks.append((tmp_path / name.decode()[1:]).stat().st_blocks)
+    assert blocks[0] == blocks[1] == blocks[2]
+    assert sorted(os.listdir(tmp_path)) == ["x", "y"]
+
+
+LARGE_FILE_FAILS = """
+import resource, signal, sys
+from zarrc.kernels import local_io
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5 << 20,) * 2)
+try:
+    local_io.replace(sys.argv[1].encode(), 0, bytes(9 << 20))
+except OSError as error:
+    sys.exit(error.errno)
+"""
+
+
+def test_a_large_new_file_that_the_disk_has_no_room_for_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LARGE_FILE_FAILS, str(tmp_path / "x")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (errno.EFBIG, "")
+    assert os.listdir(tmp_path) == []
+
+
 # Around the buffer, which has 4096 bytes here, and around the windows of large files (Linux, ext4).
 @pytest.mark.parametrize(
     "nbytes", [0, 1, 4095, 4096, 4097, 100_000, *(n << 20 for n in (4, 8, 16)), (4 << 20) - 1, (8 << 20) + 1]

@@ -3,8 +3,8 @@
 
 A chunk that is gathered as a whole and then written crosses memory twice. Measured on 256 MiB of uint16 to ext4, milliseconds
 of processor time of two threads on a Zen processor with 512 KiB of L2 and 32 MiB of L3, the whole chunk first and pieces:
-256^3 in a 512^3 array 153 and 123, the same transposed to (1, 0, 2) 146 and 115, rows of 64 bytes 126 and 107, rows of 16 KiB
-(by ``writev``) 117 and 85.
+256^3 in a 512^3 array 121 and 106, the same transposed to (0, 2, 1) 139 and 108, rows of 64 bytes 115 and 99, rows of 16 KiB
+(by ``writev``) 113 and 77.
 """
 
 from libc.stdint cimport uint64_t
