@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "zc.h"
+
 static size_t blob_allocation(size_t nbytes)
 {
 	return sizeof(zc_blob) + ZC_BLOB_ALIGNMENT - 1 + nbytes;
@@ -64,10 +66,15 @@ zc_blob *zc_blob_share(zc_blob *blob)
 	return shared;
 }
 
-/* Mappings cannot be cut: copied where that saves a quarter. */
+/*
+ * Large blobs are on huge pages, and of those only what was written to is memory: copied where a quarter of it would be of
+ * no use.
+ */
 static zc_blob *shrink_large(zc_blob *blob, size_t nbytes)
 {
-	zc_blob *moved = nbytes <= blob->large_nbytes - blob->large_nbytes / 4 ? zc_blob_new(nbytes) : NULL;
+	size_t pages = (blob->data_offset + nbytes + ZC_HUGE_PAGE_NBYTES - 1) & ~(ZC_HUGE_PAGE_NBYTES - 1);
+	size_t written = pages - blob->data_offset < blob->large_nbytes ? pages - blob->data_offset : blob->large_nbytes;
+	zc_blob *moved = written - nbytes > written / 4 ? zc_blob_new(nbytes) : NULL;
 
 	if (moved == NULL) {
 		blob->nbytes = nbytes;

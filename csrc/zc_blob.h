@@ -38,8 +38,9 @@ void zc_blob_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes), void
 zc_blob *zc_blob_new(size_t nbytes);
 
 /*
- * The blob cut to its first 'nbytes' bytes, the rest given back to the system.  Only before the blob is put, by its one
- * owner, who uses the result in place of 'blob' (it may have moved).  Cannot fail; nbytes > blob->nbytes changes nothing.
+ * The blob cut to its first 'nbytes' bytes, beyond which nothing was written, the rest given back to the system.  Only
+ * before the blob is put, by its one owner, who uses the result in place of 'blob' (it may have moved).  Cannot fail;
+ * nbytes > blob->nbytes changes nothing.
  */
 zc_blob *zc_blob_shrink(zc_blob *blob, size_t nbytes);
 

@@ -1,7 +1,9 @@
-"""Objects of memory stores that are made in place, on pages of their own and filled past the caches."""
+"""Objects of memory stores that are made where they stay, on their own pages, some filled past the caches."""
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zarrc
+from tests.engine.children import run_module
 from tests.soak import count
 from tests.strategies import slices
 from zarrc.codecs import BytesCodec, TransposeCodec
@@ -81,3 +84,46 @@ def test_objects_that_are_replaced_and_removed_stay_whole_for_those_who_hold_the
     for value, view in enumerate(held, start=1):
         assert view.readonly
         assert (np.frombuffer(view, "u1") == value).all()
+
+
+def _noise(share: float, nbytes: int) -> Any:
+    """Bytes that compress to about this share of their number."""
+    values = np.zeros(nbytes, "u1")
+    values[: int(share * nbytes)] = np.random.default_rng(1).integers(0, 256, int(share * nbytes), "u1")
+    return values
+
+
+CHAINS: tuple[list[Any], ...] = (
+    [{"name": "zstd"}],
+    [{"name": "numcodecs.lz4"}, {"name": "crc32c"}],
+    [{"name": "crc32c"}, {"name": "gzip"}, {"name": "crc32c"}, {"name": "crc32c"}],
+    [{"name": "zstd"}, {"name": "crc32c"}, {"name": "numcodecs.lz4"}],
+)
+
+
+@pytest.mark.parametrize("codecs", CHAINS, ids=lambda codecs: "+".join(one["name"] for one in codecs))
+def test_large_encoded_chunks_are_the_bytes_that_other_stores_get(codecs: list[Any]) -> None:
+    nbytes = 4 << 20
+    plain: dict[str, bytes] = {}
+    arrays = [
+        zarrc.create_array(
+            store, shape=6 * nbytes, chunks=nbytes, dtype="u1", codecs=[{"name": "bytes"}, *codecs]
+        )
+        for store in (plain, zarrc.storage.MemoryStore())
+    ]
+    # From those that leave most of a page of 2 MiB unused to those that are longer than the chunk.
+    data = np.concatenate([_noise(share, nbytes) for share in (1, 0.9, 0.4, 0.45, 0.05, 0.7)])
+    for array in arrays:
+        array[...] = data
+        array[3 * nbytes + 5 : 4 * nbytes] = data[5:nbytes]
+    for key, content in plain.items():
+        assert bytes(arrays[1].store.get(key)) == bytes(content)
+    data[3 * nbytes + 5 : 4 * nbytes] = data[5:nbytes]
+    np.testing.assert_array_equal(arrays[1][...], data)
+
+
+@pytest.mark.skipif("ZARRC_SANITIZE" in os.environ, reason="AddressSanitizer's own memory is in the way")
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+@pytest.mark.parametrize("share", [0.001, 0.2, 0.48, 0.55, 0.8])
+def test_encoded_chunks_take_little_more_memory_than_their_bytes(share: float) -> None:
+    assert float(run_module("tests.engine.programs.stored_memory", str(share))) < 1.4

@@ -78,6 +78,9 @@ cdef zc_status object_replace_pieces(const zc_objects *objects, zc_worker *worke
 
 # Memory for an object of a memory store; *blob_ret owns it.  NULL when memory is short.  Then either put or drop it.
 cdef uint8_t *object_new(size_t nbytes, zc_blob **blob_ret) noexcept nogil
+
+# The first 'nbytes' bytes of it, all that was written; perhaps in other memory.
+cdef zc_blob *object_cut(zc_blob *blob, size_t nbytes) noexcept nogil
 cdef zc_status object_put(const zc_objects *objects, const char *name, size_t name_nbytes, zc_blob *blob) noexcept nogil
 cdef void object_drop(zc_blob *blob) noexcept nogil
 

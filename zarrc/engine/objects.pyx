@@ -24,6 +24,7 @@ from zarrc.kernels.table cimport (
     blob_data,
     blob_nbytes,
     blob_new,
+    blob_shrink,
     blob_unref,
     table_get,
     table_get_many,
@@ -304,6 +305,10 @@ cdef zc_status object_replace_pieces(const zc_objects *objects, zc_worker *worke
 cdef uint8_t *object_new(size_t nbytes, zc_blob **blob_ret) noexcept nogil:
     blob_ret[0] = blob_new(nbytes)
     return NULL if blob_ret[0] is NULL else blob_data(blob_ret[0])
+
+
+cdef zc_blob *object_cut(zc_blob *blob, size_t nbytes) noexcept nogil:
+    return blob_shrink(blob, nbytes)
 
 
 cdef zc_status object_put(const zc_objects *objects, const char *name, size_t name_nbytes, zc_blob *blob) noexcept nogil:

@@ -21,6 +21,7 @@ from zarrc.engine.objects cimport (
     PLACE_LOCAL,
     PLACE_MEMORY,
     PLACE_PYTHON,
+    object_cut,
     object_drop,
     object_fetch,
     object_name,
@@ -46,11 +47,15 @@ from zarrc.kernels.chain cimport (
     zc_chain,
 )
 from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
+from zarrc.kernels.memory cimport LARGE_NBYTES
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, check, zc_status
 from zarrc.kernels.strided cimport strided_copy, strided_copy_streamed, strided_equals, strided_fill, swap_bytes
 from zarrc.kernels.table cimport zc_blob
 from zarrc.kernels.worker cimport ZC_SCRATCH_CHUNK, lease_worker, return_worker, zc_worker, zc_worker_scratch
+
+cdef extern from "zc_atomic.h":
+    void zc_raise_flag(int *flag) noexcept nogil
 
 cdef enum:
     # Objects that are handed to a store in Python together, and the bytes of their chunks: there may be more of those
@@ -60,7 +65,7 @@ cdef enum:
     # Chunks from here on do not stay in a core's own caches until they are looked at.
     STREAMED_NBYTES = 1 << 20
 
-# Shared by the threads of one write; all but 'failure' and '*encoded' is constant while it runs.
+# Shared by the threads of one write; all but 'failure', 'blobs_are_wide' and '*encoded' is constant while it runs.
 ctypedef struct zc_write_job:
     const zc_plan *plan
     const zc_layout *layout
@@ -73,6 +78,8 @@ ctypedef struct zc_write_job:
     bint write_empty_chunks
     bint in_place               # an object of a memory store is made where it stays
     bint streamed               # and is not looked at again
+    bint in_blobs               # large encoded chunks are made where a memory store keeps them
+    int blobs_are_wide          # but not where that would be more room than a chunk takes
     bint in_pieces              # a whole chunk goes to its uncompressed local file in these
     zc_raw_pieces pieces
     size_t first_part           # the part of item 0
@@ -102,6 +109,8 @@ cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, ui
     job.in_place = objects.c.place == PLACE_MEMORY and job.chain is not NULL and chain_keeps_place(job.chain)
     job.streamed = (job.in_place and layout.chain.c.n_steps == 0 and layout.c.n_bitrounds == 0
                     and layout.c.late_swap_unit == 0 and layout.c.nbytes >= STREAMED_NBYTES)
+    job.in_blobs = (objects.c.place == PLACE_MEMORY and job.chain is not NULL and not job.in_place
+                    and job.chain.buffer_nbytes >= LARGE_NBYTES)
     layout_strides(&layout.c, plan, job.buffer_strides, job.user_strides)
     job.in_pieces = (objects.c.place == PLACE_LOCAL and job.chain is not NULL and job.chain.n_steps == 0
                      and layout.c.n_bitrounds == 0 and layout.c.late_swap_unit == 0 and _cut(&job))
@@ -226,7 +235,7 @@ cdef zc_status _encode_covering(zc_write_job *job, const zc_part *part, size_t p
             and job.chain is not NULL and not job.in_place):
         # The value's own memory is the chunk.
         encoded.is_empty = _is_empty(job, part, value, layout.strides, layout.user_fill)
-        return ZC_OK if encoded.is_empty else chain_encode(job.chain, worker, value, &encoded.data, &encoded.nbytes, step)
+        return ZC_OK if encoded.is_empty else _encode(job, worker, value, NULL, encoded, step)
     buffer = _new_buffer(job, worker, encoded)
     if buffer is NULL:
         return ZC_ENOMEM
@@ -339,8 +348,30 @@ cdef zc_status _encode_buffer(zc_write_job *job, uint8_t *buffer, size_t part_in
         bitround_inplace(&layout.bitround[i], buffer, layout.nbytes // layout.itemsize)
     swap_bytes(buffer, layout.nbytes, layout.late_swap_unit)
     if job.chain is not NULL:
-        return chain_encode_own(job.chain, worker, buffer, &encoded.data, &encoded.nbytes, step)
+        return _encode(job, worker, buffer, buffer, encoded, step)
     return _encode_in_python(job, buffer, part_index, encoded)
+
+
+cdef zc_status _encode(zc_write_job *job, zc_worker *worker, const uint8_t *src, uint8_t *own, zc_encoded *encoded,
+                       int *step) noexcept nogil:
+    """Run the chain; 'own' is 'src' if that may be changed, else NULL."""
+    cdef uint8_t *dst = NULL
+    cdef zc_blob *blob
+    cdef zc_status status
+    if job.in_blobs and not job.blobs_are_wide:
+        dst = object_new(job.chain.buffer_nbytes, &encoded.blob)
+        if dst is NULL:
+            return ZC_ENOMEM
+    if own is not NULL:
+        status = chain_encode_own(job.chain, worker, own, dst, &encoded.data, &encoded.nbytes, step)
+    else:
+        status = chain_encode(job.chain, worker, src, dst, &encoded.data, &encoded.nbytes, step)
+    if status == ZC_OK and dst is not NULL:
+        blob = encoded.blob
+        encoded.blob = object_cut(blob, encoded.nbytes)
+        if encoded.blob is not blob:
+            zc_raise_flag(&job.blobs_are_wide)
+    return status
 
 
 cdef zc_status _encode_in_python(zc_write_job *job, const uint8_t *buffer, size_t part_index,

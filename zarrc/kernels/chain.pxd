@@ -45,14 +45,15 @@ cdef zc_status chain_decode(const zc_chain *chain, zc_worker *worker, const uint
 cdef zc_status chain_decode_range(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
                                   size_t first, size_t end, const uint8_t **data_ret, int *failed_ret) noexcept nogil
 
-# Encode the c.decoded_nbytes bytes at 'src'; the result is 'src' itself or a scratch buffer other than ZC_SCRATCH_CHUNK.
-cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, const uint8_t **result_ret,
-                            size_t *nbytes_ret, int *failed_ret) noexcept nogil
+# Encode the c.decoded_nbytes bytes at 'src'. The last codec writes to 'dst', c.buffer_nbytes bytes, where that is not NULL;
+# else, and where no codec writes anything, the result is in a scratch buffer other than ZC_SCRATCH_CHUNK, or 'src' itself.
+cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, uint8_t *dst,
+                            const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil
 
 # The same for a chunk in memory of the caller's that may be changed and has room for chain_own_nbytes bytes: a crc32c that
 # comes first is appended there, so that nothing is copied.  The result may be 'own' itself.
-cdef zc_status chain_encode_own(const zc_chain *chain, zc_worker *worker, uint8_t *own, const uint8_t **result_ret,
-                                size_t *nbytes_ret, int *failed_ret) noexcept nogil
+cdef zc_status chain_encode_own(const zc_chain *chain, zc_worker *worker, uint8_t *own, uint8_t *dst,
+                                const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil
 cdef size_t chain_own_nbytes(const zc_chain *chain) noexcept nogil
 
 # Whether chain_encode_own gives 'own' itself: there are no steps but checksums.

@@ -86,7 +86,7 @@ cdef class Chain:
             raise MemoryError("a worker")
         try:
             with nogil:
-                status = chain_encode(&self.c, worker, src, &result, &nbytes, &failed)
+                status = chain_encode(&self.c, worker, src, NULL, &result, &nbytes, &failed)
             check(status, worker.detail, worker.error_number, self.name_of(failed))
             return PyBytes_FromStringAndSize(<const char *>result, nbytes)
         finally:
@@ -109,7 +109,8 @@ cdef class Chain:
             raise MemoryError("a worker")
         try:
             with nogil:
-                status = chain_encode_own(&self.c, worker, &memory[0] if memory.shape[0] else NULL, &result, &nbytes, &failed)
+                status = chain_encode_own(&self.c, worker, &memory[0] if memory.shape[0] else NULL, NULL, &result, &nbytes,
+                                          &failed)
             check(status, worker.detail, worker.error_number, self.name_of(failed))
             return PyBytes_FromStringAndSize(<const char *>result, nbytes)
         finally:
@@ -240,14 +241,14 @@ cdef zc_status _check_crc32c(const uint8_t *src, size_t src_nbytes) noexcept nog
     return ZC_OK if crc32c_value(src, n, 0) == stored else ZC_ECHECKSUM
 
 
-cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, const uint8_t **result_ret,
-                            size_t *nbytes_ret, int *failed_ret) noexcept nogil:
-    return _encode_steps(chain, worker, src, NULL, result_ret, nbytes_ret, failed_ret)
+cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, uint8_t *dst,
+                            const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
+    return _encode_steps(chain, worker, src, NULL, dst, result_ret, nbytes_ret, failed_ret)
 
 
-cdef zc_status chain_encode_own(const zc_chain *chain, zc_worker *worker, uint8_t *own, const uint8_t **result_ret,
-                                size_t *nbytes_ret, int *failed_ret) noexcept nogil:
-    return _encode_steps(chain, worker, own, own, result_ret, nbytes_ret, failed_ret)
+cdef zc_status chain_encode_own(const zc_chain *chain, zc_worker *worker, uint8_t *own, uint8_t *dst,
+                                const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
+    return _encode_steps(chain, worker, own, own, dst, result_ret, nbytes_ret, failed_ret)
 
 
 cdef size_t chain_own_nbytes(const zc_chain *chain) noexcept nogil:
@@ -268,22 +269,26 @@ cdef bint chain_keeps_place(const zc_chain *chain) noexcept nogil:
     return True
 
 
-cdef zc_status _encode_steps(const zc_chain *chain, zc_worker *worker, const uint8_t *src, uint8_t *target,
+cdef zc_status _encode_steps(const zc_chain *chain, zc_worker *worker, const uint8_t *src, uint8_t *target, uint8_t *dst,
                              const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
     """Run the steps; 'target' is 'src' if that may be changed, else NULL."""
+    cdef int last = chain.n_steps - 1
     cdef const zc_step *step
     cdef zc_scratch_id side = ZC_SCRATCH_PING
     cdef size_t src_nbytes = chain.decoded_nbytes
     cdef size_t nbytes
     cdef zc_status status
     cdef int i
+    # Checksums at the end are appended to what the last codec gives.
+    while last > 0 and chain.step[last].is_crc32c:
+        last -= 1
     for i in range(chain.n_steps):
         step = &chain.step[i]
         failed_ret[0] = i
         if step.is_crc32c and target is not NULL:
             src_nbytes = _append_crc32c(target, src_nbytes)     # 'src' may be changed, and has room
             continue
-        target = zc_worker_scratch(worker, side, chain.buffer_nbytes)
+        target = dst if i == last and dst is not NULL else zc_worker_scratch(worker, side, chain.buffer_nbytes)
         if target is NULL:
             return ZC_ENOMEM
         if step.is_crc32c:
