@@ -27,5 +27,8 @@ cdef void keep_exception(zc_failure *failure, size_t part, object error) noexcep
 # Run Python's signal handlers; 1 if one raised.  A zc_poll's body.
 cdef int poll_signals(zc_failure *failure) noexcept nogil
 
+# The object that was owned, or None; it is not owned any more.
+cdef object take_owned(PyObject **owned)
+
 # Raise what was kept, with key and codec; 0 if nothing was.
 cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects, Chain chain) except -1

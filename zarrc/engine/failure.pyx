@@ -62,8 +62,8 @@ cdef void _keep_interrupt(zc_failure *failure, object error) noexcept:
 cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects, Chain chain) except -1:
     if failure.status == ZC_OK:
         return 0
-    interrupt = _taken(&failure.interrupt)
-    error = _taken(&failure.exception)
+    interrupt = take_owned(&failure.interrupt)
+    error = take_owned(&failure.exception)
     if interrupt is not None:
         raise interrupt
     key = _key_of(failure.part, plan, objects)
@@ -77,8 +77,7 @@ cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects
     raise _placed(exception_of(failure.status, failure.detail, failure.error_number, codec), key)
 
 
-cdef object _taken(PyObject **owned):
-    """The object that was owned, or None; it is not owned any more."""
+cdef object take_owned(PyObject **owned):
     if owned[0] is NULL:
         return None
     taken = <object>owned[0]

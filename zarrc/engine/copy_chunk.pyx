@@ -1,0 +1,227 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""One chunk of a copy: its stored object goes from a local or memory store to another as it is, without Python.
+
+A file is copied by the system, and two memory stores share the bytes. What cannot be an encoding of the chunk is refused
+before the target is touched.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+
+from zarrc.engine.failure cimport keep_exception, keep_failure
+from zarrc.engine.layout cimport ChunkLayout
+from zarrc.engine.objects cimport (
+    MAX_KEY_NBYTES,
+    PLACE_LOCAL,
+    PLACE_MEMORY,
+    object_fetch,
+    object_name,
+    object_release,
+    object_remove,
+    object_replace,
+    zc_object,
+)
+from zarrc.kernels.chain cimport chain_decode
+from zarrc.kernels.local_io cimport local_close, local_copy, local_open, local_pread
+from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ELENGTH, ZC_ENOMEM, ZC_EPYTHON, ZC_ETOOLARGE, ZC_ETRUNCATED, ZC_OK
+from zarrc.kernels.table cimport blob_data, blob_new, blob_share, blob_unref, table_put, zc_blob
+from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, zc_worker_scratch
+
+cdef enum:
+    # What a file passes through where the system does not copy it: as much as fits in L2.
+    BUFFER_NBYTES = 256 << 10
+
+
+cdef int copy_chunks(void *context, size_t first, size_t count, zc_worker *worker) noexcept nogil:
+    cdef zc_copy_job *job = <zc_copy_job *>context
+    cdef size_t item
+    cdef int step, side
+    cdef zc_status status
+    for item in range(job.first_item + first, job.first_item + first + count):
+        step, side = -1, AT_SOURCE
+        worker.detail = NULL
+        status = _copy_chunk(job, item, worker, &step, &side)
+        if status != ZC_OK:
+            keep_failure(&job.failure, status, 2 * item + side, step, worker)
+            return 1
+    return 0
+
+
+cdef void copy_chunk_at(const zc_copy_job *job, size_t item, int64_t *chunk) noexcept nogil:
+    cdef int d
+    for d in range(job.ndim - 1, -1, -1):
+        if job.chunks is NULL:
+            chunk[d] = <int64_t>(item % <size_t>job.n_chunks[d])
+            item //= <size_t>job.n_chunks[d]
+        else:
+            chunk[d] = job.chunks[item * job.ndim + d]
+
+
+cdef zc_status _copy_chunk(zc_copy_job *job, size_t item, zc_worker *worker, int *step, int *side) noexcept nogil:
+    cdef int64_t chunk[MAX_NDIM]
+    cdef char name[MAX_KEY_NBYTES]
+    cdef char target[MAX_KEY_NBYTES]
+    cdef size_t name_nbytes, target_nbytes
+    cdef zc_object object
+    cdef uint64_t nbytes = 0
+    cdef int fd = -1
+    cdef zc_status status
+    copy_chunk_at(job, item, chunk)
+    name_nbytes = object_name(job.source, chunk, job.ndim, name)
+    target_nbytes = object_name(job.target, chunk, job.ndim, target)
+    if name_nbytes == 0 or target_nbytes == 0:
+        return ZC_EINVAL
+    if job.source.place == PLACE_LOCAL:
+        status = local_open(name, &fd, &nbytes, &worker.error_number)
+    else:
+        status = object_fetch(job.source, worker, name, name_nbytes, job.limit, &object)
+    if status == ZC_ABSENT:
+        side[0] = AT_TARGET
+        return _remove(job, worker, target, target_nbytes)
+    if status != ZC_OK:
+        return status
+    if job.only_removes:
+        status = ZC_OK
+    elif fd >= 0:
+        status = _copy_file(job, fd, nbytes, item, target, target_nbytes, worker, step, side)
+    else:
+        status = _copy_blob(job, &object, item, target, target_nbytes, worker, step, side)
+    if fd >= 0:
+        local_close(fd)
+    else:
+        object_release(&object)
+    return status
+
+
+cdef zc_status _remove(zc_copy_job *job, zc_worker *worker, const char *target, size_t nbytes) noexcept nogil:
+    cdef zc_lock lock
+    cdef zc_status status
+    if job.is_new:
+        return ZC_OK
+    _lock(job, &lock, target, nbytes)
+    status = object_remove(job.target, worker, target, nbytes)
+    lock_release(&lock)
+    return status
+
+
+cdef void _lock(const zc_copy_job *job, zc_lock *lock, const char *target, size_t nbytes) noexcept nogil:
+    lock_acquire(lock, job.target.lock_seed, target + job.target.lock_from, nbytes - job.target.lock_from)
+
+
+cdef zc_status _check_size(const zc_copy_job *job, uint64_t nbytes, zc_worker *worker) noexcept nogil:
+    """Refuse what cannot be an encoding of its chunk, by the size alone."""
+    if job.exact:
+        return ZC_OK if nbytes == job.limit else ZC_ELENGTH
+    if nbytes > job.limit:
+        worker.detail = b"the object is larger than any encoding of its chunk"
+        return ZC_ETOOLARGE
+    if nbytes == 0 and job.chain is not NULL and job.chain.n_steps > 0:
+        worker.detail = b"the object is empty"      # what a power cut can leave
+        return ZC_ETRUNCATED
+    return ZC_OK
+
+
+cdef zc_status check_object(zc_copy_job *job, const uint8_t *data, size_t nbytes, size_t item, zc_worker *worker,
+                             int *step) noexcept nogil:
+    """Refuse what cannot be an encoding of its chunk."""
+    cdef const uint8_t *where = NULL
+    cdef zc_status status = _check_size(job, nbytes, worker)
+    if status != ZC_OK or not job.verify:
+        return status
+    if job.chain is not NULL:
+        return chain_decode(job.chain, worker, data, nbytes, NULL, &where, step)
+    with gil:
+        try:
+            (<ChunkLayout>job.python_layout).decode_chunk(PyBytes_FromStringAndSize(<const char *>data, nbytes))
+        except BaseException as error:
+            keep_exception(&job.failure, 2 * item + AT_SOURCE, error)
+            return ZC_EPYTHON
+    return ZC_OK
+
+
+cdef zc_status _copy_file(zc_copy_job *job, int fd, uint64_t nbytes, size_t item, const char *target, size_t target_nbytes,
+                          zc_worker *worker, int *step, int *side) noexcept nogil:
+    cdef zc_status status = _check_size(job, nbytes, worker)
+    if status != ZC_OK:
+        return status
+    if job.target.place == PLACE_MEMORY:
+        return _file_to_table(job, fd, nbytes, item, target, target_nbytes, worker, step, side)
+    if job.verify:
+        return _file_verified(job, fd, nbytes, item, target, target_nbytes, worker, step, side)
+    return _file_to_file(job, fd, nbytes, target, target_nbytes, worker, side)
+
+
+cdef zc_status _file_to_file(zc_copy_job *job, int fd, uint64_t nbytes, const char *target, size_t target_nbytes,
+                             zc_worker *worker, int *side) noexcept nogil:
+    cdef uint8_t *buffer = zc_worker_scratch(worker, ZC_SCRATCH_ENCODED, BUFFER_NBYTES)
+    cdef zc_lock lock
+    cdef zc_status status
+    if buffer is NULL:
+        return ZC_ENOMEM
+    _lock(job, &lock, target, target_nbytes)
+    status = local_copy(fd, nbytes, target, job.target.node_nbytes, buffer, BUFFER_NBYTES, &worker.error_number)
+    lock_release(&lock)
+    if status != ZC_ETRUNCATED:
+        side[0] = AT_TARGET
+    return status
+
+
+cdef zc_status _file_verified(zc_copy_job *job, int fd, uint64_t nbytes, size_t item, const char *target,
+                              size_t target_nbytes, zc_worker *worker, int *step, int *side) noexcept nogil:
+    """What was decoded is what is passed on: the file could change."""
+    cdef uint8_t *data = zc_worker_scratch(worker, ZC_SCRATCH_ENCODED, nbytes)
+    cdef zc_status status = ZC_ENOMEM if data is NULL else local_pread(fd, 0, data, nbytes, &worker.error_number)
+    if status == ZC_OK:
+        status = check_object(job, data, nbytes, item, worker, step)
+    if status == ZC_OK:
+        status = _replace(job, data, nbytes, target, target_nbytes, worker, side)
+    return status
+
+
+cdef zc_status _file_to_table(zc_copy_job *job, int fd, uint64_t nbytes, size_t item, const char *target,
+                              size_t target_nbytes, zc_worker *worker, int *step, int *side) noexcept nogil:
+    cdef zc_blob *blob = blob_new(nbytes)
+    cdef zc_status status
+    if blob is NULL:
+        return ZC_ENOMEM
+    status = local_pread(fd, 0, blob_data(blob), nbytes, &worker.error_number)
+    if status == ZC_OK:
+        status = check_object(job, blob_data(blob), nbytes, item, worker, step)
+    if status != ZC_OK:
+        blob_unref(blob)
+        return status
+    return _put(job, blob, target, target_nbytes, side)
+
+
+cdef zc_status _copy_blob(zc_copy_job *job, const zc_object *object, size_t item, const char *target, size_t target_nbytes,
+                          zc_worker *worker, int *step, int *side) noexcept nogil:
+    cdef zc_status status = check_object(job, object.data, object.nbytes, item, worker, step)
+    cdef zc_blob *blob
+    if status != ZC_OK:
+        return status
+    if job.target.place == PLACE_LOCAL:
+        return _replace(job, object.data, object.nbytes, target, target_nbytes, worker, side)
+    blob = blob_share(object.blob)
+    return ZC_ENOMEM if blob is NULL else _put(job, blob, target, target_nbytes, side)
+
+
+cdef zc_status _replace(zc_copy_job *job, const uint8_t *data, size_t nbytes, const char *target, size_t target_nbytes,
+                        zc_worker *worker, int *side) noexcept nogil:
+    cdef zc_lock lock
+    cdef zc_status status
+    _lock(job, &lock, target, target_nbytes)
+    status = object_replace(job.target, worker, target, target_nbytes, data, nbytes)
+    lock_release(&lock)
+    side[0] = AT_TARGET
+    return status
+
+
+cdef zc_status _put(zc_copy_job *job, zc_blob *blob, const char *target, size_t target_nbytes, int *side) noexcept nogil:
+    """Make 'blob', whose reference is taken over, the target's object."""
+    cdef zc_lock lock
+    cdef zc_status status
+    _lock(job, &lock, target, target_nbytes)
+    status = table_put(job.target.table, target, target_nbytes, blob)
+    lock_release(&lock)
+    side[0] = AT_TARGET
+    return status
