@@ -20,9 +20,9 @@ from libc.stdlib cimport free, malloc
 
 from zarrc.engine.copy_chunk cimport AT_TARGET, check_object, copy_chunk_at, copy_chunks, zc_copy_job
 from zarrc.engine.failure cimport keep_failure, poll_signals, take_owned, zc_failure
-from zarrc.engine.job cimport detail_of, grain_of, threads_for
+from zarrc.engine.job cimport detail_of, grain_of, threads_for, write_group_of
 from zarrc.engine.layout cimport ChunkLayout
-from zarrc.engine.objects cimport PLACE_LOCAL, PLACE_MEMORY, PLACE_PYTHON, Objects
+from zarrc.engine.objects cimport PLACE_LOCAL, PLACE_MEMORY, PLACE_PYTHON, Objects, given_bytes
 from zarrc.indexing.selection cimport MAX_NDIM
 from zarrc.kernels.local_io cimport local_list_chunks, zc_chunk_list, zc_chunk_names
 from zarrc.kernels.pool cimport pool_run
@@ -30,9 +30,6 @@ from zarrc.kernels.status cimport ZC_ABSENT, ZC_OK, check, exception_of, zc_stat
 from zarrc.kernels.worker cimport lease_worker, return_worker, zc_worker
 
 cdef enum:
-    # Objects that stores in Python hand over together, and the bytes of their chunks: one for each thread may be more.
-    GROUP_OBJECTS = 64
-    GROUP_NBYTES = 64 << 20
     # A grid of no more chunks is tried chunk by chunk: a listing costs as much.
     FEW_CHUNKS = 16
 
@@ -275,7 +272,7 @@ cdef class _Copy:
     def _run_in_python(self):
         """Pass on groups of objects; a chunk that is not there is removed."""
         n_done = 0
-        n = min(max(GROUP_NBYTES // self.layout.c.nbytes, <size_t>thread_count()), <size_t>GROUP_OBJECTS)
+        n = write_group_of(self.layout.c.nbytes, thread_count())
         chunks = _stored(self.source, self.source_metadata, self.n_cells)
         n_chunks = self.n_cells if chunks is None else len(chunks)
         if chunks is not None and not self.job.is_new:
@@ -323,11 +320,7 @@ cdef class _Copy:
         for index, blob in self.source.store.get_many([(key, None) for key in keys]):
             if blob is None:
                 continue
-            try:
-                blobs[index] = memoryview(blob).cast("B")
-            except (TypeError, ValueError, BufferError) as error:   # no buffer, or not a contiguous one
-                kind = type(blob).__name__
-                raise StoreError(f"the store gave no bytes but a {kind}", key=keys[index]) from error
+            blobs[index] = given_bytes(blob, keys[index])
             try:
                 self._check_bytes(blobs[index])
             except ZarrcError as error:

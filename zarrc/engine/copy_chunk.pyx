@@ -5,8 +5,6 @@ A file is copied by the system, and two memory stores share the bytes. What cann
 before the target is touched.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
-
 from zarrc.engine.failure cimport keep_exception, keep_failure
 from zarrc.engine.layout cimport ChunkLayout
 from zarrc.engine.objects cimport (
@@ -14,6 +12,7 @@ from zarrc.engine.objects cimport (
     PLACE_LOCAL,
     PLACE_MEMORY,
     object_fetch,
+    object_lock,
     object_name,
     object_release,
     object_remove,
@@ -22,7 +21,7 @@ from zarrc.engine.objects cimport (
 )
 from zarrc.kernels.chain cimport chain_decode
 from zarrc.kernels.local_io cimport local_close, local_copy, local_open, local_pread
-from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
+from zarrc.kernels.locks cimport lock_release, zc_lock
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ELENGTH, ZC_ENOMEM, ZC_EPYTHON, ZC_ETOOLARGE, ZC_ETRUNCATED, ZC_OK
 from zarrc.kernels.table cimport blob_data, blob_new, blob_share, blob_unref, table_put, zc_blob
 from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, zc_worker_scratch
@@ -98,14 +97,10 @@ cdef zc_status _remove(zc_copy_job *job, zc_worker *worker, const char *target, 
     cdef zc_status status
     if job.is_new:
         return ZC_OK
-    _lock(job, &lock, target, nbytes)
+    object_lock(job.target, &lock, target, nbytes)
     status = object_remove(job.target, worker, target, nbytes)
     lock_release(&lock)
     return status
-
-
-cdef void _lock(const zc_copy_job *job, zc_lock *lock, const char *target, size_t nbytes) noexcept nogil:
-    lock_acquire(lock, job.target.lock_seed, target + job.target.lock_from, nbytes - job.target.lock_from)
 
 
 cdef zc_status _check_size(const zc_copy_job *job, uint64_t nbytes, zc_worker *worker) noexcept nogil:
@@ -132,7 +127,7 @@ cdef zc_status check_object(zc_copy_job *job, const uint8_t *data, size_t nbytes
         return chain_decode(job.chain, worker, data, nbytes, NULL, &where, step)
     with gil:
         try:
-            (<ChunkLayout>job.python_layout).decode_chunk(PyBytes_FromStringAndSize(<const char *>data, nbytes))
+            (<ChunkLayout>job.python_layout).decode_chunk(data, nbytes)
         except BaseException as error:
             keep_exception(&job.failure, 2 * item + AT_SOURCE, error)
             return ZC_EPYTHON
@@ -158,7 +153,7 @@ cdef zc_status _file_to_file(zc_copy_job *job, int fd, uint64_t nbytes, const ch
     cdef zc_status status
     if buffer is NULL:
         return ZC_ENOMEM
-    _lock(job, &lock, target, target_nbytes)
+    object_lock(job.target, &lock, target, target_nbytes)
     status = local_copy(fd, nbytes, target, job.target.node_nbytes, buffer, BUFFER_NBYTES, &worker.error_number)
     lock_release(&lock)
     if status != ZC_ETRUNCATED:
@@ -209,7 +204,7 @@ cdef zc_status _replace(zc_copy_job *job, const uint8_t *data, size_t nbytes, co
                         zc_worker *worker, int *side) noexcept nogil:
     cdef zc_lock lock
     cdef zc_status status
-    _lock(job, &lock, target, target_nbytes)
+    object_lock(job.target, &lock, target, target_nbytes)
     status = object_replace(job.target, worker, target, target_nbytes, data, nbytes)
     lock_release(&lock)
     side[0] = AT_TARGET
@@ -220,7 +215,7 @@ cdef zc_status _put(zc_copy_job *job, zc_blob *blob, const char *target, size_t 
     """Make 'blob', whose reference is taken over, the target's object."""
     cdef zc_lock lock
     cdef zc_status status
-    _lock(job, &lock, target, target_nbytes)
+    object_lock(job.target, &lock, target, target_nbytes)
     status = table_put(job.target.table, target, target_nbytes, blob)
     lock_release(&lock)
     side[0] = AT_TARGET

@@ -6,7 +6,6 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from zarrc.errors import ChunkNotFoundError, NodeNotFoundError, ZarrcError
 
-from zarrc.indexing.plan cimport plan_part, zc_part
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_ECANCELLED, ZC_ELENGTH, ZC_EPYTHON, ZC_OK, exception_of
 
 cdef extern from "zc_thread.h":
@@ -66,7 +65,8 @@ cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects
     error = take_owned(&failure.exception)
     if interrupt is not None:
         raise interrupt
-    key = _key_of(failure.part, plan, objects)
+    # A failure of the job as a whole belongs to no part.
+    key = objects.key_of_part(plan, failure.part) if failure.part < plan.n_parts else None
     if error is not None:
         raise _placed(error, key)
     if failure.status == ZC_ABSENT:
@@ -84,15 +84,6 @@ cdef object take_owned(PyObject **owned):
     Py_DECREF(taken)
     owned[0] = NULL
     return taken
-
-
-cdef str _key_of(size_t index, const zc_plan *plan, Objects objects):
-    """The key of the part's object; None where the failure belongs to no part."""
-    cdef zc_part part
-    if index >= plan.n_parts:
-        return None
-    plan_part(plan, index, &part)
-    return objects.key_of(part.chunk, plan.ndim)
 
 
 def _missing(Objects objects, key):

@@ -1,4 +1,4 @@
-"""What the read path and the write path share: how a job is cut into grains, and how many threads it is worth."""
+"""What reads, writes and copies share: how a job is cut into grains or groups, and how many threads it is worth."""
 
 from zarrc.kernels.status cimport ZC_ECANCELLED, zc_status
 
@@ -14,6 +14,16 @@ cdef inline int threads_for(size_t n, size_t item_nbytes, bint copied, int n_thr
     if n < 2 or n <= (<size_t>1 << (22 if copied else 18)) // (item_nbytes + 512):
         return 1
     return n_threads
+
+cdef enum:
+    # Objects that are handed to a store in Python together, and the bytes of their chunks: there may be more of those
+    # where that is one chunk for each thread.
+    WRITE_GROUP_OBJECTS = 64
+    WRITE_GROUP_NBYTES = 64 << 20
+
+# Chunks of 'nbytes' bytes that make such a group.
+cdef inline size_t write_group_of(size_t nbytes, int n_threads) noexcept nogil:
+    return min(max(<size_t>WRITE_GROUP_NBYTES // max(nbytes, <size_t>1), <size_t>n_threads), <size_t>WRITE_GROUP_OBJECTS)
 
 # More about the status of a job as a whole: ZC_ECANCELLED has one cause there.
 cdef inline const char *detail_of(zc_status status) noexcept nogil:

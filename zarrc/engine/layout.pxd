@@ -40,6 +40,8 @@ cdef class ChunkLayout:
     cdef _set_strides(self, tuple stored_axes)
     cdef _set_swaps(self, metadata, str stored_endian)
     cdef _set_fills(self, metadata)
+    cdef bytes encode_chunk(self, const uint8_t *data)
+    cdef object decode_chunk(self, const uint8_t *data, size_t nbytes)
 
 
 # Whether the part is the whole stored chunk, laid out in the user's array as in the buffer.

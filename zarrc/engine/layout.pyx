@@ -9,7 +9,7 @@ from zarrc.codecs.base import ChunkSpec
 from zarrc.errors import CodecError, ZarrcError
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from zarrc.kernels.bitround cimport parse_config
 from zarrc.kernels.chain cimport MAX_STEPS, chain_object_limit
@@ -101,20 +101,22 @@ cdef class ChunkLayout:
         self.c.user_fill = <uint8_t *>PyBytes_AS_STRING(self._fills)
         self.c.buffer_fill = self.c.user_fill + itemsize
 
-    def encode_chunk(self, data):
-        """The stored bytes of one chunk, of which ``data`` are the bytes, by the codecs' Python side."""
+    cdef bytes encode_chunk(self, const uint8_t *data):
+        """The stored bytes of one chunk, which is at ``data``, by the codecs' Python side."""
         spec = self.codecs[0][1]
-        chunk = np.frombuffer(data, dtype=spec.dtype).reshape(spec.shape)
+        chunk = PyBytes_FromStringAndSize(<const char *>data, self.c.nbytes)
+        chunk = np.frombuffer(chunk, dtype=spec.dtype).reshape(spec.shape)
         next_specs = (*[spec for _, spec in self.codecs[1:]], None)
         for (codec, spec), next_spec in zip(self.codecs, next_specs):
             chunk = _blaming(codec, _encode_step, chunk, spec, next_spec)
         return chunk
 
-    def decode_chunk(self, data):
+    cdef object decode_chunk(self, const uint8_t *data, size_t nbytes):
         """The bytes of one chunk in native byte order and C order, flat, by the codecs' Python side."""
-        for (codec, spec), nbytes in zip(reversed(self.codecs), reversed(self._decoded_nbytes)):
-            data = _blaming(codec, _decode_step, data, spec, nbytes)
-        return data.reshape(-1).view("u1")
+        chunk = PyBytes_FromStringAndSize(<const char *>data, nbytes)
+        for (codec, spec), decoded_nbytes in zip(reversed(self.codecs), reversed(self._decoded_nbytes)):
+            chunk = _blaming(codec, _decode_step, chunk, spec, decoded_nbytes)
+        return chunk.reshape(-1).view("u1")
 
 
 def _blaming(codec, step, *arguments):

@@ -2,7 +2,9 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
+from zarrc.indexing.plan cimport zc_plan
 from zarrc.kernels.local_io cimport zc_local_next, zc_local_stamp
+from zarrc.kernels.locks cimport lock_acquire, zc_lock
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.table cimport Table, zc_blob, zc_table, zc_table_key
 from zarrc.kernels.worker cimport zc_worker
@@ -48,6 +50,7 @@ cdef class Objects:
     cdef bytes _metadata_name       # as compiled code names the document
     cdef Table _table
     cdef str key_of(self, const int64_t *chunk, int ndim)
+    cdef str key_of_part(self, const zc_plan *plan, size_t index)
     cdef bint is_near(self)
     cdef bint gone(self) except -1
     cdef int look_at_document(self, zc_document *document_ret) except -1
@@ -55,6 +58,14 @@ cdef class Objects:
 
 # The name of the chunk's object, NUL-terminated; 'buffer' has MAX_KEY_NBYTES.  Its length, or 0 if it does not fit.
 cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndim, char *buffer) noexcept nogil
+
+# Wait for the lock of the object of that name: who holds it alone changes the object.
+cdef inline void object_lock(const zc_objects *objects, zc_lock *lock, const char *name, size_t name_nbytes) noexcept nogil:
+    lock_acquire(lock, objects.lock_seed, name + objects.lock_from, name_nbytes - objects.lock_from)
+
+# The bytes that a store in Python gave for a key, as a memoryview, None for None; and the error where it gave no bytes.
+cdef object given_bytes(object blob, str key)
+cdef object no_bytes(object blob, str key)
 
 # The whole object, in place (memory) or in ZC_SCRATCH_ENCODED (local).  ZC_ABSENT; ZC_ETOOLARGE past 'limit' bytes.
 cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes, size_t limit,

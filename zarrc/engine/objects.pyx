@@ -8,6 +8,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from zarrc.errors import StoreError
+
+from zarrc.indexing.plan cimport plan_part, zc_part
 from zarrc.kernels.local_io cimport (
     local_close,
     local_open,
@@ -17,7 +20,7 @@ from zarrc.kernels.local_io cimport (
     local_replace_pieces,
     local_stamp_path,
 )
-from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
+from zarrc.kernels.locks cimport lock_release
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_ELENGTH, ZC_ENOMEM, ZC_ETOOLARGE, ZC_OK, check
 from zarrc.kernels.table cimport (
     ZC_TABLE_BATCH,
@@ -98,6 +101,11 @@ cdef class Objects:
             return name[:nbytes].decode()
         key = os.fsdecode(name[self.c.node_nbytes : nbytes]).lstrip("/")
         return f"{self.node_path}/{key}" if self.node_path else key
+
+    cdef str key_of_part(self, const zc_plan *plan, size_t index):
+        cdef zc_part part
+        plan_part(plan, index, &part)
+        return self.key_of(part.chunk, plan.ndim)
 
     cdef bint is_near(self):
         """Whether a look at the metadata document costs no more than a system call."""
@@ -218,6 +226,17 @@ cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndi
             n += 1
     buffer[n] = 0
     return n
+
+
+cdef object given_bytes(object blob, str key):
+    try:
+        return None if blob is None else memoryview(blob).cast("B")
+    except (TypeError, ValueError, BufferError) as error:     # no buffer, or not a contiguous one
+        raise no_bytes(blob, key) from error
+
+
+cdef object no_bytes(object blob, str key):
+    return StoreError(f"the store gave no bytes but a {type(blob).__name__}", key=key)
 
 
 cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes, size_t limit,

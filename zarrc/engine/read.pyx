@@ -6,7 +6,6 @@ code. From any other store the caller's thread takes the objects as they come an
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memset
 
 from zarrc.errors import StoreError
@@ -19,6 +18,7 @@ from zarrc.engine.objects cimport (
     PLACE_LOCAL,
     PLACE_MEMORY,
     PLACE_PYTHON,
+    no_bytes,
     object_close,
     object_fetch,
     object_name,
@@ -281,7 +281,7 @@ cdef zc_status _decode_in_python(zc_read_job *job, const zc_part *part, const ui
 cdef int _decode_with(ChunkLayout layout, zc_read_job *job, const zc_part *part, const uint8_t *src,
                       size_t src_nbytes) except -1:
     cdef size_t first, end
-    cdef const uint8_t[::1] view = layout.decode_chunk(PyBytes_FromStringAndSize(<const char *>src, src_nbytes))
+    cdef const uint8_t[::1] view = layout.decode_chunk(src, src_nbytes)
     layout_span(job.layout, job.plan, part, &first, &end)
     _scatter(job, part, &view[first])
     return 0
@@ -293,7 +293,7 @@ cdef int _read_from_python(zc_read_job *job, Objects objects, ChunkLayout layout
     cdef size_t end
     while first < job.plan.n_parts and job.failure.status == ZC_OK:
         end = min(first + REQUESTS, job.plan.n_parts)
-        _read_requests(job, objects, first, [_key_of_part(job.plan, objects, i) for i in range(first, end)], n_threads)
+        _read_requests(job, objects, first, [objects.key_of_part(job.plan, i) for i in range(first, end)], n_threads)
         first = end
     return 0
 
@@ -314,12 +314,6 @@ cdef int _read_requests(zc_read_job *job, Objects objects, size_t first, list ke
     for key in unanswered.values():
         raise StoreError("the store did not answer a request", key=key)
     return 0
-
-
-cdef str _key_of_part(const zc_plan *plan, Objects objects, size_t index):
-    cdef zc_part part
-    plan_part(plan, index, &part)
-    return objects.key_of(part.chunk, plan.ndim)
 
 
 cdef class _Group:
@@ -346,7 +340,7 @@ cdef class _Group:
             try:
                 PyObject_GetBuffer(blob, view, PyBUF_SIMPLE)
             except (TypeError, ValueError, BufferError) as error:     # no buffer, or not a contiguous one
-                raise StoreError(f"the store gave no bytes but a {type(blob).__name__}", key=key) from error
+                raise no_bytes(blob, key) from error
             self.n_views += 1
             # An empty object is an object: its data is not NULL.
             self.at_hand[self.n].data = <const uint8_t *>view.buf if view.buf is not NULL else <const uint8_t *>b""

@@ -11,19 +11,19 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.string cimport memcpy, memset
 
-from zarrc.errors import StoreError
-
 from zarrc.engine.failure cimport keep_exception, keep_failure, poll_signals, raise_failure, zc_failure
-from zarrc.engine.job cimport detail_of, grain_of, threads_for
+from zarrc.engine.job cimport WRITE_GROUP_OBJECTS, detail_of, grain_of, threads_for, write_group_of
 from zarrc.engine.layout cimport layout_matches, layout_span, layout_strides, zc_layout
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
     PLACE_LOCAL,
     PLACE_MEMORY,
     PLACE_PYTHON,
+    given_bytes,
     object_cut,
     object_drop,
     object_fetch,
+    object_lock,
     object_name,
     object_new,
     object_put,
@@ -46,7 +46,7 @@ from zarrc.kernels.chain cimport (
     chain_own_nbytes,
     zc_chain,
 )
-from zarrc.kernels.locks cimport lock_acquire, lock_release, zc_lock
+from zarrc.kernels.locks cimport lock_release, zc_lock
 from zarrc.kernels.memory cimport LARGE_NBYTES
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_EPYTHON, ZC_OK, check, zc_status
@@ -58,10 +58,6 @@ cdef extern from "zc_atomic.h":
     void zc_raise_flag(int *flag) noexcept nogil
 
 cdef enum:
-    # Objects that are handed to a store in Python together, and the bytes of their chunks: there may be more of those
-    # where that is one chunk for each thread.
-    GROUP_OBJECTS = 64
-    GROUP_NBYTES = 64 << 20
     # Chunks from here on do not stay in a core's own caches until they are looked at.
     STREAMED_NBYTES = 1 << 20
 
@@ -173,7 +169,7 @@ cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *work
     cdef zc_part part
     cdef zc_lock lock
     cdef char name[MAX_KEY_NBYTES]
-    cdef size_t name_nbytes, lock_from
+    cdef size_t name_nbytes
     cdef zc_encoded encoded
     cdef zc_status status
     plan_part(job.plan, part_index, &part)
@@ -182,14 +178,13 @@ cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *work
         return ZC_EINVAL
     if job.in_pieces and _is_full(job.layout, &part):
         return _write_in_pieces(job, &part, name, name_nbytes, worker)
-    lock_from = job.objects.lock_from
     memset(&encoded, 0, sizeof(encoded))
     if part.covers:
         # Encoded before the lock is taken: only the replacing must not come between another's read and write.
         status = _encode_covering(job, &part, part_index, worker, &encoded, step)
-        lock_acquire(&lock, job.objects.lock_seed, name + lock_from, name_nbytes - lock_from)
+        object_lock(job.objects, &lock, name, name_nbytes)
     else:
-        lock_acquire(&lock, job.objects.lock_seed, name + lock_from, name_nbytes - lock_from)
+        object_lock(job.objects, &lock, name, name_nbytes)
         status = _modify(job, &part, part_index, name, name_nbytes, worker, &encoded, step)
     if status == ZC_OK:
         if encoded.is_empty:
@@ -212,11 +207,10 @@ cdef zc_status _write_in_pieces(const zc_write_job *job, const zc_part *part, co
                                 zc_worker *worker) noexcept nogil:
     """A whole chunk, gathered while it is written: under its lock, as the bare writing is."""
     cdef const uint8_t *value = job.value + part.result_offset
-    cdef size_t lock_from = job.objects.lock_from
     cdef bint is_empty = _is_empty(job, part, value, job.user_strides, job.layout.user_fill)
     cdef zc_lock lock
     cdef zc_status status
-    lock_acquire(&lock, job.objects.lock_seed, name + lock_from, name_nbytes - lock_from)
+    object_lock(job.objects, &lock, name, name_nbytes)
     if is_empty:
         status = object_remove(job.objects, worker, name, name_nbytes)
     else:
@@ -378,8 +372,7 @@ cdef zc_status _encode_in_python(zc_write_job *job, const uint8_t *buffer, size_
                                  zc_encoded *encoded) noexcept nogil:
     with gil:
         try:
-            data = PyBytes_FromStringAndSize(<const char *>buffer, job.layout.nbytes)
-            data = (<ChunkLayout>job.python_layout).encode_chunk(data)
+            data = (<ChunkLayout>job.python_layout).encode_chunk(buffer)
         except BaseException as error:
             keep_exception(&job.failure, part_index, error)
             return ZC_EPYTHON
@@ -402,15 +395,15 @@ cdef zc_status _decode_in_python(zc_write_job *job, const uint8_t *src, size_t s
 
 
 cdef int _decode_with(ChunkLayout layout, const uint8_t *src, size_t src_nbytes, uint8_t *buffer) except -1:
-    cdef const uint8_t[::1] view = layout.decode_chunk(PyBytes_FromStringAndSize(<const char *>src, src_nbytes))
+    cdef const uint8_t[::1] view = layout.decode_chunk(src, src_nbytes)
     memcpy(buffer, &view[0], view.shape[0])
     return 0
 
 
 cdef int _write_to_python(zc_write_job *job, Objects objects, int n_threads) except -1:
     """Encode a group of chunks on all threads, then hand it to the store; changed chunks go one by one."""
-    cdef PyObject *encoded[GROUP_OBJECTS]
-    cdef size_t most = min(max(GROUP_NBYTES // job.layout.nbytes, <size_t>n_threads), <size_t>GROUP_OBJECTS)
+    cdef PyObject *encoded[WRITE_GROUP_OBJECTS]
+    cdef size_t most = write_group_of(job.layout.nbytes, n_threads)
     cdef size_t first = 0
     cdef size_t n, i
     while first < job.plan.n_parts and job.failure.status == ZC_OK:
@@ -477,10 +470,8 @@ cdef PyObject *_as_bytes(zc_write_job *job, size_t part_index, zc_encoded *encod
 cdef int _hand_over(zc_write_job *job, Objects objects, size_t first, size_t n, PyObject **encoded) except -1:
     stored, empty = [], []
     cdef size_t i
-    cdef zc_part part
     for i in range(n):
-        plan_part(job.plan, first + i, &part)
-        key = objects.key_of(part.chunk, job.plan.ndim)
+        key = objects.key_of_part(job.plan, first + i)
         if encoded[i] is NULL:
             empty.append(key)
         else:
@@ -493,12 +484,10 @@ cdef int _hand_over(zc_write_job *job, Objects objects, size_t first, size_t n, 
 
 cdef int _modify_in_python(zc_write_job *job, Objects objects, size_t part_index) except -1:
     """Read, change and write one object of a store in Python, under its lock."""
-    cdef zc_part part
     cdef PyObject *encoded = NULL
-    plan_part(job.plan, part_index, &part)
-    key = objects.key_of(part.chunk, job.plan.ndim)
+    key = objects.key_of_part(job.plan, part_index)
     with objects.locked([key]):
-        if _change_in_python(job, part_index, _contents(objects.store.get(key), key), &encoded):
+        if _change_in_python(job, part_index, given_bytes(objects.store.get(key), key), &encoded):
             return 0
         if encoded is NULL:
             objects.store.delete(key)
@@ -508,14 +497,6 @@ cdef int _modify_in_python(zc_write_job *job, Objects objects, size_t part_index
         finally:
             Py_XDECREF(encoded)
     return 0
-
-
-def _contents(blob, key):
-    """The bytes that a store gave for an object, None if there is none."""
-    try:
-        return None if blob is None else memoryview(blob).cast("B")
-    except (TypeError, ValueError, BufferError) as error:     # no buffer, or not a contiguous one
-        raise StoreError(f"the store gave no bytes but a {type(blob).__name__}", key=key) from error
 
 
 cdef bint _change_in_python(zc_write_job *job, size_t part_index, blob, PyObject **encoded_ret) except -1:
