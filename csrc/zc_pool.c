@@ -10,15 +10,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
-#include <unistd.h>
 
 #define POLL_INTERVAL_NS 50000000LL
 
 /* How long the caller waits for its helpers' last items without sleeping: to be woken takes as long. */
 #define SPIN_NS 30000LL
-
-/* A helper changes its processor no more often. */
-#define MOVE_INTERVAL_NS 1000000LL
 
 /* A job lives on its caller's stack.  'next_item' and 'stopped' are shared without a lock, the rest under pool_mutex. */
 typedef struct zc_job {
@@ -30,6 +26,7 @@ typedef struct zc_job {
 	atomic_int helpers;	/* threads at work; changed under pool_mutex only */
 	bool listed;
 	unsigned generation;	/* of the process that began the job */
+	pthread_t caller;
 	int cpu;		/* that the caller was on; -1 where that is not known */
 	struct zc_job *next;
 	pthread_cond_t left;	/* a helper left */
@@ -153,43 +150,31 @@ static int current_cpu(void)
 }
 
 /*
- * Have the calling thread run on other processors of the process than 'cpu', from now on.
+ * A helper that finds itself on its caller's processor goes to another one of those that the caller may use.  What it is
+ * allowed in general stays as it is: a codec in Python may start programs, which inherit that.
  * In a virtual machine the idle ones look taken to Linux once the host has stopped them: it then puts a thread on the
  * processor of whoever wakes it, and the two take turns there.  16 chunks of 80 kB, blosc, after a pause: 250 -> 155 us.
  */
-static void leave_cpu(int cpu)
+static void make_way(const zc_job *job)
 {
 #ifdef __linux__
-	cpu_set_t others;
+	cpu_set_t allowed, others;
 
-	if (sched_getaffinity(getpid(), sizeof(others), &others) != 0)
+	if (job->cpu < 0 || job->cpu != sched_getcpu() ||
+	    pthread_getaffinity_np(job->caller, sizeof(others), &others) != 0 ||
+	    sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
 		return;
-	CPU_CLR((size_t)cpu, &others);
-	if (CPU_COUNT(&others) > 0)
-		(void)sched_setaffinity(0, sizeof(others), &others);
+	CPU_CLR((size_t)job->cpu, &others);
+	/* It is moved at once. */
+	if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof(others), &others) == 0)
+		(void)sched_setaffinity(0, sizeof(allowed), &allowed);
 #else
-	(void)cpu;
+	(void)job;
 #endif
-}
-
-/* Where a helper finds itself on its caller's processor it goes away, but not again and again where all are busy. */
-static void make_way(const zc_job *job, long long *moved_ns)
-{
-	long long now;
-
-	if (job->cpu < 0 || job->cpu != current_cpu())
-		return;
-	now = now_ns();
-	if (now - *moved_ns < MOVE_INTERVAL_NS)
-		return;
-	leave_cpu(job->cpu);
-	*moved_ns = now;
 }
 
 static void *run_thread(void *unused)
 {
-	long long moved_ns = -MOVE_INTERVAL_NS;
-
 	(void)unused;
 	pthread_mutex_lock(&pool_mutex);
 	for (;;) {
@@ -200,7 +185,7 @@ static void *run_thread(void *unused)
 			continue;
 		}
 		pthread_mutex_unlock(&pool_mutex);
-		make_way(job, &moved_ns);
+		make_way(job);
 		help(job);
 		pthread_mutex_lock(&pool_mutex);
 		if (atomic_fetch_sub(&job->helpers, 1) == 1)
@@ -245,6 +230,7 @@ static void list_job(zc_job *job)
 	pthread_condattr_destroy(&attributes);
 	pthread_mutex_lock(&pool_mutex);
 	job->generation = generation;
+	job->caller = pthread_self();
 	job->cpu = current_cpu();
 	start_threads(job->helpers_wanted);
 	job->next = jobs;

@@ -2,7 +2,8 @@
  * zc_pool.h - the process's threads.
  *
  * Started on first use, never more than asked for, made anew in a forked child.  A task never submits work and waits
- * for it, so any number of callers may share the threads without a deadlock: a caller does what no thread takes.
+ * for it, so any number of callers may share the threads without a deadlock: a caller does what no thread takes, and waits
+ * up to 30 us without sleeping for what is left.
  */
 #ifndef ZC_POOL_H
 #define ZC_POOL_H

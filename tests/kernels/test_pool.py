@@ -102,9 +102,6 @@ def test_the_interpreter_ends_while_threads_read() -> None:
         assert run_module(f"{PROGRAMS}.exit_while_reading").strip() == "ended"
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
-    reason="a helper can go nowhere, or where it goes is not ours to say (Linux)",
-)
-def test_a_helper_leaves_its_callers_processor_if_there_is_another() -> None:
-    assert run_module(f"{PROGRAMS}.one_processor").splitlines() == ["left", "stayed"]
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="processors are chosen on Linux only")
+def test_helpers_may_run_where_they_could_before() -> None:
+    assert run_module(f"{PROGRAMS}.one_processor").strip() == "ended"
