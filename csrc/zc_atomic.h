@@ -1,4 +1,4 @@
-/* zc_atomic.h - the two atomic steps that Cython code needs; C11 atomics have no spelling there. */
+/* zc_atomic.h - the atomic steps that Cython code needs; C11 atomics have no spelling there. */
 #ifndef ZC_ATOMIC_H
 #define ZC_ATOMIC_H
 
@@ -11,6 +11,11 @@ static inline int zc_claim(int *flag)
 static inline void zc_raise_flag(int *flag)
 {
 	__atomic_store_n(flag, 1, __ATOMIC_RELAXED);
+}
+
+static inline int zc_flag_is_raised(const int *flag)
+{
+	return __atomic_load_n(flag, __ATOMIC_RELAXED);
 }
 
 #endif

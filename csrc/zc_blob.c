@@ -12,12 +12,15 @@ static size_t blob_allocation(size_t nbytes)
 static size_t least_large = SIZE_MAX;
 static void *(*alloc_large)(size_t nbytes);
 static void (*free_large)(void *data);
+static void (*forget_large)(void *data, size_t nbytes);
 
-void zc_blob_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes), void (*release)(void *data))
+void zc_blob_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes), void (*release)(void *data),
+			void (*forget)(void *data, size_t nbytes))
 {
 	least_large = large_nbytes;
 	alloc_large = alloc;
 	free_large = release;
+	forget_large = forget;
 }
 
 static void free_blob(zc_blob *blob)
@@ -66,17 +69,19 @@ zc_blob *zc_blob_share(zc_blob *blob)
 	return shared;
 }
 
-/*
- * Large blobs are on huge pages, and of those only what was written to is memory: copied where a quarter of it would be of
- * no use.
- */
+/* Addresses are cheap, but limits count them too. */
+#define MOST_ADDRESSES 4
+
+/* Large blobs are on huge pages: copied where a quarter of these would be of no use, or most of the addresses. */
 static zc_blob *shrink_large(zc_blob *blob, size_t nbytes)
 {
 	size_t pages = (blob->data_offset + nbytes + ZC_HUGE_PAGE_NBYTES - 1) & ~(ZC_HUGE_PAGE_NBYTES - 1);
-	size_t written = pages - blob->data_offset < blob->large_nbytes ? pages - blob->data_offset : blob->large_nbytes;
-	zc_blob *moved = written - nbytes > written / 4 ? zc_blob_new(nbytes) : NULL;
+	size_t kept = pages - blob->data_offset < blob->large_nbytes ? pages - blob->data_offset : blob->large_nbytes;
+	int is_wide = kept - nbytes > kept / 4 || blob->large_nbytes / MOST_ADDRESSES > nbytes;
+	zc_blob *moved = is_wide ? zc_blob_new(nbytes) : NULL;
 
 	if (moved == NULL) {
+		forget_large(blob, blob->data_offset + nbytes);
 		blob->nbytes = nbytes;
 		return blob;
 	}

@@ -32,15 +32,15 @@ static inline size_t zc_blob_aligned_offset(const zc_blob *blob)
 }
 
 /* Where blobs of 'large_nbytes' and more get their memory, from now on; malloc before.  Called once, before any blob is made. */
-void zc_blob_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes), void (*release)(void *data));
+void zc_blob_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes), void (*release)(void *data),
+			void (*forget)(void *data, size_t nbytes));
 
 /* A blob with one reference, contents undefined; NULL when memory is short. */
 zc_blob *zc_blob_new(size_t nbytes);
 
 /*
- * The blob cut to its first 'nbytes' bytes, beyond which nothing was written, the rest given back to the system.  Only
- * before the blob is put, by its one owner, who uses the result in place of 'blob' (it may have moved).  Cannot fail;
- * nbytes > blob->nbytes changes nothing.
+ * The blob cut to its first 'nbytes' bytes, the rest given back to the system.  Only before the blob is put, by its one
+ * owner, who uses the result in place of 'blob' (it may have moved).  Cannot fail; nbytes > blob->nbytes changes nothing.
  */
 zc_blob *zc_blob_shrink(zc_blob *blob, size_t nbytes);
 

@@ -144,6 +144,15 @@ void *zc_memory_resize(void *data, size_t nbytes)
 	return other;
 }
 
+void zc_memory_forget(void *data, size_t nbytes)
+{
+	block *given = (block *)data - 1;
+	size_t from = (sizeof(block) + nbytes + ZC_HUGE_PAGE_NBYTES - 1) & ~(ZC_HUGE_PAGE_NBYTES - 1);
+
+	if (from < given->nbytes)
+		(void)madvise((uint8_t *)given + from, given->nbytes - from, MADV_DONTNEED);
+}
+
 size_t zc_memory_kept_nbytes(void)
 {
 	size_t nbytes = 0;

@@ -31,6 +31,9 @@ void zc_memory_free(void *data);
 /* The first bytes of 'data' in memory of another size; NULL when memory is short, and 'data' is then as it was. */
 void *zc_memory_resize(void *data, size_t nbytes);
 
+/* Past its first 'nbytes' bytes, the contents of 'data' are not wanted: whole huge pages go back to the system. */
+void zc_memory_forget(void *data, size_t nbytes);
+
 /* Bytes that are kept now, and giving them all back to the system. */
 size_t zc_memory_kept_nbytes(void);
 void zc_memory_trim(void);

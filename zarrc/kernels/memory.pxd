@@ -9,6 +9,7 @@ cdef enum:
 # zc_memory.h.
 cdef void *memory_alloc(size_t nbytes) noexcept nogil
 cdef void memory_free(void *data) noexcept nogil
+cdef void memory_forget(void *data, size_t nbytes) noexcept nogil
 
 # numpy.empty; 'fortran': in Fortran order.
 cdef cnp.ndarray empty_array(int ndim, cnp.npy_intp *shape, cnp.dtype dtype, bint fortran)

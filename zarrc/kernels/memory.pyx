@@ -16,6 +16,7 @@ cdef extern from "zc_memory.h":
     void *zc_memory_alloc(size_t nbytes) noexcept nogil
     void zc_memory_free(void *data) noexcept nogil
     void *zc_memory_resize(void *data, size_t nbytes) noexcept nogil
+    void zc_memory_forget(void *data, size_t nbytes) noexcept nogil
     size_t zc_memory_kept_nbytes() noexcept nogil
     void zc_memory_trim() noexcept nogil
 
@@ -42,6 +43,10 @@ cdef void *memory_alloc(size_t nbytes) noexcept nogil:
 
 cdef void memory_free(void *data) noexcept nogil:
     zc_memory_free(data)
+
+
+cdef void memory_forget(void *data, size_t nbytes) noexcept nogil:
+    zc_memory_forget(data, nbytes)
 
 
 cdef void *_malloc(void *ctx, size_t size) noexcept nogil:

@@ -9,7 +9,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset, strlen
 
 from zarrc.kernels.blob cimport Blob, place_range
-from zarrc.kernels.memory cimport LARGE_NBYTES, memory_alloc, memory_free
+from zarrc.kernels.memory cimport LARGE_NBYTES, memory_alloc, memory_forget, memory_free
 from zarrc.kernels.status cimport ZC_OK, check
 
 cdef extern from "Python.h":
@@ -17,7 +17,8 @@ cdef extern from "Python.h":
 
 cdef extern from "zc_table.h":
     void zc_blob_set_memory(size_t large_nbytes, void *(*alloc)(size_t nbytes) noexcept nogil,
-                             void (*release)(void *data) noexcept nogil) noexcept nogil
+                             void (*release)(void *data) noexcept nogil,
+                             void (*forget)(void *data, size_t nbytes) noexcept nogil) noexcept nogil
     ctypedef struct zc_key_list:
         char *bytes
         size_t nbytes
@@ -62,7 +63,7 @@ cdef void blob_unref(zc_blob *blob) noexcept nogil:
 
 
 # Large blobs are on huge pages, as large results are: 64 MiB written in chunks of 4 MiB, 28 -> 17 ms.
-zc_blob_set_memory(LARGE_NBYTES, memory_alloc, memory_free)
+zc_blob_set_memory(LARGE_NBYTES, memory_alloc, memory_free, memory_forget)
 
 
 cdef zc_blob *table_get(zc_table *table, const char *key, size_t key_nbytes) noexcept nogil:
