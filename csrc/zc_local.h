@@ -86,7 +86,8 @@ zc_status zc_local_replace_pieces(const char *path, size_t root_nbytes, zc_local
 
 /*
  * zc_local_replace with the first 'nbytes' bytes of the open file 'src_fd', whose position stays.  The system copies them
- * where it can (shares them, on file systems that do), else they pass through 'buffer'.
+ * where it can (shares them, on file systems that do) or, of large files of ext4, writes them from a mapping; else they pass
+ * through 'buffer'.
  * ZC_ETRUNCATED if the file has fewer: the old content of 'path' stays then too.
  */
 zc_status zc_local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root_nbytes, uint8_t *buffer,

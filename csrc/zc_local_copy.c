@@ -57,6 +57,18 @@ static zc_status copy_by_system(int src_fd, int fd, uint64_t nbytes, uint64_t *d
 	return ZC_OK;
 }
 
+#ifdef __linux__
+static zc_status where_it_is(int fd, uint64_t *done_ret, int *errno_ret)
+{
+	off_t at = lseek(fd, 0, SEEK_CUR);
+
+	if (at < 0)
+		return zc_local_os_failure(errno_ret);
+	*done_ret = (uint64_t)at;
+	return ZC_OK;
+}
+#endif
+
 /*
  * Write the file from a mapping of it, from *done_io on, where that is the fastest way; *done_io is how far it came.
  * ext4 shares no blocks, and copies by way of a pipe of small pieces where one large write takes large folios: 32 MiB
@@ -78,11 +90,11 @@ static zc_status copy_mapped(int src_fd, int fd, uint64_t nbytes, uint64_t *done
 		if (window == MAP_FAILED)
 			return ZC_OK;
 		status = zc_local_write_all(fd, window, n, errno_ret);
-		/* The system reads the window: where the file was cut under it, it says so, and nothing is raised here. */
-		if (status == ZC_EOS && *errno_ret == EFAULT)
-			status = ZC_ETRUNCATED;
 		(void)munmap(window, n);
 		*done_io += n;
+		/* The file was cut, or its disk failed: whoever reads the rest says which, with an error of its own. */
+		if (status == ZC_EOS && *errno_ret == EFAULT)
+			return where_it_is(fd, done_io, errno_ret);
 	}
 	/* Past its end, the file's last page has zeros. */
 	if (status == ZC_OK && fstat(src_fd, &info) != 0)
