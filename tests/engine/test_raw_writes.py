@@ -25,6 +25,8 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "rows of bytes": {"chunks": (4099, 2053), "dtype": "u1"},
     "short rows": {"chunks": (70001, 61), "dtype": "u2"},
     "long rows": {"chunks": (301, 2049), "dtype": "f4"},
+    "long rows, two at a time": {"chunks": (131, 2, 4096), "dtype": "u2"},
+    "long rows, two at a time, gathered": {"chunks": (1031, 2, 4099), "dtype": "u1"},
     "long rows, one row at a time": {"chunks": (2, 3, 1, 300_000), "dtype": "u2"},
     "one row": {"chunks": (1_500_000,), "dtype": "f8"},
     "planes": {"chunks": (129, 128, 131), "dtype": "f4"},

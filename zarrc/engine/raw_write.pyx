@@ -24,6 +24,8 @@ cdef enum:
     GATHERED_NBYTES = 8 << 20
     # Rows that the system gathers itself: by writev 10 to 15 % less, for files of 1 MiB as of 32 (see zc_local.h).
     ROW_NBYTES = 4096
+    # And so much of them in a call: two rows of 4 KiB at a time take 2 to 3 times as long as the buffer.
+    ROWS_NBYTES = 256 << 10
     # The bytes of the value in one place that a piece must have, else too many of its cache lines are loaded for several
     # pieces. A transpose in pieces with runs of 4 bytes takes 5.6 times as long as one of the whole chunk, with 128
     # bytes 1.05 to 1.25, with 256 bytes 0.8.
@@ -45,7 +47,8 @@ cdef bint raw_cut(zc_raw_pieces *pieces, const zc_raw_box *box) noexcept nogil:
     run_from = _run_from(pieces)
     if pieces.nbytes <= PIECE_NBYTES or _is_broadcast(pieces) or (run_from == 0 and pieces.swap_unit == 0):
         return False
-    pieces.is_rows = pieces.swap_unit == 0 and pieces.file_strides[run_from - 1] >= ROW_NBYTES
+    pieces.is_rows = (pieces.swap_unit == 0 and pieces.file_strides[run_from - 1] >= ROW_NBYTES
+                      and pieces.count[run_from - 1] * <size_t>pieces.file_strides[run_from - 1] >= ROWS_NBYTES)
     if pieces.is_rows:
         pieces.cut = run_from - 1
         pieces.most = pieces.count[run_from - 1]
