@@ -8,7 +8,7 @@ cdef inline size_t grain_of(size_t item_nbytes) noexcept nogil:
     return min(max((<size_t>1 << 16) // max(item_nbytes, <size_t>1), <size_t>1), <size_t>64)
 
 # Threads worth waking for 'n' items of 'item_nbytes' bytes, which a task decodes, or reads from files, or (copied) only
-# copies in memory.  Waking one costs some 10 to 50 microseconds, and two cores that copy share the memory's speed: 1 MiB
+# copies in memory, in rows.  Waking one costs some 10 to 50 microseconds, and two cores that copy share the memory's speed: 1 MiB
 # takes as long with two threads as with one and half as much processor time again, 4 MiB takes 0.85 of the time.
 cdef inline int threads_for(size_t n, size_t item_nbytes, bint copied, int n_threads) noexcept nogil:
     if n < 2 or n <= (<size_t>1 << (22 if copied else 18)) // (item_nbytes + 512):

@@ -47,6 +47,9 @@ cdef class ChunkLayout:
 # Whether the part is the whole stored chunk, laid out in the user's array as in the buffer.
 cdef bint layout_matches(const zc_layout *layout, const zc_plan *plan, const zc_part *part) noexcept nogil
 
+# Whether the chunk goes between the buffer and the user's array in rows that are only copied, and is not tiny.
+cdef bint layout_is_copied(const zc_layout *layout, const zc_plan *plan, size_t swap_unit) noexcept nogil
+
 # Bytes from the buffer's start to the part's first element, and to one past its last.
 cdef void layout_span(const zc_layout *layout, const zc_plan *plan, const zc_part *part, size_t *first_ret,
                       size_t *end_ret) noexcept nogil

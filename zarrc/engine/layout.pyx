@@ -15,6 +15,10 @@ from zarrc.kernels.bitround cimport parse_config
 from zarrc.kernels.chain cimport MAX_STEPS, chain_object_limit
 from zarrc.kernels.codec cimport CodecKernel
 
+cdef enum:
+    # Smaller chunks cost more to find than to copy.
+    COPIED_NBYTES = 16 << 10
+
 
 @cython.final
 cdef class ChunkLayout:
@@ -216,6 +220,13 @@ cdef bint layout_matches(const zc_layout *layout, const zc_plan *plan, const zc_
         if layout.shape[d] > 1 and layout.strides[d] != plan.axis[d].result_stride:
             return False
     return True
+
+
+cdef bint layout_is_copied(const zc_layout *layout, const zc_plan *plan, size_t swap_unit) noexcept nogil:
+    cdef int last = layout.ndim - 1
+    cdef Py_ssize_t itemsize = layout.itemsize
+    return (last >= 0 and layout.nbytes >= COPIED_NBYTES and swap_unit == 0 and layout.n_bitrounds == 0
+            and layout.strides[last] == itemsize and plan.axis[last].result_stride == itemsize)
 
 
 cdef void layout_span(const zc_layout *layout, const zc_plan *plan, const zc_part *part, size_t *first_ret,

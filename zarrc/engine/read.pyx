@@ -12,7 +12,7 @@ from zarrc.errors import StoreError
 
 from zarrc.engine.failure cimport keep_exception, keep_failure, poll_signals, raise_failure, zc_failure
 from zarrc.engine.job cimport detail_of, grain_of, threads_for
-from zarrc.engine.layout cimport layout_matches, layout_span, layout_strides, zc_layout
+from zarrc.engine.layout cimport layout_is_copied, layout_matches, layout_span, layout_strides, zc_layout
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
     PLACE_LOCAL,
@@ -110,7 +110,8 @@ cdef size_t _selected_nbytes(const zc_plan *plan, size_t itemsize) noexcept nogi
 
 cdef int _run(zc_read_job *job, size_t n_items, int n_threads) except -1:
     cdef size_t nbytes = job.layout.nbytes
-    cdef bint copied = job.objects.place == PLACE_MEMORY and job.chain is not NULL and job.chain.n_steps == 0
+    cdef bint copied = (job.objects.place == PLACE_MEMORY and job.chain is not NULL and job.chain.n_steps == 0
+                        and layout_is_copied(job.layout, job.plan, job.layout.read_swap_unit))
     cdef zc_status status
     with nogil:
         status = pool_run(_read_items, _poll, job, n_items, grain_of(nbytes),

@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset
 
 from zarrc.engine.failure cimport keep_exception, keep_failure, poll_signals, raise_failure, zc_failure
 from zarrc.engine.job cimport WRITE_GROUP_OBJECTS, detail_of, grain_of, threads_for, write_group_of
-from zarrc.engine.layout cimport layout_matches, layout_span, layout_strides, zc_layout
+from zarrc.engine.layout cimport layout_is_copied, layout_matches, layout_span, layout_strides, zc_layout
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
     PLACE_LOCAL,
@@ -56,6 +56,7 @@ from zarrc.kernels.worker cimport ZC_SCRATCH_CHUNK, lease_worker, return_worker,
 
 cdef extern from "zc_atomic.h":
     void zc_raise_flag(int *flag) noexcept nogil
+    bint zc_flag_is_raised(const int *flag) noexcept nogil
 
 cdef enum:
     # Chunks from here on do not stay in a core's own caches until they are looked at.
@@ -132,7 +133,8 @@ cdef bint _cut(zc_write_job *job) noexcept nogil:
 
 cdef int _run(zc_write_job *job, size_t n_items, int n_threads) except -1:
     cdef size_t nbytes = job.layout.nbytes
-    cdef bint copied = job.in_place and job.chain.n_steps == 0
+    cdef bint copied = (job.in_place and job.chain.n_steps == 0
+                        and layout_is_copied(job.layout, job.plan, job.layout.write_swap_unit))
     cdef zc_status status
     with nogil:
         status = pool_run(_write_items, _poll, job, n_items, grain_of(nbytes),
@@ -352,7 +354,7 @@ cdef zc_status _encode(zc_write_job *job, zc_worker *worker, const uint8_t *src,
     cdef uint8_t *dst = NULL
     cdef zc_blob *blob
     cdef zc_status status
-    if job.in_blobs and not job.blobs_are_wide:
+    if job.in_blobs and not zc_flag_is_raised(&job.blobs_are_wide):
         dst = object_new(job.chain.buffer_nbytes, &encoded.blob)
         if dst is NULL:
             return ZC_ENOMEM
