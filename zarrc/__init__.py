@@ -110,7 +110,7 @@ def __getattr__(name: str) -> Any:
         with _numpy_lock:
             import numpy  # noqa: F401
     try:
-        return load(__name__, _HOMES, name)
+        return load(globals(), _HOMES, name)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(f"{__name__}."):
             error.add_note(

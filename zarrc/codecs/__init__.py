@@ -42,7 +42,7 @@ __all__ = [
 
 # Name -> module; loaded on first use: an array has two or three of them.
 __getattr__, __dir__ = lazy(
-    __name__,
+    globals(),
     {
         "ArrayArrayCodec": "base",
         "ArrayBytesCodec": "base",

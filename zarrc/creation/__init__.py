@@ -40,7 +40,7 @@ __all__ = [
 
 # Loaded on first use: to open an array needs nothing of what creates one.
 __getattr__, __dir__ = lazy(
-    __name__,
+    globals(),
     {
         **dict.fromkeys(
             ("array", "create", "create_array", "empty", "from_array", "full", "ones", "zeros"), "creating"

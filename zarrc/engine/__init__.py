@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 __all__ = ["ArrayAccess"]
 
 # Loaded with the kernels when data are first touched: opening needs `zarrc.engine.nodes` only.
-__getattr__, __dir__ = lazy(__name__, {"ArrayAccess": "access"})
+__getattr__, __dir__ = lazy(globals(), {"ArrayAccess": "access"})

@@ -26,7 +26,7 @@ __all__ = [
 
 # Name -> module; loaded on first use: to open an array needs neither `build` nor the other format.
 __getattr__, __dir__ = lazy(
-    __name__,
+    globals(),
     {
         "ArrayMetadata": "model",
         "GroupMetadata": "model",

@@ -41,7 +41,7 @@ __all__ = [
 
 # Name -> module; loaded on first use, since fsspec takes longer to import than everything else.
 __getattr__, __dir__ = lazy(
-    __name__,
+    globals(),
     {
         "AccessMode": "resolve",
         "Blob": "base",
