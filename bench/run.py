@@ -126,7 +126,7 @@ class Runner:
             if first["wall_ns"] > self.options.budget_seconds * 1e9 / 2:
                 self._add(found[name], first)
                 used[name] = first["wall_ns"] / 1e9
-        few_rounds = max(1, _FEW_ROUNDS // self.options.runs)
+        few_rounds = -(-_FEW_ROUNDS // self.options.runs)
         for turn in range(_MORE_ROUNDS * self.options.rounds):
             # Those that are quick get more rounds, which cost little.
             budget = self.options.budget_seconds

