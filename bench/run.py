@@ -33,6 +33,7 @@ _QUICK = 0.15
 _MORE_ROUNDS = 3
 # One that is slow may use more than its budget for as many rounds, of all runs together, as make a median.
 _FEW_ROUNDS = 3
+_LONG_SECONDS = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,7 @@ class Runner:
             }
             used[name] = 0.0
             # The first call counts where it is so long that what it warms up does not show.
-            if first["wall_ns"] > self.options.budget_seconds * 1e9 / 2:
+            if first["wall_ns"] > _LONG_SECONDS * 1e9:
                 self._add(found[name], first)
                 used[name] = first["wall_ns"] / 1e9
         few_rounds = -(-_FEW_ROUNDS // self.options.runs)

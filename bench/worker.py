@@ -128,12 +128,13 @@ class Worker:
             workload.limit(self.place) if self.library is None else workload.prepare(self.library, self.place)
         )
         self.task = task
-        wall_ns, cpu_ns, result = timed(task, 1)
+        # For the result or the stored bytes, and as much again for what the library needs meanwhile.
+        ready_nbytes = 2 * workload.moved_nbytes
+        wall_ns, cpu_ns, result = timed(task, 1, ready_nbytes)
         task.check(result)
         del result
         self.n = repetitions(task, wall_ns)
-        # For the result or the stored bytes, and as much again for what the library needs meanwhile.
-        self.ready_nbytes = 2 * workload.moved_nbytes if self.n == 1 or task.before is not None else 0
+        self.ready_nbytes = ready_nbytes if self.n == 1 or task.before is not None else 0
         return {
             "wall_ns": wall_ns,
             "cpu_ns": cpu_ns,
