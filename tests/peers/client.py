@@ -177,7 +177,8 @@ class Peers:
                 text=True,
             )
         self._lines = queue.Queue()
-        threading.Thread(target=_pump, args=(self._process, self._lines), daemon=True).start()
+        self._pump = threading.Thread(target=_pump, args=(self._process, self._lines), daemon=True)
+        self._pump.start()
 
     def _stop(self) -> None:
         if self._process is None:
@@ -189,6 +190,7 @@ class Peers:
         except (subprocess.TimeoutExpired, BrokenPipeError):
             self._process.kill()
             self._process.wait()
+        self._pump.join(10)  # which closes what it reads
         self._process = None
 
     def _failure(self, what: str) -> Answer:
@@ -215,8 +217,9 @@ class Peers:
 
 def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        lines.put(line)
+    with process.stdout as stdout:
+        for line in stdout:
+            lines.put(line)
     lines.put(None)
 
 
