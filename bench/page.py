@@ -28,7 +28,8 @@ smooth with a little noise. Every library has its default number of threads. Fil
 what is written goes to a new directory, which is removed before much of it reaches the disk. Each result
 is compared with what it has to be, outside the timing. tensorstore does not wait for the disk
 (`file_io_sync` is off), and may use the caller's memory while it writes files
-(`can_reference_source_data_indefinitely`).
+(`can_reference_source_data_indefinitely`). Imports are timed without NumPy's BLAS threads, which spin
+meanwhile.
 
 ## The run
 

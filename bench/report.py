@@ -71,6 +71,14 @@ def cell(results: Results, workload: str, library: str) -> str:
     return f"{time_text(cpu)} / {time_text(wall)}" + ("*" if outcome.get("note") else "")
 
 
+def _runs(results: Results) -> str:
+    n_runs, n_workloads, n_last = len(results.runs), len(results.workloads), len(results.runs[-1])
+    text = f"{n_runs} run{'s' * (n_runs != 1)} of up to {results.head['rounds']} rounds"
+    if n_last < n_workloads:
+        text += f" (the last was ended after {n_last} of {n_workloads} workloads)"
+    return text
+
+
 def heading(results: Results) -> str:
     head = results.head
     machine = head["machine"]
@@ -81,7 +89,7 @@ def heading(results: Results) -> str:
             head["date"][:10],
             f"commit {head['commit']}",
             f"size `{head['size']}`",
-            f"{len(results.runs)} run{'s' * (len(results.runs) != 1)} of up to {head['rounds']} rounds",
+            _runs(results),
         ],
         [
             machine["processor"],
