@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from bench.__main__ import main
 from bench.compare import compare, text
-from bench.report import report, time_text
+from bench.report import heading, report, time_text
 from bench.results import Results
 from bench.targets import TARGETS, Target, judge, judge_all, matching, verdict
 from bench.workloads import all_workloads
@@ -243,3 +243,11 @@ def test_a_report_has_pictures_and_a_page_can_be_made_of_it(tmp_path: Path) -> N
 )
 def test_times_have_three_digits_and_a_unit(nanoseconds: float | None, expected: str) -> None:
     assert time_text(nanoseconds) == expected
+
+
+def test_a_run_that_was_ended_is_not_shown_as_a_whole_one() -> None:
+    row = {"zarrc": times(1)}
+    whole = {"read/none/512": row, "write/none/512": row}
+    assert "2 runs of up to 3 rounds\n" in heading(results(whole, whole))
+    ended = "2 runs of up to 3 rounds (the last was ended after 1 of 2 workloads)\n"
+    assert ended in heading(results(whole, {"read/none/512": row}))
