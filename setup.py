@@ -44,6 +44,7 @@ C_SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "zarrc.kernels.local_io": (("zc_local*.c",), ()),
     "zarrc.kernels.memory": (("zc_memory.c",), ()),
     "zarrc.kernels.table": (("zc_blob.c", "zc_table.c"), ()),
+    "zarrc.kernels.shard_cache": (("zc_shard_cache.c",), ()),
 }
 
 

@@ -32,6 +32,21 @@ zc_status zc_local_open_stamped(const char *path, int *fd_ret, zc_local_stamp *s
 /* The stamp of the regular file 'path'; ZC_ABSENT and ZC_EOS as for zc_local_open. */
 zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret);
 
+/*
+ * What tells one content of a file from the next to who keeps the file open meanwhile: device, inode, size, and the time
+ * of its last change in nanoseconds, which unlike that of its content nobody can set back.
+ */
+#define ZC_LOCAL_IDENTITY_WORDS 4
+enum zc_local_identity_word { ZC_IDENTITY_DEVICE, ZC_IDENTITY_INODE, ZC_IDENTITY_NBYTES, ZC_IDENTITY_CTIME };
+
+/* zc_local_open, with the identity of what was opened. */
+zc_status zc_local_open_identified(const char *path, int *fd_ret, uint64_t identity_ret[ZC_LOCAL_IDENTITY_WORDS],
+				   int *errno_ret);
+
+/* The identity of the regular file 'path' (ZC_ABSENT and ZC_EOS as for zc_local_open), and of an open file. */
+zc_status zc_local_identify_path(const char *path, uint64_t identity_ret[ZC_LOCAL_IDENTITY_WORDS], int *errno_ret);
+zc_status zc_local_identify_fd(int fd, uint64_t identity_ret[ZC_LOCAL_IDENTITY_WORDS], int *errno_ret);
+
 /* Read exactly 'nbytes' bytes at 'offset'; ZC_ETRUNCATED if the file ends before. */
 zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret);
 

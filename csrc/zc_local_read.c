@@ -104,6 +104,54 @@ zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *
 	return status;
 }
 
+static void identity_of(const struct stat *info, uint64_t *identity_ret)
+{
+#ifdef __APPLE__
+	const struct timespec *changed = &info->st_ctimespec;
+#else
+	const struct timespec *changed = &info->st_ctim;
+#endif
+
+	identity_ret[ZC_IDENTITY_DEVICE] = (uint64_t)info->st_dev;
+	identity_ret[ZC_IDENTITY_INODE] = (uint64_t)info->st_ino;
+	identity_ret[ZC_IDENTITY_NBYTES] = (uint64_t)info->st_size;
+	identity_ret[ZC_IDENTITY_CTIME] = (uint64_t)changed->tv_sec * 1000000000 + (uint64_t)changed->tv_nsec;
+}
+
+zc_status zc_local_open_identified(const char *path, int *fd_ret, uint64_t identity_ret[ZC_LOCAL_IDENTITY_WORDS],
+				   int *errno_ret)
+{
+	struct stat info;
+	zc_status status = open_regular(path, fd_ret, &info, errno_ret);
+
+	if (status == ZC_OK)
+		identity_of(&info, identity_ret);
+	return status;
+}
+
+zc_status zc_local_identify_path(const char *path, uint64_t identity_ret[ZC_LOCAL_IDENTITY_WORDS], int *errno_ret)
+{
+	struct stat info;
+	zc_status status;
+
+	if (stat(path, &info) != 0)
+		return open_failure(errno_ret);
+	status = check_regular(&info, errno_ret);
+	if (status == ZC_OK)
+		identity_of(&info, identity_ret);
+	return status;
+}
+
+zc_status zc_local_identify_fd(int fd, uint64_t identity_ret[ZC_LOCAL_IDENTITY_WORDS], int *errno_ret)
+{
+	struct stat info;
+
+	if (fstat(fd, &info) != 0)
+		return zc_local_os_failure(errno_ret);
+	identity_of(&info, identity_ret);
+	return ZC_OK;
+}
+
 zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret)
 {
 	/* By subtraction: offset + nbytes can wrap around 2^64. */

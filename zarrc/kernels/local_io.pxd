@@ -19,6 +19,10 @@ cdef extern from "zc_local.h":
 
 cdef zc_status local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
 cdef zc_status local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil
+# The identity of a file: device, inode, size, ctime (4 words).
+cdef zc_status local_open_identified(const char *path, int *fd_ret, uint64_t *identity_ret, int *errno_ret) noexcept nogil
+cdef zc_status local_identify_path(const char *path, uint64_t *identity_ret, int *errno_ret) noexcept nogil
+cdef zc_status local_identify_fd(int fd, uint64_t *identity_ret, int *errno_ret) noexcept nogil
 cdef zc_status local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil
 cdef zc_status local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,
                                 size_t row_nbytes, size_t n_rows, int *errno_ret) noexcept nogil

@@ -24,6 +24,10 @@ cdef extern from "zc_local.h":
     zc_status zc_local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_open_stamped(const char *path, int *fd_ret, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
+    zc_status zc_local_open_identified(const char *path, int *fd_ret, uint64_t *identity_ret,
+                                       int *errno_ret) noexcept nogil
+    zc_status zc_local_identify_path(const char *path, uint64_t *identity_ret, int *errno_ret) noexcept nogil
+    zc_status zc_local_identify_fd(int fd, uint64_t *identity_ret, int *errno_ret) noexcept nogil
     zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil
     zc_status zc_local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,
                                   size_t row_nbytes, size_t n_rows, int *errno_ret) noexcept nogil
@@ -54,6 +58,19 @@ cdef zc_status local_stamp_path(const char *path, zc_local_stamp *stamp_ret, int
 
 cdef zc_status local_open(const char *path, int *fd_ret, uint64_t *nbytes_ret, int *errno_ret) noexcept nogil:
     return zc_local_open(path, fd_ret, nbytes_ret, errno_ret)
+
+
+cdef zc_status local_open_identified(const char *path, int *fd_ret, uint64_t *identity_ret,
+                                     int *errno_ret) noexcept nogil:
+    return zc_local_open_identified(path, fd_ret, identity_ret, errno_ret)
+
+
+cdef zc_status local_identify_path(const char *path, uint64_t *identity_ret, int *errno_ret) noexcept nogil:
+    return zc_local_identify_path(path, identity_ret, errno_ret)
+
+
+cdef zc_status local_identify_fd(int fd, uint64_t *identity_ret, int *errno_ret) noexcept nogil:
+    return zc_local_identify_fd(fd, identity_ret, errno_ret)
 
 
 cdef zc_status local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil:
@@ -230,6 +247,35 @@ def stat(bytes path not None):
         return None
     check(status, NULL, errno, None)
     return stamp.nbytes, _version(&stamp)
+
+
+def open_identified(bytes path not None):
+    """A descriptor of the file, which the caller closes, and its `identify`; None if there is no such file."""
+    cdef const char *text = path
+    cdef uint64_t words[4]
+    cdef int fd = -1
+    cdef int errno = 0
+    cdef zc_status status
+    with nogil:
+        status = zc_local_open_identified(text, &fd, words, &errno)
+    if status == ZC_ABSENT:
+        return None
+    check(status, NULL, errno, None)
+    return fd, (words[0], words[1], words[2], words[3])
+
+
+def identify(bytes path not None):
+    """Device, inode, size and ctime in nanoseconds of the file, or None if there is no such file."""
+    cdef const char *text = path
+    cdef uint64_t words[4]
+    cdef int errno = 0
+    cdef zc_status status
+    with nogil:
+        status = zc_local_identify_path(text, words, &errno)
+    if status == ZC_ABSENT:
+        return None
+    check(status, NULL, errno, None)
+    return words[0], words[1], words[2], words[3]
 
 
 cdef zc_status _replace_unstamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
