@@ -35,6 +35,15 @@ PLAIN = {"name": "bytes"}
 GRID_0D = {"name": "regular", "configuration": {"chunk_shape": []}}
 BLOSC = {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 4, "blocksize": 0}
 BLOSC_DOCUMENT = {"name": "blosc", "configuration": BLOSC}
+INDEX = [BYTES, {"name": "crc32c"}]
+INDEXED = {"index_codecs": INDEX, "index_location": "end"}
+
+
+def _sharding(codecs: list[Any] | None = None, **more: Any) -> dict[str, Any]:
+    """Sharding into inner chunks of one element."""
+    configuration = {"chunk_shape": [1], "codecs": codecs or [BYTES], **more}
+    return {"name": "sharding_indexed", "configuration": configuration}
+
 
 FORMS = (
     Form(
@@ -187,6 +196,23 @@ FORMS = (
         {"codecs": [BYTES, BLOSC_DOCUMENT]},
         "codecs[1].configuration.shuffle: 1 is numcodecs' number; read as 'shuffle'",
     ),
+    Form(
+        "30 sharding without index_location",
+        {"codecs": [_sharding(index_codecs=INDEX)]},
+        {"codecs": [_sharding(index_codecs=INDEX, index_location="end")]},
+        "codecs[0].configuration: 'index_location' is missing; read as 'end'",
+    ),
+    Form(
+        "30 sharding without index_codecs",
+        {"codecs": [_sharding(index_location="start")]},
+        {"codecs": [_sharding(index_codecs=INDEX, index_location="start")]},
+        "codecs[0].configuration: 'index_codecs' is missing; read as little-endian bytes and crc32c",
+    ),
+    Form(
+        "sharding in shards",
+        {"codecs": [_sharding([_sharding(**INDEXED)], **INDEXED)]},
+        {"codecs": [_sharding([_sharding(**INDEXED)], **INDEXED)]},
+    ),
     Form("31 0-d", {"shape": [], "chunk_grid": GRID_0D}, {"shape": []}),
     Form("32 no elements", {"shape": [0]}, {"shape": [0]}),
     Form("32 chunk above shape", {"shape": [1]}, {"shape": [1]}),
@@ -306,10 +332,9 @@ REFUSALS = (
         "24 datetime", {"data_type": {"name": "numpy.datetime64"}}, "points in time", UnknownDataTypeError
     ),
     Refusal(
-        "30 sharding",
+        "30 sharding without a shape",
         {"codecs": [{"name": "sharding_indexed"}]},
-        "not supported in this version",
-        UnknownCodecError,
+        "codecs[0].configuration: 'chunk_shape' is missing",
     ),
     Refusal(
         "must_understand on a data type",

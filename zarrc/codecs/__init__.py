@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zarrc.codecs.gzip import GzipCodec
     from zarrc.codecs.lz4 import Lz4Codec
     from zarrc.codecs.registry import get_codec_class, known_codecs, register_codec
+    from zarrc.codecs.sharding import ShardingCodec
     from zarrc.codecs.transpose import TransposeCodec
     from zarrc.codecs.unknown import UnknownCodec
     from zarrc.codecs.zlib import ZlibCodec
@@ -31,6 +32,7 @@ __all__ = [
     "Crc32cCodec",
     "GzipCodec",
     "Lz4Codec",
+    "ShardingCodec",
     "TransposeCodec",
     "UnknownCodec",
     "ZlibCodec",
@@ -55,6 +57,7 @@ __getattr__, __dir__ = lazy(
         "Crc32cCodec": "crc32c",
         "GzipCodec": "gzip",
         "Lz4Codec": "lz4",
+        "ShardingCodec": "sharding",
         "TransposeCodec": "transpose",
         "UnknownCodec": "unknown",
         "ZlibCodec": "zlib",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from zarrc.codecs.base import ChunkSpec, Codec
 from zarrc.errors import MetadataError
 
-__all__ = ["check_chain", "check_order", "complete_chain"]
+if TYPE_CHECKING:
+    from zarrc.codecs.sharding import ShardingCodec
+
+__all__ = ["check_chain", "check_order", "complete_chain", "inner_shape", "sharding_level"]
 
 _RANK = {"array_to_array": 0, "array_to_bytes": 1, "bytes_to_bytes": 2}
 _ORDER = "the order is: array_to_array codecs, one array_to_bytes codec, bytes_to_bytes codecs"
@@ -59,3 +64,52 @@ def check_chain(codecs: Sequence[Codec], spec: ChunkSpec) -> None:
     for codec in codecs:
         spec = codec.resolve(spec)
         codec.check_nbytes(spec.nbytes)
+
+
+def sharding_level(
+    codecs: Sequence[Codec], chunk_shape: tuple[int, ...]
+) -> tuple[ShardingCodec, tuple[int, ...]] | tuple[()]:
+    """The sharding codec of a chain and the shape of its inner chunks, in the array's own order of axes.
+
+    Parameters
+    ----------
+    codecs : sequence of Codec
+        A chain in order.
+    chunk_shape : tuple of int
+        Shape of what the chain encodes.
+
+    Returns
+    -------
+    tuple
+        Empty where the chain does not shard, and where a codec before the sharding one is other than
+        ``transpose`` and ``bitround``, so that only whole shards can be encoded.
+    """
+    before: list[Codec] = []
+    for codec in codecs:
+        if _is_own(codec, "sharding", "ShardingCodec"):
+            sharding: Any = codec
+            shape = inner_shape(before, sharding.chunk_shape)
+            return () if shape is None else (sharding, shape)
+        if codec.kind == "array_to_bytes":
+            break
+        before.append(codec)
+    return ()
+
+
+def inner_shape(before: Sequence[Codec], chunk_shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of inner chunks as the array has it, from that behind some codecs; None if they hide it."""
+    axes = tuple(range(len(chunk_shape)))
+    for codec in before:
+        if _is_own(codec, "transpose", "TransposeCodec"):
+            transpose: Any = codec
+            axes = tuple(axes[axis] for axis in transpose.permutation(len(axes)))
+        elif not _is_own(codec, "bitround", "BitroundCodec"):
+            return None
+    extents = dict(zip(axes, chunk_shape, strict=True))
+    return tuple(extents[axis] for axis in range(len(axes)))
+
+
+def _is_own(codec: Codec, module: str, name: str) -> bool:
+    """Whether it is that codec of ours, without loading its module: whoever made one has done so."""
+    loaded = sys.modules.get(f"zarrc.codecs.{module}")
+    return loaded is not None and isinstance(codec, getattr(loaded, name))

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 LATER = (
-    "sharding_indexed", "vlen-utf8", "vlen-bytes", "vlen-array", "packbits", "reshape", "squeeze",
+    "vlen-utf8", "vlen-bytes", "vlen-array", "packbits", "reshape", "squeeze",
     "scale_offset", "cast_value", "conditional", "zfp", "pcodec", "n5_default", "bz2", "lzma", "shuffle",
     "delta", "fixedscaleoffset", "quantize", "astype", "zfpy", "crc32", "adler32", "fletcher32",
     "jenkins_lookup3", "base64", "categorize", "json2", "msgpack2", "pickle", "gdeflate", "optional",
@@ -36,6 +36,7 @@ _OWN = (
     ("crc32c", "Crc32cCodec", ("crc32c", "numcodecs.crc32c"), "crc32c"),
     ("gzip", "GzipCodec", ("gzip", "numcodecs.gzip"), "gzip"),
     ("lz4", "Lz4Codec", ("numcodecs.lz4", "lz4"), "lz4"),
+    ("sharding", "ShardingCodec", ("sharding_indexed",), None),
     ("transpose", "TransposeCodec", ("transpose",), None),
     ("zlib", "ZlibCodec", ("numcodecs.zlib", "zlib"), "zlib"),
     ("zstd", "ZstdCodec", ("zstd", "numcodecs.zstd"), "zstd"),

@@ -11,12 +11,16 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcmp, memset
 
 from zarrc.engine.replaced import same_layout
+from zarrc.engine.shard_layout import compile_layout
 from zarrc.engine.threads import thread_count
 from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError, ZarrcError, ZarrcWarning
 
 from zarrc.engine.layout cimport ChunkLayout
 from zarrc.engine.objects cimport Objects, zc_document
 from zarrc.engine.read cimport read_plan
+from zarrc.engine.shard_layout cimport ShardLayout
+from zarrc.engine.shard_read cimport read_shards
+from zarrc.engine.shard_write cimport write_shards
 from zarrc.engine.write cimport write_plan
 from zarrc.indexing.plan cimport make_plan, zc_plan
 from zarrc.indexing.selection cimport MAX_NDIM, MAX_RESULT_NDIM, Selection, parse_basic
@@ -45,7 +49,9 @@ cdef class ArrayAccess:
     cdef readonly str path
     cdef readonly object metadata
     cdef readonly object config
-    cdef ChunkLayout layout
+    cdef ChunkLayout layout     # None where objects are shards that are read in parts
+    cdef ShardLayout shards     # None where they are not
+    cdef str unwritable
     cdef Objects objects
     cdef int64_t shape[MAX_NDIM]
     cdef int64_t chunk_shape[MAX_NDIM]
@@ -63,10 +69,13 @@ cdef class ArrayAccess:
         self.ndim = len(metadata.shape)
         for i in range(self.ndim):
             self.shape[i] = metadata.shape[i]
-            self.chunk_shape[i] = metadata.chunks[i]
-        if metadata.derived.layout is None:
-            metadata.derived.layout = ChunkLayout(metadata, metadata.chunks)
-        self.layout = metadata.derived.layout
+            self.chunk_shape[i] = metadata.chunk_grid.chunk_shape[i]
+        layout = compile_layout(metadata)
+        if isinstance(layout, ShardLayout):
+            self.shards = layout
+        else:
+            self.layout = layout
+        self.unwritable = layout.unwritable
         name = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
         self.objects = Objects(store, path, metadata.chunk_key_encoding, name)
 
@@ -97,15 +106,20 @@ cdef class ArrayAccess:
     cdef object _read(self, key, out):
         cdef Selection selection = parse_basic(key, self.ndim, self.shape)
         cdef zc_plan plan
-        if self.layout.unwritable is not None:
+        cdef uint8_t *data
+        if self.unwritable is not None:
             # The frame below is the method of Array; above it is what the user wrote.
-            warnings.warn(f"what is read may be wrong: {self.layout.unwritable} (array {self.path!r})", ZarrcWarning, 2)
+            warnings.warn(f"what is read may be wrong: {self.unwritable} (array {self.path!r})", ZarrcWarning, 2)
         result = self._result_for(selection, out)
         self._plan(&plan, selection, result)
         self._check_place()
         if plan.n_parts:
-            missing = read_plan(&plan, self.layout, self.objects, <uint8_t *>cnp.PyArray_DATA(result),
-                                thread_count() if plan.n_parts > 1 else 1, not self.config.read_missing_chunks)
+            data = <uint8_t *>cnp.PyArray_DATA(result)
+            if self.shards is not None:
+                missing = read_shards(&plan, self.shards, self.objects, data, thread_count(), self.config)
+            else:
+                missing = read_plan(&plan, self.layout, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
+                                    not self.config.read_missing_chunks)
             if missing and self.objects.gone():
                 raise NodeNotFoundError("the array was deleted")
         if out is not None:
@@ -130,8 +144,9 @@ cdef class ArrayAccess:
     cdef int _write(self, key, value) except -1:
         cdef Selection selection = parse_basic(key, self.ndim, self.shape)
         cdef zc_plan plan
-        if self.layout.unwritable is not None:
-            raise ReadOnlyError(f"data cannot be written: {self.layout.unwritable}")
+        cdef uint8_t *data
+        if self.unwritable is not None:
+            raise ReadOnlyError(f"data cannot be written: {self.unwritable}")
         from zarrc.engine.values import as_values       # not loaded for a handle that only reads
 
         values = as_values(value, self.dtype, selection.result_shape, self.config.casting, self.path)
@@ -139,9 +154,12 @@ cdef class ArrayAccess:
         self._check_place()
         if plan.n_parts:
             self.objects.know_locks()
-            write_plan(&plan, self.layout, self.objects, <uint8_t *>cnp.PyArray_DATA(values),
-                       thread_count() if plan.n_parts > 1 else 1,
-                       self.config.write_empty_chunks)
+            data = <uint8_t *>cnp.PyArray_DATA(values)
+            if self.shards is not None:
+                write_shards(&plan, self.shards, self.objects, data, thread_count(), self.config)
+            else:
+                write_plan(&plan, self.layout, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
+                           self.config.write_empty_chunks)
         return 0
 
     cdef object _named(self, error):

@@ -115,7 +115,7 @@ cdef class _Copy:
         self.source, self.target = _objects_of(*source), _objects_of(*target)
         self.source_metadata, self.target_metadata = source[2], target[2]
         if source[2].derived.layout is None:
-            source[2].derived.layout = ChunkLayout(source[2], source[2].chunks)
+            source[2].derived.layout = ChunkLayout(source[2], source[2].chunk_grid.chunk_shape)
         self.layout = source[2].derived.layout
         self.progress = progress
         self.grid_shape = source[2].chunk_grid.grid_shape(source[2].shape)

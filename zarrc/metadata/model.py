@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from zarrc.codecs.base import ChunkSpec, Codec
+from zarrc.codecs.pipeline import sharding_level
 from zarrc.dtypes.base import DataType
 from zarrc.frozen import changed, field, frozen
 from zarrc.grids.key_encoding import ChunkKeyEncoding
@@ -17,6 +18,8 @@ from zarrc.metadata.validation import check_array
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from zarrc.codecs.sharding import ShardingCodec
 
 __all__ = ["ArrayMetadata", "GroupMetadata", "NodeMetadata", "V2Fields"]
 
@@ -58,11 +61,13 @@ class V2Fields:
 class Derived:
     """What follows from an array's metadata and is worked out once, for all copies with other attributes."""
 
-    __slots__ = ("layout",)
+    __slots__ = ("layout", "level")
 
     def __init__(self) -> None:
         self.layout: Any = None
         """The engine's: how chunks are laid out."""
+        self.level: tuple[ShardingCodec, tuple[int, ...]] | tuple[()] | None = None
+        """The sharding codec and the shape of its inner chunks; empty without sharding, None if not known."""
 
 
 class _HasDerived:
@@ -162,13 +167,30 @@ class ArrayMetadata(_HasDerived):
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Shape of a chunk, in elements."""
-        return self.chunk_grid.chunk_shape
+        """Shape of a chunk, in elements: of an inner chunk (the outermost, of several levels) in shards."""
+        level = self._level()
+        return level[1] if level else self.chunk_grid.chunk_shape
 
     @property
     def shards(self) -> tuple[int, ...] | None:
         """Shape of a shard, in elements; None where chunks are stored one by one."""
-        return None
+        return self.chunk_grid.chunk_shape if self._level() else None
+
+    @property
+    def sharding(self) -> ShardingCodec | None:
+        """The sharding codec; None where chunks are stored one by one, or only as whole shards.
+
+        The latter where an array-to-array codec of which only the author knows what it does to an inner
+        chunk comes before it: any but ``transpose`` and ``bitround``.
+        """
+        level = self._level()
+        return level[0] if level else None
+
+    def _level(self) -> tuple[ShardingCodec, tuple[int, ...]] | tuple[()]:
+        derived = self.derived
+        if derived.level is None:
+            derived.level = sharding_level(self.codecs, self.chunk_grid.chunk_shape)
+        return derived.level
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -179,30 +201,35 @@ class ArrayMetadata(_HasDerived):
 
     @property
     def chunk_spec(self) -> ChunkSpec:
-        """A chunk as the first codec sees it; a missing fill value is zero there."""
+        """A chunk of the grid (or shard) as the first codec sees it; a missing fill value is zero there."""
         fill = self.data_type.default_fill() if self.fill_value is None else self.fill_value
-        return ChunkSpec(self.chunks, self.data_type.numpy, fill)
+        return ChunkSpec(self.chunk_grid.chunk_shape, self.data_type.numpy, fill)
 
     @property
     def filters(self) -> tuple[Codec, ...]:
-        """The array-to-array codecs; in v2 the filters."""
+        """The array-to-array codecs, those of the inner chunks in shards; in v2 the filters."""
         if self.v2 is not None:
             return self.v2.filters or ()
-        return tuple(codec for codec in self.codecs if codec.kind == "array_to_array")
+        return tuple(codec for codec in self._chunk_codecs() if codec.kind == "array_to_array")
 
     @property
     def serializer(self) -> Codec | None:
-        """The array-to-bytes codec; None in v2, which has none of its own."""
+        """The array-to-bytes codec, that of the inner chunks in shards; None in v2, which has none."""
         if self.v2 is not None:
             return None
-        return next(codec for codec in self.codecs if codec.kind == "array_to_bytes")
+        return next(codec for codec in self._chunk_codecs() if codec.kind == "array_to_bytes")
 
     @property
     def compressors(self) -> tuple[Codec, ...]:
-        """The bytes-to-bytes codecs; in v2 the compressor, if there is one."""
+        """The bytes-to-bytes codecs, those of the inner chunks in shards; in v2 the compressor, if any."""
         if self.v2 is not None:
             return () if self.v2.compressor is None else (self.v2.compressor,)
-        return tuple(codec for codec in self.codecs if codec.kind == "bytes_to_bytes")
+        return tuple(codec for codec in self._chunk_codecs() if codec.kind == "bytes_to_bytes")
+
+    def _chunk_codecs(self) -> tuple[Codec, ...]:
+        """The chain of a chunk; as in zarr-python the outer one where there are codecs around sharding."""
+        sharding = self.sharding if len(self.codecs) == 1 else None
+        return self.codecs if sharding is None else sharding.codecs
 
     def evolve(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked again."""

@@ -24,7 +24,7 @@ def check_array(metadata: ArrayMetadata) -> None:
     check_zarr_format(metadata.zarr_format)
     if (metadata.zarr_format == 2) != (metadata.v2 is not None):
         raise MetadataError("v2: must be given for zarr_format 2, and only there")
-    check_shapes(metadata.shape, metadata.chunks, metadata.data_type.itemsize)
+    check_shapes(metadata.shape, metadata.chunk_grid.chunk_shape, metadata.data_type.itemsize)
     _check_fill(metadata)
     with root.at("codecs").locate():
         check_order(metadata.codecs)
