@@ -52,6 +52,8 @@ class ArraySpec:
     dtype: str = "uint16"
     codec: str = "none"
     zarr_format: int = 3
+    # Where the chunks are inner chunks: the shape of the stored objects.
+    shards: tuple[int, ...] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -70,6 +72,19 @@ class ArraySpec:
         return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
 
     @property
+    def shard_nbytes(self) -> int:
+        return math.prod(self.shards or self.chunks) * np.dtype(self.dtype).itemsize
+
+    @property
+    def chunks_per_shard(self) -> int:
+        return self.shard_nbytes // self.chunk_nbytes
+
+    @property
+    def n_shards(self) -> int:
+        shards = self.shards or self.chunks
+        return math.prod(-(-n // s) for n, s in zip(self.shape, shards, strict=True))
+
+    @property
     def field_name(self) -> str:
         """What the array's values are called: the codec and the format do not count."""
         return f"{'x'.join(map(str, self.shape))}-{self.dtype}"
@@ -77,6 +92,8 @@ class ArraySpec:
     @property
     def name(self) -> str:
         chunks = "x".join(map(str, self.chunks))
+        if self.shards:
+            chunks += "-shards-" + "x".join(map(str, self.shards))
         return f"{self.field_name}-chunks-{chunks}-{self.codec}-v{self.zarr_format}"
 
     @property

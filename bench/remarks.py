@@ -25,6 +25,7 @@ REMARKS: dict[str, str] = {
     "slice/blosc-lz4/*": "LZ4 is decoded up to the slice's last row",
     "chunks-16/blosc-lz4/*": "LZ4's decoder, which peers have too, is half; a second thread costs a tenth",
     "chunks-16/zstd/*": "libzstd; a second thread costs a twentieth",
+    "shard-*": "libzstd; the index is read and checked, and places are looked up in it",
     "*/zstd/*": "libzstd, which has to decode from the chunk's beginning",
     "open/*": "six system calls for v3, nine for v2; the document is compared with those parsed before",
     "decode/gzip-6": "libdeflate's inflate is nine tenths",

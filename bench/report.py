@@ -23,7 +23,9 @@ _FAMILIES = {
     "tiny": "Many tiny chunks",
     "strided": "Strided and transposed reads",
     "lines": "Rows and columns",
+    "sharded": "Sharded arrays",
     "peak": "Peak memory",
+    "shard-peak": "Peak memory of sharded arrays",
 }
 
 _HOW = """\

@@ -31,6 +31,8 @@ class Library(ABC):
     # Reads the Zarr array at {path} and one element of it.
     first_read = ""
     reads_zarr = True
+    # Whether updates of inner chunks are appended to the shard in what `open_to_append` gives.
+    appends = False
 
     def __init__(self, threads: int | None) -> None:
         self.threads = threads
@@ -53,6 +55,14 @@ class Library(ABC):
 
     @abstractmethod
     def open(self, location: Any) -> Any: ...
+
+    def open_to_append(self, location: Any) -> Any:
+        """Open an array whose shards are updated in the way that costs least, be it by appending."""
+        return self.open(location)
+
+    def compact(self, array: Any) -> None:
+        """Rewrite the shards of ``array`` without what appending left behind: nothing, for most."""
+        del array
 
     @abstractmethod
     def reader(self, array: Any, selection: Selection) -> Callable[[], Any]: ...

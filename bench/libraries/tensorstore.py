@@ -21,6 +21,17 @@ class _Location:
     path: Path | None = None
 
 
+def _sharding(spec: ArraySpec, codecs: list[dict[str, Any]]) -> dict[str, Any]:
+    little = {"name": "bytes", "configuration": {"endian": "little"}}
+    configuration = {
+        "chunk_shape": spec.chunks,
+        "codecs": codecs,
+        "index_codecs": [little, {"name": "crc32c"}],
+        "index_location": "end",
+    }
+    return {"name": "sharding_indexed", "configuration": configuration}
+
+
 class Tensorstore(Library):
     name = "tensorstore"
     import_statement = "import tensorstore; tensorstore.open"
@@ -71,16 +82,20 @@ class Tensorstore(Library):
                 "compressor": compressors[0] if compressors else None,
             }
         else:
+            codecs = [
+                *filters,
+                {"name": "bytes", "configuration": {"endian": "little"}},
+                *compressors,
+            ]
             metadata = {
                 "shape": spec.shape,
-                "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": spec.chunks}},
+                "chunk_grid": {
+                    "name": "regular",
+                    "configuration": {"chunk_shape": spec.shards or spec.chunks},
+                },
                 "data_type": spec.dtype,
                 "fill_value": 0,
-                "codecs": [
-                    *filters,
-                    {"name": "bytes", "configuration": {"endian": "little"}},
-                    *compressors,
-                ],
+                "codecs": [_sharding(spec, codecs)] if spec.shards else codecs,
                 "attributes": spec.attributes,
             }
         open_spec = {

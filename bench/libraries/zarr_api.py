@@ -33,6 +33,7 @@ class ZarrApi(Library):
             location,
             shape=spec.shape,
             chunks=spec.chunks,
+            shards=spec.shards,
             dtype=spec.dtype,
             filters=filters or None,
             compressors=compressors or None,

@@ -15,6 +15,7 @@ class Zarrc(ZarrApi):
     # zarrc loads its parts on first use, so the names that open an array are asked for too.
     import_statement = "import zarrc; zarrc.open_array; zarrc.create_array"
     first_read = "import zarrc; zarrc.open_array({path!r}, mode='r')[0, 0]"
+    appends = True
 
     def __init__(self, threads: int | None) -> None:
         super().__init__(threads)
@@ -23,6 +24,12 @@ class Zarrc(ZarrApi):
         self.module = zarrc
         if threads is not None:
             zarrc.config.set({"threading.max_workers": threads})
+
+    def open_to_append(self, location: Any) -> Any:
+        return self.module.open_array(location, mode="r+", config={"shard_update": "append"})
+
+    def compact(self, array: Any) -> None:
+        array.compact()
 
     def transposed_reader(self, array: Any) -> Callable[[], Any]:
         reversed_array = array.with_config({"order": "F"})
