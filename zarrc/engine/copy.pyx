@@ -11,6 +11,7 @@ from itertools import islice
 
 from zarrc.engine.chunk_keys import listed_chunks, stored_chunks
 from zarrc.engine.replaced import same_layout
+from zarrc.engine.shard_layout import ShardLayout, compile_layout
 from zarrc.engine.threads import thread_count
 from zarrc.errors import CodecError, MetadataError, NodeNotFoundError, StoreError, ZarrcError
 
@@ -114,9 +115,9 @@ cdef class _Copy:
         cdef int i
         self.source, self.target = _objects_of(*source), _objects_of(*target)
         self.source_metadata, self.target_metadata = source[2], target[2]
-        if source[2].derived.layout is None:
-            source[2].derived.layout = ChunkLayout(source[2], source[2].chunk_grid.chunk_shape)
-        self.layout = source[2].derived.layout
+        layout = compile_layout(source[2])
+        is_shard = isinstance(layout, ShardLayout)
+        self.layout = ChunkLayout(source[2], source[2].chunk_grid.chunk_shape) if is_shard else layout
         self.progress = progress
         self.grid_shape = source[2].chunk_grid.grid_shape(source[2].shape)
         self.n_cells = math.prod(self.grid_shape)
@@ -127,12 +128,13 @@ cdef class _Copy:
         # Chunks that somebody left there would show: where it costs next to nothing, that is looked at.
         self.job.is_new = is_new and self.target.c.place == PLACE_PYTHON
         self.job.verify = verify
-        self._set_limits()
+        self._set_limits(is_shard)
 
-    cdef int _set_limits(self) except -1:
+    cdef int _set_limits(self, bint is_shard) except -1:
         self.job.python_layout = <void *>self.layout
         self.job.chain = NULL if self.layout.chain is None else &self.layout.chain.c
-        self.job.limit = self.layout.c.object_limit
+        # A shard has whatever is between its inner chunks: its size has no bound of its own.
+        self.job.limit = <size_t>-1 if is_shard else self.layout.c.object_limit
         self.job.exact = self.job.chain is not NULL and self.job.chain.fixed_size
         if self.layout.unwritable is not None:
             # What a skipped codec does to the size is not known.

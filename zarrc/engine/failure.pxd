@@ -8,18 +8,26 @@ from zarrc.kernels.worker cimport zc_worker
 from zarrc.engine.objects cimport Objects
 from zarrc.indexing.plan cimport zc_plan
 
+cdef enum:
+    FAILED_SHARD = -2
+
 ctypedef struct zc_failure:
     int claimed             # by the first thread that fails
     zc_status status        # ZC_OK: none yet
     size_t part
-    int step                # of the chain; -1 outside it
+    int step                # of the chain; -1 outside it; FAILED_SHARD in the shard around it
     int error_number
     const char *detail
+    char where[160]         # in the object: which inner chunk of a shard; empty: no more than the key says
     PyObject *exception     # owned; of a step in Python
     PyObject *interrupt     # owned; of a signal's handler
 
 # Keep a failure unless one is kept already.
 cdef void keep_failure(zc_failure *failure, zc_status status, size_t part, int step, const zc_worker *worker) noexcept nogil
+
+# The same for something inside a part's object: 'where' is a short text.
+cdef void keep_failure_inside(zc_failure *failure, zc_status status, size_t part, int step, const zc_worker *worker,
+                              const char *where) noexcept nogil
 
 # Keep the Python exception 'error' (with the GIL).
 cdef void keep_exception(zc_failure *failure, size_t part, object error) noexcept

@@ -3,6 +3,7 @@
 
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.string cimport strncpy
 
 from zarrc.errors import ChunkNotFoundError, NodeNotFoundError, ZarrcError
 
@@ -16,8 +17,14 @@ cdef extern from "zc_atomic.h":
 
 
 cdef void keep_failure(zc_failure *failure, zc_status status, size_t part, int step, const zc_worker *worker) noexcept nogil:
+    keep_failure_inside(failure, status, part, step, worker, b"")
+
+
+cdef void keep_failure_inside(zc_failure *failure, zc_status status, size_t part, int step, const zc_worker *worker,
+                              const char *where) noexcept nogil:
     if not zc_claim(&failure.claimed):
         return
+    strncpy(failure.where, where, sizeof(failure.where) - 1)
     failure.status = status
     failure.part = part
     failure.step = step
@@ -72,9 +79,14 @@ cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects
     if failure.status == ZC_ABSENT:
         raise _missing(objects, key)
     codec = chain.name_of(failure.step) if chain is not None else None
-    if codec is None and failure.status == ZC_ELENGTH:
+    if failure.step == FAILED_SHARD:
+        codec = "sharding_indexed"
+    elif codec is None and failure.status == ZC_ELENGTH:
         codec = "bytes"     # nothing encodes the chunk but the codec that every chain has
-    raise _placed(exception_of(failure.status, failure.detail, failure.error_number, codec), key)
+    raised = exception_of(failure.status, failure.detail, failure.error_number, codec)
+    if failure.where[0] and isinstance(raised, ZarrcError):
+        raised.message = f"{raised.message}; in {failure.where.decode()}"
+    raise _placed(raised, key)
 
 
 cdef object take_owned(PyObject **owned):

@@ -57,3 +57,6 @@ cdef void layout_span(const zc_layout *layout, const zc_plan *plan, const zc_par
 # The box of a part: strides in the buffer and in the user's array.
 cdef void layout_strides(const zc_layout *layout, const zc_plan *plan, Py_ssize_t *buffer_strides,
                          Py_ssize_t *user_strides) noexcept nogil
+
+# Whether it is one of our codecs: of the class in zarrc/codecs/'module'.py.
+cdef bint is_ours(codec, str module, str name)

@@ -47,7 +47,7 @@ cdef class ChunkLayout:
             self._set_strides(tuple(range(self.c.ndim)))
             self._decoded_nbytes = _known_sizes(self.codecs)
         # A codec in Python sets no limit but a generous one; a chunk has less than 2**63 bytes.
-        self.c.object_limit = self.c.nbytes + self.c.nbytes // 2 + (1 << 20)
+        self.c.object_limit = self.c.nbytes + self.c.nbytes // 2 + (1 << 20) + _index_room(self.codecs)
         if self.chain is not None:
             self.c.object_limit = chain_object_limit(&self.chain.c)
         self._set_swaps(metadata, stored_endian)
@@ -59,12 +59,12 @@ cdef class ChunkLayout:
         kernels = []
         stored_endian = sys.byteorder
         for codec, spec in self.codecs:
-            if _is_ours(codec, "transpose", "TransposeCodec"):
+            if is_ours(codec, "transpose", "TransposeCodec"):
                 stored_axes = tuple([stored_axes[axis] for axis in codec.order])
-            elif _is_ours(codec, "bitround", "BitroundCodec"):
+            elif is_ours(codec, "bitround", "BitroundCodec"):
                 self.c.bitround[self.c.n_bitrounds] = parse_config(spec.dtype, codec.keepbits)
                 self.c.n_bitrounds += 1
-            elif _is_ours(codec, "bytes", "BytesCodec"):
+            elif is_ours(codec, "bytes", "BytesCodec"):
                 stored_endian = codec.endian or sys.byteorder
             else:
                 kernels.append(codec.kernel(spec))
@@ -172,6 +172,11 @@ def _with_specs(ChunkLayout layout, metadata, chunk_shape):
     return tuple(pairs)
 
 
+def _index_room(codecs):
+    """Room for the indexes of shards that go through their codecs as a whole."""
+    return sum([2 * codec.index_nbytes(spec.shape) for codec, spec in codecs if is_ours(codec, "sharding", "ShardingCodec")])
+
+
 def _known_sizes(codecs):
     """For each codec the bytes that decoding it must give; None where that does not follow from the chunk."""
     cdef CodecKernel kernel
@@ -179,7 +184,7 @@ def _known_sizes(codecs):
     nbytes = None
     for codec, spec in codecs:
         sizes.append(nbytes)
-        if _is_ours(codec, "bytes", "BytesCodec"):
+        if is_ours(codec, "bytes", "BytesCodec"):
             nbytes = spec.nbytes
         elif codec.kind == "bytes_to_bytes" and nbytes is not None:
             kernel = codec.kernel(spec)
@@ -189,7 +194,7 @@ def _known_sizes(codecs):
 
 def _compiles(codecs):
     """Whether every codec has a kernel, and a chain of plain numbers has room for them."""
-    n_bitrounds = sum([_is_ours(codec, "bitround", "BitroundCodec") for codec, _ in codecs])
+    n_bitrounds = sum([is_ours(codec, "bitround", "BitroundCodec") for codec, _ in codecs])
     n_steps = sum([codec.kind == "bytes_to_bytes" for codec, _ in codecs])
     if n_bitrounds > MAX_BITROUNDS or n_steps > MAX_STEPS:
         return False
@@ -199,10 +204,10 @@ def _compiles(codecs):
 def _is_folded(codec):
     """Whether the codec is no step of the chain, but part of the copy."""
     own = (("bytes", "BytesCodec"), ("transpose", "TransposeCodec"), ("bitround", "BitroundCodec"))
-    return any([_is_ours(codec, module, name) for module, name in own])
+    return any([is_ours(codec, module, name) for module, name in own])
 
 
-def _is_ours(codec, module, name):
+cdef bint is_ours(codec, str module, str name):
     """Whether it is one of our codecs, of which only those that an array has are loaded: whoever made it has imported it."""
     loaded = sys.modules.get(f"zarrc.codecs.{module}")
     return loaded is not None and isinstance(codec, getattr(loaded, name))

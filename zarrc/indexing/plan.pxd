@@ -36,5 +36,13 @@ ctypedef struct zc_part:
 cdef int make_plan(zc_plan *plan, Selection selection, const int64_t *shape, const int64_t *chunk_shape,
                    const Py_ssize_t *result_strides) except -1
 
+# Bytes of the whole selection, which is in memory: the product does not overflow.
+cdef size_t plan_nbytes(const zc_plan *plan, size_t itemsize) noexcept nogil
+
+# The plan of one part of 'plan' over the chunks of a finer grid inside its chunk: its axis i is axis order[i] of 'plan', with
+# chunks of chunk_shape[i].  Steps and result strides are the plan's own, the same for every part.
+cdef void plan_inside(zc_plan *inner, const zc_plan *plan, const zc_part *part, const int *order,
+                      const int64_t *chunk_shape) noexcept nogil
+
 # Part 'index' < n_parts, in C order of the chunks.
 cdef void plan_part(const zc_plan *plan, size_t index, zc_part *part) noexcept nogil

@@ -24,7 +24,6 @@ cdef int make_plan(zc_plan *plan, Selection selection, const int64_t *shape, con
 
 cdef int _plan_axis(zc_plan_axis *axis, int64_t start, int64_t step, int64_t count, int64_t extent,
                     int64_t chunk_extent, Py_ssize_t stride, Py_ssize_t *offset) except -1:
-    cdef int64_t last
     if step < 0:
         # The same indices upwards; the result is walked backwards instead.
         start += (count - 1) * step if count else 0
@@ -33,21 +32,52 @@ cdef int _plan_axis(zc_plan_axis *axis, int64_t start, int64_t step, int64_t cou
         stride = -stride
     axis.start, axis.step, axis.count = start, step, count
     axis.extent, axis.chunk_extent, axis.result_stride = extent, chunk_extent, stride
-    axis.first_chunk = start // chunk_extent
-    if count == 0:
-        axis.n_parts = 0
-    elif step >= chunk_extent:
-        axis.n_parts = count        # no two indices share a chunk
-    else:
-        last = start + (count - 1) * step
-        axis.n_parts = last // chunk_extent - axis.first_chunk + 1
+    _count_parts(axis)
     return 0
+
+
+cdef inline void _count_parts(zc_plan_axis *axis) noexcept nogil:
+    cdef int64_t last
+    axis.first_chunk = axis.start // axis.chunk_extent
+    if axis.count == 0:
+        axis.n_parts = 0
+    elif axis.step >= axis.chunk_extent:
+        axis.n_parts = axis.count       # no two indices share a chunk
+    else:
+        last = axis.start + (axis.count - 1) * axis.step
+        axis.n_parts = last // axis.chunk_extent - axis.first_chunk + 1
 
 
 cdef size_t _product(size_t a, size_t b) except? 0:
     if b != 0 and a > (<size_t>1 << 62) // b:
         raise SelectionError("the selection touches more than 2**62 chunks")
     return a * b
+
+
+cdef size_t plan_nbytes(const zc_plan *plan, size_t itemsize) noexcept nogil:
+    cdef size_t nbytes = itemsize
+    cdef int d
+    for d in range(plan.ndim):
+        nbytes *= <size_t>plan.axis[d].count
+    return nbytes
+
+
+cdef void plan_inside(zc_plan *inner, const zc_plan *plan, const zc_part *part, const int *order,
+                      const int64_t *chunk_shape) noexcept nogil:
+    cdef zc_plan_axis *axis
+    cdef const zc_plan_axis *outer
+    cdef int i, d
+    inner.ndim = plan.ndim
+    inner.n_parts = 1       # no more than the chunk has elements: the product does not overflow
+    inner.result_offset = part.result_offset
+    for i in range(plan.ndim):
+        d = order[i]
+        outer, axis = &plan.axis[d], &inner.axis[i]
+        axis.start, axis.step, axis.count = part.start[d], outer.step, part.count[d]
+        axis.extent = min(outer.chunk_extent, outer.extent - part.chunk[d] * outer.chunk_extent)
+        axis.chunk_extent, axis.result_stride = chunk_shape[i], outer.result_stride
+        _count_parts(axis)
+        inner.n_parts *= axis.n_parts
 
 
 cdef void plan_part(const zc_plan *plan, size_t index, zc_part *part) noexcept nogil:

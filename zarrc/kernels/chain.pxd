@@ -31,7 +31,7 @@ ctypedef struct zc_chain:
 cdef class Chain:
     cdef zc_chain c
     cdef readonly tuple kernels
-    cdef _size_steps(self, size_t nbytes)
+    cdef _size_steps(self, size_t nbytes, bint exact)
     cdef str name_of(self, int step)    # the codec of a step; None outside the chain
 
 
@@ -39,6 +39,13 @@ cdef class Chain:
 # they are: inside 'src' or a scratch buffer of the worker other than ZC_SCRATCH_CHUNK.  *failed_ret is the step at fault.
 cdef zc_status chain_decode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *dst,
                             const uint8_t **result_ret, int *failed_ret) noexcept nogil
+
+# Of a chain that is not exact: decode 'src' to at most about c.decoded_nbytes bytes, where *result_ret tells, or encode as
+# many.  Both leave the result in 'src' or in a scratch buffer other than ZC_SCRATCH_CHUNK.
+cdef zc_status chain_decode_any(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
+                                const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil
+cdef zc_status chain_encode_any(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
+                                const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil
 
 # Decode no more than the bytes [first, end) of a chunk need, and all that a checksum covers: *data_ret is where byte 'first'
 # is, inside 'src' or a scratch buffer other than ZC_SCRATCH_CHUNK.  ZC_EINVAL unless first <= end <= c.decoded_nbytes.

@@ -39,6 +39,8 @@ cdef class Chain:
         In encoding order; at most 16.
     decoded_nbytes : int
         Bytes of a chunk as the first of them sees it.
+    exact : bool, default True
+        Whether it always has so many; else that is the most that it has.
 
     Raises
     ------
@@ -46,18 +48,17 @@ cdef class Chain:
         If a chunk is larger than the format of one of the codecs can hold.
     """
 
-    def __cinit__(self, kernels, size_t decoded_nbytes):
+    def __cinit__(self, kernels, size_t decoded_nbytes, bint exact=True):
         self.kernels = tuple(kernels)
         if len(self.kernels) > MAX_STEPS:
             raise ValueError(f"a chain has at most {MAX_STEPS} bytes-to-bytes codecs, got {len(self.kernels)}")
         self.c.n_steps = len(self.kernels)
         self.c.decoded_nbytes = decoded_nbytes
-        self._size_steps(decoded_nbytes)
+        self._size_steps(decoded_nbytes, exact)
 
-    cdef _size_steps(self, size_t nbytes):
+    cdef _size_steps(self, size_t nbytes, bint exact):
         """Work out what each step gets and gives: exact sizes as far as they go, then bounds."""
         cdef CodecKernel kernel
-        cdef bint exact = True
         cdef size_t largest = nbytes
         cdef int i
         for i in range(self.c.n_steps):
@@ -170,6 +171,13 @@ cdef zc_status chain_decode(const zc_chain *chain, zc_worker *worker, const uint
     return ZC_OK
 
 
+cdef zc_status chain_decode_any(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
+                                const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
+    result_ret[0] = src
+    nbytes_ret[0] = src_nbytes
+    return _decode_steps(chain, 0, worker, result_ret, nbytes_ret, NULL, failed_ret)
+
+
 cdef zc_status chain_decode_range(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
                                   size_t first, size_t end, const uint8_t **data_ret, int *failed_ret) noexcept nogil:
     cdef const zc_step *step = &chain.step[0]
@@ -243,12 +251,17 @@ cdef zc_status _check_crc32c(const uint8_t *src, size_t src_nbytes) noexcept nog
 
 cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint8_t *src, uint8_t *dst,
                             const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
-    return _encode_steps(chain, worker, src, NULL, dst, result_ret, nbytes_ret, failed_ret)
+    return _encode_steps(chain, worker, src, chain.decoded_nbytes, NULL, dst, result_ret, nbytes_ret, failed_ret)
+
+
+cdef zc_status chain_encode_any(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
+                                const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
+    return _encode_steps(chain, worker, src, src_nbytes, NULL, NULL, result_ret, nbytes_ret, failed_ret)
 
 
 cdef zc_status chain_encode_own(const zc_chain *chain, zc_worker *worker, uint8_t *own, uint8_t *dst,
                                 const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
-    return _encode_steps(chain, worker, own, own, dst, result_ret, nbytes_ret, failed_ret)
+    return _encode_steps(chain, worker, own, chain.decoded_nbytes, own, dst, result_ret, nbytes_ret, failed_ret)
 
 
 cdef size_t chain_own_nbytes(const zc_chain *chain) noexcept nogil:
@@ -269,13 +282,12 @@ cdef bint chain_keeps_place(const zc_chain *chain) noexcept nogil:
     return True
 
 
-cdef zc_status _encode_steps(const zc_chain *chain, zc_worker *worker, const uint8_t *src, uint8_t *target, uint8_t *dst,
-                             const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
+cdef zc_status _encode_steps(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes, uint8_t *target,
+                             uint8_t *dst, const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
     """Run the steps; 'target' is 'src' if that may be changed, else NULL."""
     cdef int last = chain.n_steps - 1
     cdef const zc_step *step
     cdef zc_scratch_id side = ZC_SCRATCH_PING
-    cdef size_t src_nbytes = chain.decoded_nbytes
     cdef size_t nbytes
     cdef zc_status status
     cdef int i

@@ -1,0 +1,113 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""One part of a read: a chunk's encoded bytes become elements of the result."""
+
+from libc.string cimport memset
+
+from zarrc.engine.failure cimport keep_exception
+from zarrc.engine.layout cimport layout_is_copied, layout_matches, layout_span, layout_strides
+from zarrc.engine.raw cimport raw_read, zc_raw_box
+from zarrc.kernels.chain cimport chain_decode, chain_decode_range
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_EPYTHON, ZC_OK
+from zarrc.kernels.strided cimport strided_copy, strided_copy_streamed, strided_fill, swap_bytes
+
+cdef extern from "zc_atomic.h":
+    void zc_raise_flag(int *flag) noexcept nogil
+
+cdef enum:
+    # Results from here on do not stay in the caches until they are looked at.
+    STREAMED_NBYTES = 16 << 20
+
+
+cdef void scatter_init(zc_scatter *scatter, const zc_plan *plan, ChunkLayout layout, uint8_t *result, size_t selected_nbytes,
+                       bint missing_is_error):
+    memset(scatter, 0, sizeof(zc_scatter))
+    scatter.plan = plan
+    scatter.layout = &layout.c
+    scatter.chain = NULL if layout.chain is None else &layout.chain.c
+    scatter.python_layout = <void *>layout
+    scatter.result = result
+    scatter.streamed = selected_nbytes >= STREAMED_NBYTES
+    scatter.missing_is_error = missing_is_error
+    layout_strides(&layout.c, plan, scatter.buffer_strides, scatter.user_strides)
+
+
+cdef bint scatter_is_copied(const zc_scatter *scatter) noexcept nogil:
+    return (scatter.chain is not NULL and scatter.chain.n_steps == 0
+            and layout_is_copied(scatter.layout, scatter.plan, scatter.layout.read_swap_unit))
+
+
+cdef zc_status scatter_fill(zc_scatter *scatter, const zc_part *part) noexcept nogil:
+    zc_raise_flag(&scatter.missing)
+    if scatter.missing_is_error:
+        return ZC_ABSENT
+    strided_fill(scatter.result + part.result_offset, scatter.user_strides, part.count, scatter.plan.ndim,
+                 scatter.layout.itemsize, scatter.layout.user_fill)
+    return ZC_OK
+
+
+cdef zc_status scatter_raw(zc_scatter *scatter, const zc_part *part, int fd, uint64_t offset, zc_worker *worker) noexcept nogil:
+    cdef size_t first = 0
+    cdef size_t end = 0
+    cdef zc_raw_box box
+    box.ndim = scatter.plan.ndim
+    box.count = part.count
+    box.file_strides = scatter.buffer_strides
+    box.strides = scatter.user_strides
+    box.itemsize = scatter.layout.itemsize
+    box.swap_unit = scatter.layout.read_swap_unit
+    box.streamed = scatter.streamed
+    layout_span(scatter.layout, scatter.plan, part, &first, &end)
+    return raw_read(fd, offset + first, scatter.result + part.result_offset, &box, worker)
+
+
+cdef zc_status scatter_decode(zc_scatter *scatter, const zc_part *part, const uint8_t *src, size_t src_nbytes,
+                              size_t part_index, zc_worker *worker, int *step) noexcept nogil:
+    cdef const zc_layout *layout = scatter.layout
+    cdef uint8_t *target = scatter.result + part.result_offset
+    cdef const uint8_t *data = NULL
+    cdef size_t first, end
+    cdef zc_status status
+    if scatter.chain is NULL:
+        return _decode_in_python(scatter, part, src, src_nbytes, part_index)
+    if layout_matches(layout, scatter.plan, part):
+        status = chain_decode(scatter.chain, worker, src, src_nbytes, target, &data, step)
+        swap_bytes(target, layout.nbytes, layout.read_swap_unit if status == ZC_OK else 0)
+        return status
+    layout_span(layout, scatter.plan, part, &first, &end)
+    status = chain_decode_range(scatter.chain, worker, src, src_nbytes, first, end, &data, step)
+    if status == ZC_OK:
+        _scatter(scatter, part, data)
+    return status
+
+
+cdef void _scatter(const zc_scatter *scatter, const zc_part *part, const uint8_t *first) noexcept nogil:
+    """Copy the part, whose first element is at 'first', to the result."""
+    cdef uint8_t *target = scatter.result + part.result_offset
+    cdef size_t itemsize = scatter.layout.itemsize
+    cdef size_t swap_unit = scatter.layout.read_swap_unit
+    if scatter.streamed:
+        strided_copy_streamed(target, scatter.user_strides, first, scatter.buffer_strides, part.count, scatter.plan.ndim,
+                              itemsize, swap_unit)
+    else:
+        strided_copy(target, scatter.user_strides, first, scatter.buffer_strides, part.count, scatter.plan.ndim, itemsize,
+                     swap_unit)
+
+
+cdef zc_status _decode_in_python(zc_scatter *scatter, const zc_part *part, const uint8_t *src, size_t src_nbytes,
+                                 size_t part_index) noexcept nogil:
+    with gil:
+        try:
+            _decode_with(<ChunkLayout>scatter.python_layout, scatter, part, src, src_nbytes)
+        except BaseException as error:
+            keep_exception(&scatter.failure, part_index, error)
+            return ZC_EPYTHON
+    return ZC_OK
+
+
+cdef int _decode_with(ChunkLayout layout, zc_scatter *scatter, const zc_part *part, const uint8_t *src,
+                      size_t src_nbytes) except -1:
+    cdef size_t first, end
+    cdef const uint8_t[::1] view = layout.decode_chunk(src, src_nbytes)
+    layout_span(scatter.layout, scatter.plan, part, &first, &end)
+    _scatter(scatter, part, &view[first])
+    return 0

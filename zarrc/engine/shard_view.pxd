@@ -1,0 +1,40 @@
+"""One version of a shard, open for reading: where its bytes are, and its index, checked."""
+
+from libc.stdint cimport uint8_t, uint64_t
+
+from zarrc.engine.objects cimport zc_objects
+from zarrc.engine.shard_layout cimport zc_shard_layout
+from zarrc.kernels.shard_index cimport zc_shard_entry
+from zarrc.kernels.status cimport zc_status
+from zarrc.kernels.table cimport zc_blob
+from zarrc.kernels.worker cimport zc_worker
+
+ctypedef struct zc_shard_view:
+    int fd                          # -1: in memory
+    const uint8_t *data             # in memory
+    uint64_t start                  # of the shard in its file
+    uint64_t nbytes
+    zc_shard_entry *index           # n_inner entries; not yet checked one by one
+    bint owns_fd
+    bint owns_index
+    uint8_t *owned                  # the decoded shard, where codecs are around it
+    zc_blob *blob                   # that has 'data' (owned)
+
+# A stored shard of a local or memory store.  ZC_ABSENT; *step is FAILED_SHARD or -1 on failure.  Close what was opened.
+cdef zc_status view_open(zc_shard_view *view, const zc_objects *objects, const zc_shard_layout *shard, zc_worker *worker,
+                         const char *name, size_t name_nbytes, int *step) noexcept nogil
+
+# A shard whose encoded bytes are in memory, which must stay as long as the view.
+cdef zc_status view_bytes(zc_shard_view *view, const zc_shard_layout *shard, zc_worker *worker, const uint8_t *data,
+                          uint64_t nbytes, int *step) noexcept nogil
+
+# The shard that an inner chunk is; 'outer' must stay open as long as 'view'.
+cdef zc_status view_inside(zc_shard_view *view, const zc_shard_view *outer, const zc_shard_layout *nested, zc_worker *worker,
+                           const zc_shard_entry *entry, int *step) noexcept nogil
+
+# Of a view that was set to zeros too, and once more.
+cdef void view_close(zc_shard_view *view) noexcept nogil
+
+# 'nbytes' bytes of the shard from 'offset' on: in place, or read to ZC_SCRATCH_ENCODED.  They were checked to be inside.
+cdef zc_status view_read(const zc_shard_view *view, zc_worker *worker, uint64_t offset, size_t nbytes,
+                         const uint8_t **data_ret) noexcept nogil
