@@ -23,7 +23,7 @@ typedef struct source {
 	size_t buffer_nbytes;
 } source;
 
-static int is_refused(int error_number)
+int zc_local_copy_is_refused(int error_number)
 {
 	/* EPERM: a sandbox whose list of system calls is older than this one. */
 	return error_number == EXDEV || error_number == EINVAL || error_number == ENOSYS || error_number == ENOTSUP ||
@@ -46,7 +46,7 @@ static zc_status copy_by_system(int src_fd, int fd, uint64_t nbytes, uint64_t *d
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return is_refused(errno) ? ZC_OK : zc_local_os_failure(errno_ret);
+			return zc_local_copy_is_refused(errno) ? ZC_OK : zc_local_os_failure(errno_ret);
 		if (n == 0)	/* the end of the file, or one of those whose size is not its own */
 			return ZC_OK;
 		*done_io += (uint64_t)n;

@@ -3,7 +3,6 @@
 #include "zc_local_put.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,11 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "zc_local_fault.h"
+#include "zc_parents.h"
+
 /* A directory made here can be removed by somebody else before it is used; after so many rounds that is an error. */
 #define ZC_MAX_ROUNDS 64
-
-/* Room for the longest name of a temporary file: '.zc-' and three numbers. */
-#define ZC_TEMPORARY_NBYTES 64
 
 /* Files of an ext file system from here on get their blocks before their bytes. */
 #define ZC_RESERVED_NBYTES ((uint64_t)8 << 20)
@@ -36,7 +35,7 @@ typedef struct pending {
 	uint64_t nbytes;
 	enum publish_how how;
 	zc_local_stamp *stamp_ret;	/* NULL: no stamp wanted */
-	char temporary[PATH_MAX + ZC_TEMPORARY_NBYTES];
+	char temporary[ZC_TEMPORARY_PATH_NBYTES];
 } pending;
 
 /* What most files are filled with. */
@@ -78,11 +77,11 @@ static uint64_t unique_now_ns(void)
  * The name tells the process (to find who left it), and random bits keep two machines on one file system apart; two
  * equal names are caught by O_EXCL.
  */
-static zc_status name_temporary(pending *file, int *errno_ret)
+static zc_status name_temporary(const char *path, char *temporary, int *errno_ret)
 {
 	static _Atomic unsigned long counter;
-	const char *slash = strrchr(file->path, '/');
-	size_t dir_nbytes = slash == NULL ? 0 : (size_t)(slash - file->path) + 1;
+	const char *slash = strrchr(path, '/');
+	size_t dir_nbytes = slash == NULL ? 0 : (size_t)(slash - path) + 1;
 	uint64_t salt;
 
 	if (dir_nbytes >= PATH_MAX) {
@@ -91,90 +90,39 @@ static zc_status name_temporary(pending *file, int *errno_ret)
 	}
 	if (getentropy(&salt, sizeof(salt)) != 0)
 		salt = now_ns();
-	memcpy(file->temporary, file->path, dir_nbytes);
-	snprintf(file->temporary + dir_nbytes, ZC_TEMPORARY_NBYTES, ".zc-%ld-%lu-%llx", (long)getpid(),
+	memcpy(temporary, path, dir_nbytes);
+	snprintf(temporary + dir_nbytes, ZC_TEMPORARY_NBYTES, ".zc-%ld-%lu-%llx", (long)getpid(),
 		 atomic_fetch_add(&counter, 1), (unsigned long long)salt);
 	return ZC_OK;
-}
-
-/* mkdir for the first 'nbytes' bytes of 'path'; an existing one is fine.  0, or errno. */
-static int make_directory(char *path, size_t nbytes)
-{
-	char kept = path[nbytes];
-	int result;
-
-	path[nbytes] = '\0';
-	result = mkdir(path, 0777) == 0 || errno == EEXIST ? 0 : errno;
-	path[nbytes] = kept;
-	return result;
-}
-
-/* The length of the parent of the first 'nbytes' bytes of 'path': up to the last slash, without it. */
-static size_t parent_nbytes(const char *path, size_t nbytes)
-{
-	while (nbytes > 0 && path[nbytes - 1] != '/')
-		nbytes--;
-	while (nbytes > 0 && path[nbytes - 1] == '/')
-		nbytes--;
-	return nbytes;
-}
-
-/*
- * Make the directories above 'path' that are below its root.  From the deepest upwards until one can be made, then
- * down again: most often all but the last one are there.
- */
-static zc_status make_parents(char *path, size_t root_nbytes, int *errno_ret)
-{
-	size_t end = parent_nbytes(path, strlen(path));
-	size_t at = end;
-
-	for (;;) {
-		int failure;
-
-		if (at <= root_nbytes)
-			return ZC_ABSENT;
-		failure = make_directory(path, at);
-		if (failure == 0) {
-			if (at == end)
-				return ZC_OK;
-			/* One level down: past the slashes, then to the end of the name. */
-			while (path[at] == '/')
-				at++;
-			while (at < end && path[at] != '/')
-				at++;
-		} else if (failure == ENOENT) {
-			at = parent_nbytes(path, at);
-		} else {
-			*errno_ret = failure;
-			return ZC_EOS;
-		}
-	}
 }
 
 static int open_exclusively(const char *path)
 {
 	int fd;
 
+	ZC_FAULT_POINT();
 	do
 		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	while (fd < 0 && errno == EINTR);
+	ZC_FAULT_POINT();
 	return fd;
 }
 
-static zc_status open_temporary(pending *file, int *fd_ret, int *errno_ret)
+zc_status zc_local_open_temporary(const char *path, size_t root_nbytes, char temporary_ret[ZC_TEMPORARY_PATH_NBYTES],
+				  int *fd_ret, int *errno_ret)
 {
 	zc_status status = ZC_OK;
 
 	for (int round = 0; round < ZC_MAX_ROUNDS && status == ZC_OK; round++) {
-		status = name_temporary(file, errno_ret);
+		status = name_temporary(path, temporary_ret, errno_ret);
 		if (status != ZC_OK)
 			return status;
-		*fd_ret = open_exclusively(file->temporary);
+		*fd_ret = open_exclusively(temporary_ret);
 		if (*fd_ret >= 0)
 			return ZC_OK;
 		*errno_ret = errno;
 		if (errno == ENOENT)
-			status = make_parents(file->temporary, file->root_nbytes, errno_ret);
+			status = zc_make_parents(temporary_ret, root_nbytes, errno_ret);
 		else if (errno != EEXIST)
 			return ZC_EOS;
 	}
@@ -184,8 +132,11 @@ static zc_status open_temporary(pending *file, int *fd_ret, int *errno_ret)
 zc_status zc_local_write_all(int fd, const uint8_t *src, size_t nbytes, int *errno_ret)
 {
 	while (nbytes > 0) {
-		ssize_t n = write(fd, src, nbytes < ZC_IO_STEP ? nbytes : ZC_IO_STEP);
+		ssize_t n;
 
+		ZC_FAULT_POINT();
+		n = write(fd, src, nbytes < ZC_IO_STEP ? nbytes : ZC_IO_STEP);
+		ZC_FAULT_POINT();
 		if (n < 0) {
 			if (errno == EINTR)
 				continue;
@@ -196,6 +147,34 @@ zc_status zc_local_write_all(int fd, const uint8_t *src, size_t nbytes, int *err
 			return ZC_EOS;
 		}
 		src += n;
+		nbytes -= (size_t)n;
+	}
+	return ZC_OK;
+}
+
+zc_status zc_local_pwrite_all(int fd, uint64_t offset, const uint8_t *src, size_t nbytes, int *errno_ret)
+{
+	if (offset > INT64_MAX || nbytes > (uint64_t)INT64_MAX - offset) {
+		*errno_ret = EFBIG;
+		return ZC_EOS;
+	}
+	while (nbytes > 0) {
+		ssize_t n;
+
+		ZC_FAULT_POINT();
+		n = pwrite(fd, src, nbytes < ZC_IO_STEP ? nbytes : ZC_IO_STEP, (off_t)offset);
+		ZC_FAULT_POINT();
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return zc_local_os_failure(errno_ret);
+		}
+		if (n == 0) {
+			*errno_ret = EIO;
+			return ZC_EOS;
+		}
+		src += n;
+		offset += (uint64_t)n;
 		nbytes -= (size_t)n;
 	}
 	return ZC_OK;
@@ -223,49 +202,71 @@ static zc_status stamp(int fd, zc_local_stamp *stamp_ret, int *errno_ret)
  * that a power failure seldom takes both contents, but only if its blocks are not allocated yet.  The file's length stays
  * what is written, else what did not get to the disk would read as zeros.  What fails here is left for write to say.
  */
-static void reserve(const pending *file, int fd)
+int zc_local_expect(int fd, const char *path, uint64_t nbytes)
 {
 #ifdef __linux__
 	struct statfs where;
 	struct stat old;
 
-	if (file->nbytes < ZC_RESERVED_NBYTES || file->nbytes > INT64_MAX || fstatfs(fd, &where) != 0 ||
-	    where.f_type != ZC_EXT_MAGIC || lstat(file->path, &old) == 0)
-		return;
-	(void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)file->nbytes);
+	if (nbytes < ZC_RESERVED_NBYTES || nbytes > INT64_MAX || fstatfs(fd, &where) != 0 || where.f_type != ZC_EXT_MAGIC ||
+	    lstat(path, &old) == 0)
+		return 0;
+	return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)nbytes) == 0;
 #else
-	(void)file, (void)fd;
+	(void)fd, (void)path, (void)nbytes;
+	return 0;
 #endif
 }
 
 static zc_status fill_and_close(const pending *file, int fd, int *errno_ret)
 {
-	zc_status status;
+	zc_status status, closed;
+	int close_errno = 0;
 
-	reserve(file, fd);
+	(void)zc_local_expect(fd, file->path, file->nbytes);
 	status = file->fill(file->content, fd, errno_ret);
 	if (status == ZC_OK && file->stamp_ret != NULL)
 		status = stamp(fd, file->stamp_ret, errno_ret);
-	/* Network file systems report a full disk or quota here.  After EINTR the descriptor is closed all the same. */
-	if (close(fd) != 0 && errno != EINTR && status == ZC_OK)
-		status = zc_local_os_failure(errno_ret);
-	return status;
+	closed = zc_local_close_written(fd, &close_errno);
+	if (status != ZC_OK || closed == ZC_OK)
+		return status;
+	*errno_ret = close_errno;
+	return closed;
 }
 
 static zc_status publish(const pending *file, int *errno_ret)
 {
 	if (file->how == PUBLISH_REPLACE)
-		return rename(file->temporary, file->path) == 0 ? ZC_OK : zc_local_os_failure(errno_ret);
+		return zc_local_rename(file->temporary, file->path, errno_ret);
+	ZC_FAULT_POINT();
 	if (link(file->temporary, file->path) != 0)
 		return zc_local_os_failure(errno_ret);
+	ZC_FAULT_POINT();
 	unlink(file->temporary);
+	ZC_FAULT_POINT();
 	return ZC_OK;
+}
+
+zc_status zc_local_rename(const char *from, const char *to, int *errno_ret)
+{
+	zc_status status;
+
+	ZC_FAULT_POINT();
+	status = rename(from, to) == 0 ? ZC_OK : zc_local_os_failure(errno_ret);
+	ZC_FAULT_POINT();
+	return status;
+}
+
+zc_status zc_local_close_written(int fd, int *errno_ret)
+{
+	/* After EINTR the descriptor is closed all the same. */
+	return close(fd) != 0 && errno != EINTR ? zc_local_os_failure(errno_ret) : ZC_OK;
 }
 
 static zc_status put_once(pending *file, int *errno_ret)
 {
 	int fd = -1;
-	zc_status status = open_temporary(file, &fd, errno_ret);
+	zc_status status = zc_local_open_temporary(file->path, file->root_nbytes, file->temporary, &fd, errno_ret);
 
 	if (status != ZC_OK)
 		return status;
@@ -345,9 +346,11 @@ static zc_status write_some_rows(int fd, const zc_local_rows *rows, size_t *n_re
 		vectors[i].iov_base = (void *)(uintptr_t)(rows->src + (ptrdiff_t)i * rows->stride);
 		vectors[i].iov_len = rows->row_nbytes;
 	}
+	ZC_FAULT_POINT();
 	do
 		put = writev(fd, vectors, (int)n);
 	while (put < 0 && errno == EINTR);
+	ZC_FAULT_POINT();
 	if (put < 0)
 		return zc_local_os_failure(errno_ret);
 	whole = (size_t)put / rows->row_nbytes;
@@ -422,7 +425,12 @@ zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *s
 
 zc_status zc_local_remove(const char *path, int *errno_ret)
 {
-	if (unlink(path) == 0)
+	int failed;
+
+	ZC_FAULT_POINT();
+	failed = unlink(path) != 0;
+	ZC_FAULT_POINT();
+	if (!failed)
 		return ZC_OK;
 	if (zc_local_is_absence(errno))
 		return ZC_ABSENT;

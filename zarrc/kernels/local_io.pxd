@@ -49,3 +49,21 @@ cdef extern from "zc_local_chunks.h":
 
 cdef zc_status local_list_chunks(const char *node, const zc_chunk_names *names, zc_chunk_list *list,
                                  int *errno_ret) noexcept nogil
+
+# zc_local_stream.h.
+cdef extern from "zc_local_stream.h":
+    ctypedef struct zc_local_stream:
+        pass
+
+cdef zc_status local_stream_open(const char *path, size_t root_nbytes, zc_local_stream **stream_ret,
+                                 int *errno_ret) noexcept nogil
+cdef void local_stream_expect(zc_local_stream *stream, uint64_t nbytes) noexcept nogil
+cdef zc_status local_stream_put(zc_local_stream *stream, const uint8_t *src, size_t nbytes, int *errno_ret) noexcept nogil
+cdef zc_status local_stream_skip(zc_local_stream *stream, uint64_t nbytes, int *errno_ret) noexcept nogil
+cdef zc_status local_stream_put_at(zc_local_stream *stream, uint64_t offset, const uint8_t *src, size_t nbytes,
+                                   int *errno_ret) noexcept nogil
+cdef zc_status local_stream_copy(zc_local_stream *stream, int src_fd, uint64_t offset, uint64_t nbytes,
+                                 int *errno_ret) noexcept nogil
+cdef uint64_t local_stream_nbytes(const zc_local_stream *stream) noexcept nogil
+cdef zc_status local_stream_commit(zc_local_stream *stream, int *errno_ret) noexcept nogil
+cdef void local_stream_drop(zc_local_stream *stream) noexcept nogil

@@ -48,6 +48,24 @@ cdef extern from "zc_local_chunks.h":
     zc_status zc_local_list_chunks(const char *node, const zc_chunk_names *names, zc_chunk_list *list,
                                    int *errno_ret) noexcept nogil
 
+cdef extern from "zc_local_stream.h":
+    zc_status zc_local_stream_open(const char *path, size_t root_nbytes, zc_local_stream **stream_ret,
+                                   int *errno_ret) noexcept nogil
+    void zc_local_stream_expect(zc_local_stream *stream, uint64_t nbytes) noexcept nogil
+    zc_status zc_local_stream_put(zc_local_stream *stream, const uint8_t *src, size_t nbytes, int *errno_ret) noexcept nogil
+    zc_status zc_local_stream_skip(zc_local_stream *stream, uint64_t nbytes, int *errno_ret) noexcept nogil
+    zc_status zc_local_stream_put_at(zc_local_stream *stream, uint64_t offset, const uint8_t *src, size_t nbytes,
+                                     int *errno_ret) noexcept nogil
+    zc_status zc_local_stream_copy(zc_local_stream *stream, int src_fd, uint64_t offset, uint64_t nbytes,
+                                   int *errno_ret) noexcept nogil
+    uint64_t zc_local_stream_nbytes(const zc_local_stream *stream) noexcept nogil
+    zc_status zc_local_stream_commit(zc_local_stream *stream, int *errno_ret) noexcept nogil
+    void zc_local_stream_drop(zc_local_stream *stream) noexcept nogil
+
+cdef extern from "zc_local_fault.h":
+    void zc_local_fault_arm(int64_t n) noexcept nogil
+    uint64_t zc_local_fault_count() noexcept nogil
+
 ctypedef zc_status (*put_function)(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                                    zc_local_stamp *stamp_ret, int *errno_ret) noexcept nogil
 
@@ -108,6 +126,45 @@ cdef zc_status local_copy(int src_fd, uint64_t nbytes, const char *path, size_t 
 cdef zc_status local_list_chunks(const char *node, const zc_chunk_names *names, zc_chunk_list *list,
                                  int *errno_ret) noexcept nogil:
     return zc_local_list_chunks(node, names, list, errno_ret)
+
+
+cdef zc_status local_stream_open(const char *path, size_t root_nbytes, zc_local_stream **stream_ret,
+                                 int *errno_ret) noexcept nogil:
+    return zc_local_stream_open(path, root_nbytes, stream_ret, errno_ret)
+
+
+cdef void local_stream_expect(zc_local_stream *stream, uint64_t nbytes) noexcept nogil:
+    zc_local_stream_expect(stream, nbytes)
+
+
+cdef zc_status local_stream_put(zc_local_stream *stream, const uint8_t *src, size_t nbytes, int *errno_ret) noexcept nogil:
+    return zc_local_stream_put(stream, src, nbytes, errno_ret)
+
+
+cdef zc_status local_stream_skip(zc_local_stream *stream, uint64_t nbytes, int *errno_ret) noexcept nogil:
+    return zc_local_stream_skip(stream, nbytes, errno_ret)
+
+
+cdef zc_status local_stream_put_at(zc_local_stream *stream, uint64_t offset, const uint8_t *src, size_t nbytes,
+                                   int *errno_ret) noexcept nogil:
+    return zc_local_stream_put_at(stream, offset, src, nbytes, errno_ret)
+
+
+cdef zc_status local_stream_copy(zc_local_stream *stream, int src_fd, uint64_t offset, uint64_t nbytes,
+                                 int *errno_ret) noexcept nogil:
+    return zc_local_stream_copy(stream, src_fd, offset, nbytes, errno_ret)
+
+
+cdef uint64_t local_stream_nbytes(const zc_local_stream *stream) noexcept nogil:
+    return zc_local_stream_nbytes(stream)
+
+
+cdef zc_status local_stream_commit(zc_local_stream *stream, int *errno_ret) noexcept nogil:
+    return zc_local_stream_commit(stream, errno_ret)
+
+
+cdef void local_stream_drop(zc_local_stream *stream) noexcept nogil:
+    zc_local_stream_drop(stream)
 
 
 cdef str _version(const zc_local_stamp *stamp):
@@ -455,3 +512,93 @@ def remove(bytes path not None):
         return False
     check(status, NULL, errno, None)
     return True
+
+
+@cython.final
+cdef class Stream:
+    """A file that is written as its bytes come and gets its name at the end, for tests of the kernel.
+
+    After an error, and after `commit` and `drop`, there is nothing left to call.
+    """
+
+    cdef zc_local_stream *stream
+
+    def __init__(self, bytes path not None, size_t root_nbytes=0):
+        cdef const char *text = path
+        cdef int errno = 0
+        cdef zc_status status
+        if self.stream is not NULL:
+            raise ValueError("a stream is opened once")
+        with nogil:
+            status = zc_local_stream_open(text, root_nbytes, &self.stream, &errno)
+        check(status, NULL, errno, None)
+
+    def __dealloc__(self):
+        zc_local_stream_drop(self.stream)
+
+    cdef zc_local_stream *there(self) except NULL:
+        if self.stream is NULL:
+            raise ValueError("the stream has ended")
+        return self.stream
+
+    @property
+    def nbytes(self):
+        return zc_local_stream_nbytes(self.there())
+
+    def expect(self, uint64_t nbytes):
+        """Say how many bytes are to come."""
+        zc_local_stream_expect(self.there(), nbytes)
+
+    def put(self, const uint8_t[::1] data not None):
+        """Add bytes."""
+        cdef int errno = 0
+        cdef zc_status status = zc_local_stream_put(self.there(), &data[0] if data.shape[0] else NULL, data.shape[0],
+                                                    &errno)
+        check(status, NULL, errno, None)
+
+    def skip(self, uint64_t nbytes):
+        """Add zeros."""
+        cdef int errno = 0
+        cdef zc_status status = zc_local_stream_skip(self.there(), nbytes, &errno)
+        check(status, NULL, errno, None)
+
+    def put_at(self, uint64_t offset, const uint8_t[::1] data not None):
+        """Write over what is there."""
+        cdef int errno = 0
+        cdef zc_status status = zc_local_stream_put_at(self.there(), offset, &data[0] if data.shape[0] else NULL,
+                                                       data.shape[0], &errno)
+        check(status, NULL, errno, None)
+
+    def copy(self, int fd, uint64_t offset, uint64_t nbytes):
+        """Add a range of another file."""
+        cdef int errno = 0
+        cdef zc_status status = zc_local_stream_copy(self.there(), fd, offset, nbytes, &errno)
+        check(status, NULL, errno, None)
+
+    def commit(self):
+        """Give the file its name."""
+        cdef int errno = 0
+        cdef zc_status status
+        cdef zc_local_stream *stream = self.there()
+        self.stream = NULL
+        status = zc_local_stream_commit(stream, &errno)
+        check(status, NULL, errno, None)
+
+    def drop(self):
+        """Remove what was written."""
+        cdef zc_local_stream *stream = self.there()
+        self.stream = NULL
+        zc_local_stream_drop(stream)
+
+
+def _kill_at(int64_t n):
+    """Have the process killed at the n-th place from now on where a file is about to be changed, or was (tests).
+
+    0 counts the places only, -1 does nothing any more.
+    """
+    zc_local_fault_arm(n)
+
+
+def _count_faults():
+    """Places passed since the last `_kill_at`."""
+    return zc_local_fault_count()

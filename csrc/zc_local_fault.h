@@ -1,0 +1,27 @@
+/*
+ * zc_local_fault.h - places where a test can have the process killed: before and after each system call that changes a
+ * file.  Where no test asked for it, such a place is a load and a branch.
+ */
+#ifndef ZC_LOCAL_FAULT_H
+#define ZC_LOCAL_FAULT_H
+
+#include "zc.h"
+
+extern int zc_local_faults_armed;
+
+#define ZC_FAULT_POINT() \
+	do { \
+		if (__builtin_expect(__atomic_load_n(&zc_local_faults_armed, __ATOMIC_RELAXED), 0)) \
+			zc_local_fault_pass(); \
+	} while (0)
+
+/* A place was reached: count it, and end the process by SIGKILL if it is the one. */
+void zc_local_fault_pass(void);
+
+/* From now on count the places, from 1, and kill the process at number 'n'; 0: at none, only count.  -1: stop counting. */
+void zc_local_fault_arm(int64_t n);
+
+/* Places reached since they are counted. */
+uint64_t zc_local_fault_count(void);
+
+#endif
