@@ -141,10 +141,10 @@ TARGETS: tuple[Target, ...] = (
         kind="bound",
     ),
     _sharded("read all", "local", 0.55, "shard-read/*"),
-    _sharded("inner chunk by inner chunk", "local", 0.45, "shard-chunks/*"),
+    _sharded("inner chunk by inner chunk", "local", 0.45, "shard-chunks/float32/*"),
     _sharded("one of 2,000 random inner chunks", "both", 0.5, "shard-random/*"),
     _sharded("write all", "local", 0.95, "shard-write/*"),
-    _sharded("update one inner chunk, rewriting", "both", 0.4, "shard-update/rewrite/*"),
+    _sharded("update one inner chunk, rewriting", "local", 0.4, "shard-update/rewrite/local"),
     _sharded("update one inner chunk, appending", "local", 0.1, "shard-update/append/*"),
     _sharded("read all, 32x32 inner chunks", "local", 0.5, "shard-small/*"),
     Target(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import shutil
@@ -23,6 +22,7 @@ from bench.workloads.whole import ReadAll, ReadChunks, WriteAll
 # h5py has no shards.
 _LIBRARIES = tuple(name for name in LIBRARIES if name != "h5py")
 _SEED = 20260101
+_ONE_BY_ONE = "preadv of each inner chunk, libzstd into one output, one thread"
 
 # Where an inner chunk lies: the number of its file, its first byte there, its length.
 Stored = tuple[int, int, int]
@@ -299,8 +299,9 @@ class ShardPeak(Workload):
         if isinstance(self.of, Update):
             _, _, array = self.of.filled(library, place)
             data = np.load(place.field_path(place.directory, spec), mmap_mode="r")
-            regions = _regions(spec, self.of.units)
-            return lambda: _in_turn([library.writer(array, one, np.array(data[one]) + 1) for one in regions])
+            values = [(one, np.array(data[one]) + 1) for one in _regions(spec, self.of.units)]
+            del data
+            return lambda: _in_turn([library.writer(array, *one) for one in values])
         array = library.open(library.local(place.source(spec, library)))
         if isinstance(self.of, ReadShards):
             return lambda: library.reader(array, ...)
@@ -330,11 +331,11 @@ def _cubes(size: str) -> Iterator[Workload]:
         **common,
     )
     yield ReadInnerChunks(
-        name=f"shard-chunks/zstd/{n}",
-        title=f"read inner chunk by inner chunk, {text}, per inner chunk",
-        units=math.prod(spec.grid),
+        name=f"shard-chunks/uint16/{n}",
+        title=f"inner chunk by inner chunk {text}",
+        units=spec.n_chunks,
         unit="inner chunk",
-        limit_is="preadv of each inner chunk, libzstd into one output, one thread",
+        limit_is=_ONE_BY_ONE,
         **common,
     )
     yield WriteShards(
@@ -352,6 +353,14 @@ def _planes(size: str) -> Iterator[Workload]:
     spec = ArraySpec(shape=(n, n), chunks=(chunk,) * 2, shards=(shard,) * 2, dtype="float32", codec="zstd")
     text = f"of {n}² float32, {chunk}² inner chunks in {shard}² shards, zstd"
     common: dict[str, Any] = {"family": "sharded", "spec": spec, "unit": "inner chunk"}
+    yield ReadInnerChunks(
+        name=f"shard-chunks/float32/{n}",
+        title=f"inner chunk by inner chunk {text}, local",
+        units=spec.n_chunks,
+        libraries=_LIBRARIES,
+        limit_is=_ONE_BY_ONE,
+        **common,
+    )
     n_reads, n_updates = by_size(size, 50, 2000, 2000), by_size(size, 20, 256, 256)
     for store in ("local", "memory"):
         # zarrs reads and writes files only.
@@ -406,9 +415,9 @@ def workloads(size: str) -> Iterator[Workload]:
         if one.name.endswith("/memory"):
             continue
         yield ShardPeak(
-            name="shard-peak/" + one.name.removeprefix("shard-").split("/zstd")[0].removesuffix("/local"),
+            name="shard-peak/" + one.name.removeprefix("shard-").removesuffix("/local"),
             family="shard-peak",
-            title=f"peak memory: {one.title.removesuffix(', per inner chunk')}",
+            title=f"peak memory: {one.title}",
             kind="peak",
             spec=one.spec,
             of=one,
