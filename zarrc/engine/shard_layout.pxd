@@ -36,7 +36,8 @@ cdef class ShardLayout:
     cdef readonly ChunkLayout index
     cdef readonly Chain outer       # or None
     cdef readonly str unwritable    # why data cannot be written, or None
-    cdef readonly tuple inner_shape # along the shard's own axes
+    cdef readonly tuple shape       # along the shard's own axes
+    cdef readonly tuple inner_shape
     cdef ChunkLayout leaf(self)
     cdef object _set_shape(self, tuple order, tuple shape, codec)
     cdef object _set_index(self, codec, tuple shape)

@@ -118,6 +118,7 @@ cdef class ShardLayout:
 
     cdef object _set_shape(self, tuple order, tuple shape, codec):
         cdef int d
+        self.shape = shape
         self.inner_shape = tuple(codec.chunk_shape)
         self.c.ndim = len(shape)
         self.c.n_inner = 1
@@ -155,7 +156,8 @@ cdef class ShardLayout:
             self.c.nested = &shard.c
             self.c.leaf = shard.c.leaf
             self.c.leaf_chain = shard.c.leaf_chain
-            self.c.inner_limit = _MAX_NBYTES if shard.outer is None else chain_object_limit(&shard.outer.c)
+            # Others may leave gaps in theirs.
+            self.c.inner_limit = 4 * shard.bound() if shard.outer is None else chain_object_limit(&shard.outer.c)
             return
         chunk = self.inner
         self.c.leaf = &chunk.c
@@ -181,7 +183,7 @@ cdef class ShardLayout:
         else:
             chunk = self.inner
             inner = chunk.c.object_limit if chunk.chain is None else chunk.chain.c.encoded_nbytes
-        return min(self.c.index_nbytes + self.c.n_inner * inner, _MAX_NBYTES)
+        return min(self.c.index_nbytes + self.c.n_inner * inner, _MAX_NBYTES // 8)
 
     cdef ChunkLayout leaf(self):
         if isinstance(self.inner, ShardLayout):

@@ -43,3 +43,6 @@ cdef zc_status shard_fill(zc_scatter *scatter, const zc_plan *plan, const zc_par
 cdef zc_status shard_read_run(zc_scatter *scatter, const zc_shard_layout *shard, const zc_shard_view *view,
                               const zc_shard_wanted *wanted, size_t i, const uint8_t *data, size_t part_index,
                               zc_worker *worker, int *step, char *where) noexcept nogil
+
+# "inner chunk (3, 4)" in 'where', which has 160 bytes: its place in its shard, along the shard's own axes.
+cdef void name_inner(char *where, const zc_plan *plan, const zc_part *inner) noexcept nogil

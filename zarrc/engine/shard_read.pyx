@@ -225,7 +225,7 @@ cdef zc_status shard_want(zc_scatter *scatter, const zc_shard_layout *shard, con
             worker.detail = b"the index says that it lies outside the shard"
         if status != ZC_OK:
             step[0] = FAILED_SHARD
-            _name_inner(where, &wanted.plan, &inner)
+            name_inner(where, &wanted.plan, &inner)
             return status
         wanted.ranges[wanted.n_ranges] = zc_shard_range(offset=entry.offset, nbytes=entry.nbytes, item=i)
         wanted.n_ranges += 1
@@ -245,8 +245,7 @@ cdef void shard_unwant(zc_shard_wanted *wanted) noexcept nogil:
     memset(wanted, 0, sizeof(zc_shard_wanted))
 
 
-cdef void _name_inner(char *where, const zc_plan *plan, const zc_part *inner) noexcept nogil:
-    """The inner chunk's place in its shard, along the shard's own axes."""
+cdef void name_inner(char *where, const zc_plan *plan, const zc_part *inner) noexcept nogil:
     cdef int n = snprintf(where, 160, b"inner chunk (")
     cdef int d
     for d in range(plan.ndim):
@@ -316,7 +315,7 @@ cdef zc_status shard_read_run(zc_scatter *scatter, const zc_shard_layout *shard,
                                     step)
         if status != ZC_OK:
             if where[0] == 0:
-                _name_inner(where, &wanted.plan, &inner)
+                name_inner(where, &wanted.plan, &inner)
             return status
     return ZC_OK
 

@@ -1,6 +1,352 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The write path of sharded arrays."""
+"""The write path of sharded arrays.
+
+A part that covers its shard is built without a look at what is stored. Any other part is a read-modify-write under the lock of its
+object: the inner chunks that it does not touch are taken over as they are stored. Small shards are built one by each thread, others by
+all threads together.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
+from libc.stdint cimport uint64_t
+from libc.string cimport memset
+
+from zarrc.engine.failure cimport keep_failure_inside, poll_signals, raise_failure
+from zarrc.engine.job cimport WRITE_GROUP_OBJECTS, detail_of, threads_for, write_group_of
+from zarrc.engine.layout cimport ChunkLayout
+from zarrc.engine.objects cimport (
+    MAX_KEY_NBYTES,
+    PLACE_LOCAL,
+    PLACE_MEMORY,
+    PLACE_PYTHON,
+    given_bytes,
+    object_cut,
+    object_lock,
+    object_name,
+    object_put,
+    object_remove,
+    zc_objects,
+)
+from zarrc.engine.shard_build cimport (
+    build_begin,
+    build_end,
+    build_finish,
+    build_part,
+    build_wrap,
+    zc_shard_build,
+)
+from zarrc.engine.shard_layout cimport zc_shard_layout
+from zarrc.engine.shard_read cimport shard_leaf_plan
+from zarrc.engine.shard_sink cimport sink_drop, sink_to_file, sink_to_memory, zc_shard_sink
+from zarrc.engine.shard_view cimport view_bytes, view_close, view_open, zc_shard_view
+from zarrc.engine.write_part cimport gather_init, zc_gather
+from zarrc.indexing.plan cimport plan_part, zc_part
+from zarrc.kernels.local_io cimport local_replace, local_stream_commit, zc_local_stream
+from zarrc.kernels.locks cimport lock_release, zc_lock
+from zarrc.kernels.pool cimport pool_run
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_ECANCELLED, ZC_EINVAL, ZC_ENOMEM, ZC_OK, check, zc_status
+from zarrc.kernels.table cimport zc_blob
+from zarrc.kernels.worker cimport lease_worker, return_worker, zc_worker
+
+cdef extern from "zc_atomic.h":
+    bint zc_flag_is_raised(const int *flag) noexcept nogil
+
+cdef enum:
+    # Shards up to this size, decoded, are built by one thread each where there are several.
+    SMALL_SHARD_NBYTES = 1 << 20
+
+# Shared by the threads of one write.
+ctypedef struct zc_shard_write:
+    zc_gather gather            # of the innermost chunks
+    zc_plan leaf
+    const zc_plan *plan
+    const zc_shard_layout *shard
+    const zc_objects *objects
+    size_t shard_nbytes         # decoded
+    zc_shard_build *build       # the one that all threads are at
+
 
 cdef int write_shards(const zc_plan *plan, ShardLayout layout, Objects objects, uint8_t *value, int n_threads,
                       config) except -1:
-    raise NotImplementedError
+    cdef zc_shard_write job
+    cdef ChunkLayout leaf = layout.leaf()
+    memset(&job, 0, sizeof(job))
+    job.plan = plan
+    job.shard = &layout.c
+    job.objects = &objects.c
+    shard_leaf_plan(&job.leaf, plan, &layout.c)
+    gather_init(&job.gather, &job.leaf, leaf, value, config.write_empty_chunks)
+    job.shard_nbytes = leaf.c.itemsize
+    for extent in layout.shape:
+        job.shard_nbytes *= extent
+    if objects.c.place == PLACE_PYTHON:
+        _write_to_python(&job, objects, n_threads)
+    else:
+        _run(&job, n_threads)
+    raise_failure(&job.gather.failure, plan, objects, leaf.chain)
+    return 0
+
+
+cdef int _run(zc_shard_write *job, int n_threads) except -1:
+    cdef zc_worker *worker = NULL
+    cdef size_t i = 0
+    cdef zc_status status = ZC_OK
+    cdef bint apart = job.shard_nbytes <= SMALL_SHARD_NBYTES and job.plan.n_parts >= 2 * <size_t>n_threads
+    with nogil:
+        if apart:
+            status = pool_run(_write_items, _poll, job, job.plan.n_parts, 1,
+                              threads_for(job.plan.n_parts, job.shard_nbytes, False, n_threads))
+        else:
+            worker = lease_worker()
+            if worker is NULL:
+                status = ZC_ENOMEM
+            while status == ZC_OK and i < job.plan.n_parts and not zc_flag_is_raised(&job.gather.failure.claimed):
+                status = _write_one(job, i, n_threads, worker)
+                i += 1
+            if worker is not NULL:
+                return_worker(worker)
+    if status not in (ZC_OK, ZC_ENOMEM, ZC_ECANCELLED):
+        status = ZC_OK      # of one shard, and kept as its failure
+    check(status, detail_of(status), 0, None)
+    return 0
+
+
+cdef int _poll(void *context) noexcept nogil:
+    return poll_signals(&(<zc_shard_write *>context).gather.failure)
+
+
+cdef int _write_items(void *context, size_t first, size_t count, zc_worker *worker) noexcept nogil:
+    cdef zc_shard_write *job = <zc_shard_write *>context
+    cdef size_t i
+    for i in range(first, first + count):
+        if _write_one(job, i, 1, worker) != ZC_OK:
+            return 1
+    return 0
+
+
+cdef zc_status _write_one(zc_shard_write *job, size_t part_index, int n_threads, zc_worker *worker) noexcept nogil:
+    """A shard of a local or memory store; a failure is kept."""
+    cdef char name[MAX_KEY_NBYTES]
+    cdef char where[160]
+    cdef zc_part part
+    cdef int step = -1
+    cdef size_t name_nbytes
+    cdef zc_status status
+    where[0] = 0
+    worker.detail = NULL
+    plan_part(job.plan, part_index, &part)
+    name_nbytes = object_name(job.objects, part.chunk, job.plan.ndim, name)
+    if name_nbytes == 0:
+        status = ZC_EINVAL
+    elif part.covers:
+        status = _write_covered(job, &part, part_index, name, name_nbytes, n_threads, worker, &step, where)
+    else:
+        status = _write_partly(job, &part, part_index, name, name_nbytes, n_threads, worker, &step, where)
+    if status != ZC_OK:
+        keep_failure_inside(&job.gather.failure, status, part_index, step, worker, where)
+    return status
+
+
+cdef zc_status _write_covered(zc_shard_write *job, const zc_part *part, size_t part_index, const char *name,
+                              size_t name_nbytes, int n_threads, zc_worker *worker, int *step, char *where) noexcept nogil:
+    """Built before the lock is taken: only the replacing must not come between another's read and write."""
+    cdef zc_shard_sink sink
+    cdef zc_lock lock
+    cdef bint is_empty = False
+    cdef zc_status status
+    _open_sink(job, &sink, name)
+    status = _build(job, part, part_index, NULL, &sink, n_threads, worker, &is_empty, step, where)
+    if status == ZC_OK:
+        object_lock(job.objects, &lock, name, name_nbytes)
+        status = _store(job, &sink, is_empty, name, name_nbytes, worker)
+        lock_release(&lock)
+    sink_drop(&sink)
+    return status
+
+
+cdef zc_status _write_partly(zc_shard_write *job, const zc_part *part, size_t part_index, const char *name,
+                             size_t name_nbytes, int n_threads, zc_worker *worker, int *step, char *where) noexcept nogil:
+    cdef zc_shard_view old
+    cdef zc_shard_sink sink
+    cdef zc_lock lock
+    cdef bint is_empty = False
+    cdef bint is_stored
+    cdef zc_status status
+    _open_sink(job, &sink, name)
+    object_lock(job.objects, &lock, name, name_nbytes)
+    status = view_open(&old, job.objects, job.shard, worker, name, name_nbytes, step)
+    is_stored = status == ZC_OK
+    if status == ZC_ABSENT:
+        status = ZC_OK
+    if status == ZC_OK:
+        status = _build(job, part, part_index, &old if is_stored else NULL, &sink, n_threads, worker, &is_empty, step, where)
+    if status == ZC_OK:
+        status = _store(job, &sink, is_empty, name, name_nbytes, worker)
+    lock_release(&lock)
+    view_close(&old)
+    sink_drop(&sink)
+    return status
+
+
+cdef void _open_sink(const zc_shard_write *job, zc_shard_sink *sink, const char *name) noexcept nogil:
+    if job.objects.place == PLACE_LOCAL and job.shard.outer is NULL:
+        sink_to_file(sink, name, job.objects.node_nbytes)
+    else:
+        # What compression leaves of it is given back.
+        sink_to_memory(sink, job.shard_nbytes + job.shard.index_nbytes, job.objects.place == PLACE_MEMORY)
+
+
+cdef zc_status _build(zc_shard_write *job, const zc_part *part, size_t part_index, const zc_shard_view *old,
+                      zc_shard_sink *sink, int n_threads, zc_worker *worker, bint *is_empty_ret, int *step,
+                      char *where) noexcept nogil:
+    """The new shard's bytes; a failure of another thread is kept already, and this one then ZC_ECANCELLED."""
+    cdef zc_shard_build build
+    cdef size_t i = 0
+    cdef int n
+    cdef zc_status status = build_begin(&build, &job.gather, job.shard, job.plan, part, part_index, old, False, sink)
+    if status == ZC_OK:
+        n = 1 if n_threads == 1 else threads_for(build.plan.n_parts, job.shard.leaf.nbytes, False, n_threads)
+        if n > 1:
+            job.build = &build
+            status = pool_run(_build_parts, _poll, job, build.plan.n_parts, 1, n)
+            if status == ZC_OK and zc_flag_is_raised(&job.gather.failure.claimed):
+                status = ZC_ECANCELLED
+        while n == 1 and status == ZC_OK and i < build.plan.n_parts:
+            status = build_part(&build, i, worker, step, where)
+            i += 1
+    if status == ZC_OK:
+        status = build_finish(&build, worker, is_empty_ret, step, where)
+    build_end(&build)
+    if status == ZC_OK and job.shard.outer is not NULL and not is_empty_ret[0]:
+        status = build_wrap(job.shard, sink, worker, step)
+    return status
+
+
+cdef int _build_parts(void *context, size_t first, size_t count, zc_worker *worker) noexcept nogil:
+    cdef zc_shard_write *job = <zc_shard_write *>context
+    cdef char where[160]
+    cdef int step
+    cdef size_t i
+    cdef zc_status status
+    for i in range(first, first + count):
+        where[0] = 0
+        step = -1
+        worker.detail = NULL
+        status = build_part(job.build, i, worker, &step, where)
+        if status != ZC_OK:
+            keep_failure_inside(&job.gather.failure, status, job.build.part_index, step, worker, where)
+            return 1
+    return 0
+
+
+cdef zc_status _store(const zc_shard_write *job, zc_shard_sink *sink, bint is_empty, const char *name, size_t name_nbytes,
+                      zc_worker *worker) noexcept nogil:
+    """Give the new shard its name, under its lock."""
+    cdef zc_local_stream *stream = sink.stream
+    cdef zc_blob *blob = sink.blob
+    if is_empty:
+        return object_remove(job.objects, worker, name, name_nbytes)
+    if job.objects.place == PLACE_MEMORY:
+        sink.blob = NULL
+        return object_put(job.objects, name, name_nbytes, object_cut(blob, sink.nbytes))
+    if sink.name is NULL:
+        return local_replace(name, job.objects.node_nbytes, sink.data, sink.nbytes, &worker.error_number)
+    sink.stream = NULL
+    return local_stream_commit(stream, &worker.error_number)
+
+
+@cython.final
+cdef class _ShardBytes:
+    """A built shard, as the buffer that a store in Python is given."""
+
+    cdef zc_shard_sink sink
+    cdef bint is_empty
+
+    def __dealloc__(self):
+        sink_drop(&self.sink)
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.sink.data, self.sink.nbytes, 1, flags)
+
+
+cdef int _write_to_python(zc_shard_write *job, Objects objects, int n_threads) except -1:
+    """Build some shards, then hand them to the store together; changed ones go one by one."""
+    cdef size_t most = write_group_of(job.shard_nbytes, 1)
+    cdef zc_part part
+    cdef size_t i
+    cdef list group = []
+    for i in range(job.plan.n_parts):
+        plan_part(job.plan, i, &part)
+        key = objects.key_of(part.chunk, job.plan.ndim)
+        if part.covers:
+            group.append((key, _built(job, i, None, n_threads)))
+        else:
+            with objects.locked([key]):
+                stored = given_bytes(objects.store.get(key), key)
+                _hand_over(objects, [(key, _built(job, i, stored, n_threads))])
+        if job.gather.failure.claimed:
+            return 0
+        if len(group) >= most:
+            _hand_over_locked(objects, group)
+            group = []
+    _hand_over_locked(objects, group)
+    return 0
+
+
+cdef int _hand_over_locked(Objects objects, list group) except -1:
+    if group:
+        with objects.locked([key for key, _ in group]):
+            _hand_over(objects, group)
+    return 0
+
+
+cdef int _hand_over(Objects objects, list group) except -1:
+    stored, empty = [], []
+    for key, built in group:
+        if built is None:
+            return 0        # it failed, which is kept
+        if (<_ShardBytes>built).is_empty:
+            empty.append(key)
+        else:
+            stored.append((key, memoryview(built)))
+    objects.store.set_many(stored)
+    objects.store.delete_many(empty)
+    return 0
+
+
+cdef object _built(zc_shard_write *job, size_t part_index, stored, int n_threads):
+    """The new bytes of a shard; None where that failed, which is kept. 'stored' is its old bytes, None: there are none."""
+    cdef _ShardBytes built = _ShardBytes.__new__(_ShardBytes)
+    cdef const uint8_t[::1] view
+    cdef const uint8_t *data = NULL
+    cdef uint64_t nbytes = 0
+    cdef zc_shard_view old
+    cdef char where[160]
+    cdef zc_part part
+    cdef int step = -1
+    cdef zc_status status = ZC_OK
+    cdef zc_worker *worker
+    if stored is not None:
+        view = stored
+        # An empty object is an object: its data is not NULL.
+        data, nbytes = &view[0] if view.shape[0] else <const uint8_t *>b"", view.shape[0]
+    plan_part(job.plan, part_index, &part)
+    memset(&old, 0, sizeof(old))
+    old.fd = -1
+    where[0] = 0
+    worker = lease_worker()
+    if worker is NULL:
+        raise MemoryError("a worker for the write")
+    with nogil:
+        worker.detail = NULL
+        sink_to_memory(&built.sink, job.shard_nbytes + job.shard.index_nbytes, False)
+        if data is not NULL:
+            status = view_bytes(&old, job.shard, worker, data, nbytes, &step)
+        if status == ZC_OK:
+            status = _build(job, &part, part_index, &old if data is not NULL else NULL, &built.sink, n_threads, worker,
+                            &built.is_empty, &step, where)
+        view_close(&old)
+        if status != ZC_OK:
+            keep_failure_inside(&job.gather.failure, status, part_index, step, worker, where)
+        return_worker(worker)
+    return built if status == ZC_OK else None
