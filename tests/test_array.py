@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import operator
 import pickle
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +222,7 @@ def test_iterating_reads_each_chunk_once() -> None:
 
 
 def test_iterating_large_rows_reads_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[Array.__module__], "_ITERATION_NBYTES", 100)
+    monkeypatch.setattr("zarrc.walking._ITERATION_NBYTES", 100)
     data = np.arange(60, dtype="i8").reshape(10, 6)
     array = zarrc.array(data, chunks=(7, 6))
     rows = array._rows()

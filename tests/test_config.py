@@ -24,8 +24,15 @@ def config() -> Config:
 def test_every_setting_has_its_documented_default(config: Config) -> None:
     assert config.defaults == {
         "array.casting": "checked",
+        "array.locking": "thread",
         "array.order": "C",
         "array.read_missing_chunks": True,
+        "array.shard_index": "cache",
+        "array.shard_index_cache_nbytes": 32 * 2**20,
+        "array.shard_update": "rewrite",
+        "array.sharding_coalesce_max_bytes": None,
+        "array.sharding_coalesce_max_gap_bytes": None,
+        "array.target_shard_size_bytes": None,
         "array.write_empty_chunks": False,
         "default_zarr_format": 3,
         "json_indent": 2,
@@ -66,6 +73,14 @@ def test_an_unknown_setting_can_have_a_default(config: Config) -> None:
         ("array.order", "K"),
         ("array.write_empty_chunks", 1),
         ("array.casting", "sometimes"),
+        ("array.locking", "process"),
+        ("array.shard_index", True),
+        ("array.shard_index_cache_nbytes", None),
+        ("array.shard_index_cache_nbytes", -1),
+        ("array.shard_update", "overwrite"),
+        ("array.sharding_coalesce_max_bytes", -1),
+        ("array.sharding_coalesce_max_gap_bytes", 1.5),
+        ("array.target_shard_size_bytes", 0),
         ("threading.max_workers", 0),
         ("threading.max_workers", True),
         ("json_indent", -1),
@@ -97,8 +112,15 @@ def test_set_in_a_with_statement_lasts_for_the_block(config: Config) -> None:
     with config.set({"array.order": "C"}), config.set(array__write_empty_chunks=True):
         assert config.get("array") == {
             "casting": "checked",
+            "locking": "thread",
             "order": "C",
             "read_missing_chunks": True,
+            "shard_index": "cache",
+            "shard_index_cache_nbytes": 33554432,
+            "shard_update": "rewrite",
+            "sharding_coalesce_max_bytes": None,
+            "sharding_coalesce_max_gap_bytes": None,
+            "target_shard_size_bytes": None,
             "write_empty_chunks": True,
         }
     assert config.get("array.order") == "F"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from zarrc.array_facts import ArrayFacts
 from zarrc.config import ArrayConfig, ArrayConfigLike, parse_array_config
 from zarrc.engine.nodes import open_node, place
 from zarrc.errors import MetadataError
 from zarrc.frozen import changed
 from zarrc.metadata.model import ArrayMetadata
-from zarrc.node import Node
 
 if TYPE_CHECKING:
     from types import EllipsisType
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from zarrc.codecs.base import Codec
     from zarrc.engine import ArrayAccess
     from zarrc.info import ArrayInfo
     from zarrc.metadata.model import NodeMetadata
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
     BasicSelection = BasicIndex | tuple[BasicIndex, ...]
 
 __all__ = ["Array"]
-
-# Iteration reads whole rows of chunks up to this size at once, and fewer rows where they are larger.
-_ITERATION_NBYTES = 128 * 2**20
 
 _INSTEAD_OF_FANCY = "read the box around the elements, and index the result"
 _INSTEAD_OF_RESIZE = "zarrc.from_array copies it into another array"
@@ -49,7 +44,7 @@ _LATER = MappingProxyType(
 )
 
 
-class Array(Node):
+class Array(ArrayFacts):
     """One stored array; reading and writing is indexing, as with NumPy.
 
     Handles come from `zarrc.open`, `zarrc.create_array` and their like, or from a `Group`. A handle holds no
@@ -77,7 +72,6 @@ class Array(Node):
 
     _kind = "array"
     _later = _LATER
-    _metadata: ArrayMetadata
 
     def __init__(
         self,
@@ -149,126 +143,23 @@ class Array(Node):
             raise MetadataError("the document is a group's, not an array's", key=where)
         return cls(store, path, metadata)
 
-    # --- what it is
-
-    @property
-    def metadata(self) -> ArrayMetadata:
-        """Shape, data type, chunk grid, codecs and so on, as stored; frozen."""
-        return self._metadata
-
-    @property
-    def config(self) -> ArrayConfig:
-        """How this handle reads and writes; see `with_config`."""
-        return self._config
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Number of elements along each dimension."""
-        return self._metadata.shape
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self._metadata.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self._metadata.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Data type of what a read returns."""
-        return self._metadata.dtype
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes an element."""
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements in memory, uncompressed."""
-        return self.size * self.dtype.itemsize
-
-    @property
-    def fill_value(self) -> Any:
-        """Value of elements in chunks that are not stored, as a NumPy scalar; None if undefined (v2)."""
-        fill = self._metadata.fill_value
-        return None if fill is None else fill[()]
-
-    @property
-    def order(self) -> Literal["C", "F"]:
-        """Memory order of what a read returns; for v2 arrays the one that they were stored with."""
-        v2 = self._metadata.v2
-        return self._config.order if v2 is None else v2.order
-
-    @property
-    def chunks(self) -> tuple[int, ...]:
-        """Shape of a chunk."""
-        return self._metadata.chunks
-
-    @property
-    def shards(self) -> tuple[int, ...] | None:
-        """Shape of a shard; None if each chunk is stored by itself."""
-        return self._metadata.shards
-
-    @property
-    def cdata_shape(self) -> tuple[int, ...]:
-        """Number of chunks along each dimension."""
-        return self._metadata.chunk_grid.grid_shape(self.shape)
-
-    @property
-    def nchunks(self) -> int:
-        """Number of chunks, stored or not."""
-        return math.prod(self.cdata_shape)
-
-    @property
-    def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """For each dimension the extents of its chunks inside the array, as dask writes them."""
-        return tuple(
-            tuple(min(chunk, length - start) for start in range(0, length, chunk))
-            for length, chunk in zip(self.shape, self.chunks, strict=True)
-        )
-
-    @property
-    def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """The same of what is written as one object: the shard if there is one, otherwise the chunk."""
-        return self.read_chunk_sizes
-
-    @property
-    def filters(self) -> tuple[Codec, ...]:
-        """The codecs from arrays to arrays; for v2 its ``filters``."""
-        return self._metadata.filters
-
-    @property
-    def serializer(self) -> Codec | None:
-        """The codec from arrays to bytes; None for v2."""
-        return self._metadata.serializer
-
-    @property
-    def compressors(self) -> tuple[Codec, ...]:
-        """The codecs from bytes to bytes."""
-        return self._metadata.compressors
-
-    @property
-    def compressor(self) -> Codec | None:
-        """The ``compressor`` of a v2 array, or None.
-
-        Raises
-        ------
-        TypeError
-            For v3 arrays, which may have several: see `compressors`.
-        """
-        if self._metadata.v2 is None:
-            raise TypeError("a Zarr v3 array has no `compressor`; its codecs are in `compressors`")
-        return self._metadata.v2.compressor
-
     # --- what is stored
 
     @property
     def nchunks_initialized(self) -> int:
-        """Number of chunks that are stored; lists the store, a cost that grows with them."""
+        """Number of chunks that are stored; lists the store, a cost that grows with them.
+
+        In shards it is the inner chunks that are counted, by the index of each shard.
+        """
+        if self.shards is None:
+            return self.nshards_initialized
+        from zarrc.walking import stored_inner_chunks
+
+        return stored_inner_chunks(self)
+
+    @property
+    def nshards_initialized(self) -> int:
+        """Number of objects with data that are stored: of shards, or else of chunks; lists the store."""
         from zarrc.engine.chunk_keys import stored_chunks
 
         return sum(1 for _ in stored_chunks(self._store, self._path, self._metadata))
@@ -420,15 +311,48 @@ class Array(Node):
         return self._rows()
 
     def _rows(self) -> Iterator[Any]:
-        n_rows, chunk = self.shape[0], self.chunks[0]
-        row_nbytes = math.prod(self.shape[1:]) * self.dtype.itemsize
-        step = min(chunk, max(1, _ITERATION_NBYTES // max(1, row_nbytes)))
-        start = 0
-        while start < n_rows:
-            # A read never crosses into the next row of chunks, which would then be decoded twice.
-            stop = min(start + step, (start // chunk + 1) * chunk, n_rows)
-            yield from self[start:stop]
-            start = stop
+        from zarrc.walking import row_slices
+
+        for rows in row_slices(self):
+            yield from self[rows]
+
+    def iter_chunks(self, region: BasicSelection = ...) -> Iterator[tuple[slice, ...]]:
+        """Yield the region of each chunk, in C order: what to go through the array by when reading.
+
+        Parameters
+        ----------
+        region : int, slice, ..., or a tuple of these
+            Only the chunks that meet this box, cut to it; without steps.
+
+        Yields
+        ------
+        tuple of slice
+            One for each dimension; never beyond the array's end.
+
+        Raises
+        ------
+        SelectionError
+            If ``region`` does not fit the array, or has steps.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> a = zarrc.zeros((3, 4), chunks=(2, 2), shards=(2, 4))
+        >>> [tuple((part.start, part.stop) for part in region) for region in a.iter_chunks()]
+        [((0, 2), (0, 2)), ((0, 2), (2, 4)), ((2, 3), (0, 2)), ((2, 3), (2, 4))]
+        """
+        from zarrc.walking import grid_regions
+
+        return grid_regions(self.shape, self.chunks, region)
+
+    def iter_shards(self, region: BasicSelection = ...) -> Iterator[tuple[slice, ...]]:
+        """Yield the region of each stored object (shard, or else chunk), as `iter_chunks` does.
+
+        What to go through the array by when writing: each region is one object.
+        """
+        from zarrc.walking import grid_regions
+
+        return grid_regions(self.shape, self.shards or self.chunks, region)
 
     def _scalar(self) -> Any:
         """Return the one element of an array of size 1."""

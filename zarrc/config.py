@@ -43,12 +43,28 @@ def _count_or_none(least: int) -> Callable[[object], str | None]:
     return check
 
 
+def _count(least: int) -> Callable[[object], str | None]:
+    """Return a check that a value is an int of at least ``least``."""
+
+    def check(value: object) -> str | None:
+        return None if type(value) is int and value >= least else f"must be an int of at least {least}"
+
+    return check
+
+
 # One line a setting: its default, and a check that returns what is wrong with a value, or None.
 _SETTINGS: Final[Mapping[str, tuple[Any, Callable[[object], str | None]]]] = MappingProxyType(
     {
         "array.casting": ("checked", _one_of(*_CASTINGS)),
+        "array.locking": ("thread", _one_of("thread", "file")),
         "array.order": ("C", _one_of("C", "F")),
         "array.read_missing_chunks": (True, _one_of(True, False)),
+        "array.shard_index": ("cache", _one_of("cache", "trust")),
+        "array.shard_index_cache_nbytes": (32 * 2**20, _count(0)),
+        "array.shard_update": ("rewrite", _one_of("rewrite", "append")),
+        "array.sharding_coalesce_max_bytes": (None, _count_or_none(0)),
+        "array.sharding_coalesce_max_gap_bytes": (None, _count_or_none(0)),
+        "array.target_shard_size_bytes": (None, _count_or_none(1)),
         "array.write_empty_chunks": (False, _one_of(True, False)),
         "default_zarr_format": (3, _one_of(2, 3)),
         "json_indent": (2, _count_or_none(0)),
@@ -142,17 +158,30 @@ class _Change:
 class Config:
     """The library's settings, by dotted name.
 
-    ========================= ========= ==================================================================
-    name                      default   meaning
-    ========================= ========= ==================================================================
-    default_zarr_format       3         format of new nodes: 2 or 3
-    array.order               "C"       memory order of what a read returns (v3 arrays)
-    array.write_empty_chunks  False     store chunks that hold nothing but the fill value
-    array.read_missing_chunks True      read a missing chunk as the fill value; False: ChunkNotFoundError
-    array.casting             "checked" how written values become the array's data type
-    json_indent               2         indentation of metadata documents; None: compact
-    threading.max_workers     None      threads that encode and decode; None: as many as CPUs may be used
-    ========================= ========= ==================================================================
+    ===================================== =========== =====================================================
+    name                                  default     meaning
+    ===================================== =========== =====================================================
+    default_zarr_format                   3           format of new nodes: 2 or 3
+    array.order                           "C"         memory order of what a read returns (v3 arrays)
+    array.write_empty_chunks              False       store chunks that hold nothing but the fill value
+    array.read_missing_chunks             True        read a missing chunk as the fill value; False:
+                                                      ChunkNotFoundError
+    array.casting                         "checked"   how written values become the array's data type
+    array.target_shard_size_bytes         None        what shards="auto" aims at, decoded; None: 64 MB
+    array.sharding_coalesce_max_gap_bytes None        bytes between two inner chunks that one request reads
+                                                      too; None: what suits the store
+    array.sharding_coalesce_max_bytes     None        most bytes of such a request; None: what suits the
+                                                      store
+    array.shard_index                     "cache"     when a shard's index is read again: "cache", "trust"
+    array.shard_index_cache_nbytes        33554432    bytes of indexes that a handle keeps; 0: none
+    array.shard_update                    "rewrite"   how a part of a shard is written: "rewrite", "append"
+    array.locking                         "thread"    who may write to one object at a time: "thread", "file"
+    json_indent                           2           indentation of metadata documents; None: compact
+    threading.max_workers                 None        threads that encode and decode; None: as many as CPUs
+                                                      may be used
+    ===================================== =========== =====================================================
+
+    `ArrayConfig` tells more of those of arrays.
 
     An environment variable ``ZARRC_ARRAY__ORDER=F`` sets ``array.order`` when the library is imported (JSON
     values; "__" stands for the dot).
@@ -294,6 +323,29 @@ class ArrayConfig:
         How written values become the array's data type. ``"checked"``: integers must fit, floats that go to
         an integer type must be whole and fit, floats round to floats as in NumPy; or one of NumPy's own
         rules, ``"no"``, ``"equiv"``, ``"safe"``, ``"same_kind"``, ``"unsafe"``.
+    locking : {"thread", "file"}, default "thread"
+        What keeps two partial writes of one stored object apart. ``"thread"``: a lock in this process, for
+        all its threads and handles. ``"file"``: also a lock file beside the object (``flock``), for all
+        processes that use it too; local stores only.
+    shard_index : {"cache", "trust"}, default "cache"
+        When a shard's index that was read before is used again. ``"cache"``: when the object is known to be
+        the same one (local files, whose inode, size and change time are looked at); elsewhere it is read once
+        a call. ``"trust"``: always, for shards that nobody else changes.
+    shard_index_cache_nbytes : int, default 33554432
+        Bytes of shard indexes that a handle keeps, the latest ones; 0 keeps none.
+    shard_update : {"rewrite", "append"}, default "rewrite"
+        How a write to a part of a shard is stored. ``"rewrite"``: the shard is written anew and takes the old
+        one's place, whole for every reader. ``"append"``: what changed and a new index go behind what is
+        there; local stores only. It is faster, leaves the old inner chunks as garbage, and while it happens
+        the shard can be read by this library only.
+    sharding_coalesce_max_gap_bytes : int, optional
+        Inner chunks of a shard with no more than so many bytes between them are read by one request. None
+        for what suits the store: little for local files, more where each request takes a round trip.
+    sharding_coalesce_max_bytes : int, optional
+        The most bytes of a request for several inner chunks; one inner chunk is always one request. None for
+        what suits the store.
+    target_shard_size_bytes : int, optional
+        Decoded bytes of a shard that ``shards="auto"`` aims at, when an array is created; None is 64 MB.
 
     Raises
     ------
@@ -305,6 +357,13 @@ class ArrayConfig:
     write_empty_chunks: bool = False
     read_missing_chunks: bool = True
     casting: Casting = "checked"
+    locking: Literal["thread", "file"] = "thread"
+    shard_index: Literal["cache", "trust"] = "cache"
+    shard_index_cache_nbytes: int = 32 * 2**20
+    shard_update: Literal["rewrite", "append"] = "rewrite"
+    sharding_coalesce_max_gap_bytes: int | None = None
+    sharding_coalesce_max_bytes: int | None = None
+    target_shard_size_bytes: int | None = None
 
     def __post_init__(self) -> None:
         for name in _OPTIONS:

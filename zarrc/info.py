@@ -104,14 +104,30 @@ def _what_it_is(array: Array) -> list[tuple[str, str]]:
         ("Data type", f"{metadata.data_type.name} ({array.dtype.str})"),
         ("Fill value", str(array.fill_value)),
         ("Shape", str(array.shape)),
-        ("Chunk shape", str(array.chunks)),
-        ("No. chunks", f"{array.nchunks} {array.cdata_shape}"),
+        *_grid_items(array),
         ("Order", array.order),
         ("Read-only", str(array.read_only)),
         ("Store", str(array.store)),
     ]
     if metadata.dimension_names is not None:
         items.insert(6, ("Dimension names", str(metadata.dimension_names)))
+    return items
+
+
+def _grid_items(array: Array) -> list[tuple[str, str]]:
+    chunks = [
+        ("Chunk shape", str(array.chunks)),
+        ("No. chunks", f"{array.nchunks} {array.cdata_shape}"),
+    ]
+    if array.shards is None:
+        return chunks
+    n_shards = array.nshards
+    grid = array.metadata.chunk_grid.grid_shape(array.shape)
+    items = [("Shard shape", str(array.shards)), *chunks, ("No. shards", f"{n_shards} {grid}")]
+    if array.nchunks > n_shards:
+        times = f"{array.nchunks / n_shards:.1f}".removesuffix(".0")
+        saved = f"{times}x fewer objects and API calls: {n_shards} shards hold {array.nchunks} chunks"
+        items.append(("Sharding saves", saved))
     return items
 
 
@@ -124,11 +140,21 @@ def _codec_items(array: Array) -> list[tuple[str, str]]:
 
 def _stored_items(array: Array) -> list[tuple[str, str]]:
     stored = array.nbytes_stored()
+    shards = (
+        []
+        if array.shards is None
+        else [("Shards initialized", _of(array.nshards_initialized, array.nshards))]
+    )
     return [
         ("No. bytes stored", human_nbytes(stored)),
         ("Storage ratio", f"{array.nbytes / stored:.1f}" if stored else "-"),
-        ("Chunks initialized", f"{array.nchunks_initialized} / {array.nchunks}"),
+        ("Chunks initialized", _of(array.nchunks_initialized, array.nchunks)),
+        *shards,
     ]
+
+
+def _of(n_stored: int, n: int) -> str:
+    return f"{n_stored} / {n}"
 
 
 def group_info(group: Group, *, complete: bool = False) -> GroupInfo:

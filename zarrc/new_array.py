@@ -18,10 +18,11 @@ from zarrc.engine.nodes import place
 from zarrc.engine.values import as_values
 from zarrc.errors import ContainsGroupError, MetadataError
 from zarrc.grids import chunk_grid_from_v3_json
+from zarrc.kept_layout import keep_layout, said
 from zarrc.metadata.build import build_array
 from zarrc.metadata.chunking import parse_shape
 from zarrc.reading import Reading, show
-from zarrc.streaming import chunk_shape_of, copy_into
+from zarrc.streaming import copy_into
 
 if TYPE_CHECKING:
     from zarrc.metadata.model import ArrayMetadata
@@ -35,7 +36,6 @@ __all__ = [
     "create_array_at",
     "keywords_like",
     "refuse_self",
-    "said",
 ]
 
 
@@ -67,10 +67,6 @@ class ArrayKeywords(TypedDict, total=False):
 
 ARRAY_KEYWORDS = tuple(ArrayKeywords.__annotations__)
 
-# None has a meaning of its own for these ("no compressor"); for the others it is as if they had not been
-# named.
-_NONE_COUNTS = ("fill_value", "filters", "compressors", "compressor")
-
 _BUILD_KEYWORDS = (
     "chunks",
     "shards",
@@ -85,11 +81,6 @@ _BUILD_KEYWORDS = (
     "dimension_separator",
     "dimension_names",
 )
-
-
-def said(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keywords that say something: those that are not None, and those for which None counts."""
-    return {name: value for name, value in keywords.items() if value is not None or name in _NONE_COUNTS}
 
 
 def check_keywords(caller: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -139,7 +130,7 @@ def create_array_at(
         _take_from_data(given, data)
         if isinstance(data, Array):
             refuse_self(store, path, data)
-    metadata = build_metadata(given, caller)
+    metadata = build_metadata(given, caller, options.target_shard_size_bytes)
     if metadata.zarr_format == 3 and "order" in given:
         options = parse_array_config({"order": given["order"]}, options)
     if write_data and isinstance(data, np.ndarray):
@@ -161,8 +152,8 @@ def _fill_new(array: Array, data: Any) -> None:
         raise
 
 
-def build_metadata(given: Mapping[str, Any], caller: str) -> ArrayMetadata:
-    """Return the metadata that keywords describe."""
+def build_metadata(given: Mapping[str, Any], caller: str, shard_nbytes: int | None = None) -> ArrayMetadata:
+    """Return the metadata that keywords describe; ``shards="auto"`` aims at ``shard_nbytes``."""
     if "shape" not in given:
         raise TypeError(f"{caller}() needs shape= (or data=) for a new array")
     zarr_format = given.get("zarr_format", settings.get("default_zarr_format"))
@@ -176,6 +167,7 @@ def build_metadata(given: Mapping[str, Any], caller: str) -> ArrayMetadata:
         dtype=given.get("dtype"),
         zarr_format=zarr_format,
         attributes=given.get("attributes"),
+        shard_nbytes=shard_nbytes,
         **build,
     )
 
@@ -244,65 +236,6 @@ def keywords_like(a: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     if "shape" in given and len(parse_shape(given["shape"])) != len(source.shape):
         return {"dtype": source.dtype, **given}
     return {"shape": tuple(source.shape), "dtype": source.dtype, **keep_layout(source, given), **given}
-
-
-def keep_layout(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keywords for a stored array's chunks, codecs and keys, where no others are given."""
-    kept: dict[str, Any] = {}
-    chunks = chunk_shape_of(source)
-    if chunks is not None and "chunk_shape" not in given and "chunk_grid" not in given:
-        kept["chunks"] = chunks
-    if isinstance(source, Array):
-        kept.update(_own_layout(source, given))
-    elif hasattr(getattr(source, "metadata", None), "zarr_format"):
-        kept.update(_peer_layout(source, given))
-    return {name: value for name, value in said(kept).items() if name not in said(given)}
-
-
-def _own_layout(source: Array, given: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = source.metadata
-    zarr_format = given.get("zarr_format") or given.get("zarr_version") or metadata.zarr_format
-    kept: dict[str, Any] = _own_codecs(metadata, zarr_format, given)
-    if "zarr_version" not in given:
-        kept["zarr_format"] = zarr_format
-    if zarr_format == 3:
-        kept["dimension_names"] = metadata.dimension_names
-    if zarr_format == metadata.zarr_format:
-        kept["chunk_key_encoding"] = metadata.chunk_key_encoding
-        if "dimension_separator" in given:
-            del kept["chunk_key_encoding"]
-        if metadata.v2 is not None:
-            kept["order"] = metadata.v2.order
-    return kept
-
-
-def _own_codecs(metadata: ArrayMetadata, zarr_format: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the codec chain as a whole, or the parts of it that are not given."""
-    if given.get("codecs") is not None:
-        return {}
-    parts: dict[str, Any] = {"filters": metadata.filters, "compressors": metadata.compressors}
-    if metadata.zarr_format == zarr_format == 3:
-        parts["serializer"] = metadata.serializer
-    if "compressor" in given:
-        del parts["compressors"]
-    said_parts = [name for name in ("filters", "serializer", "compressors", "compressor") if name in given]
-    if zarr_format == 3 and not said_parts:
-        # The whole chain, in which a v2 array's order and byte order are codecs.
-        return {"codecs": metadata.codecs}
-    return parts
-
-
-def _peer_layout(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the same of another library's Zarr array, from its own JSON forms."""
-    metadata = source.metadata
-    zarr_format = given.get("zarr_format") or metadata.zarr_format
-    kept: dict[str, Any] = {"zarr_format": zarr_format}
-    if zarr_format == 3 and metadata.zarr_format == 3:
-        kept["codecs"] = [codec.to_dict() for codec in metadata.codecs]
-        kept["dimension_names"] = metadata.dimension_names
-    elif zarr_format == 2 and metadata.zarr_format == 2:
-        kept["filters"], kept["compressor"] = metadata.filters, metadata.compressor
-    return kept
 
 
 def check_same(found: Array, shape: Any, dtype: Any, *, exact: bool) -> None:

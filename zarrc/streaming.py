@@ -30,8 +30,9 @@ def copy_into(
         Where to write.
     source : array_like
         A NumPy array is written in one call. Whatever else has ``shape`` and ``[]`` (stored arrays of this
-        library and of others, HDF5 datasets, dask arrays) is read region by region: whole chunks of the
-        target, and of the source where it says its chunks, of about 64 MiB in all.
+        library and of others, HDF5 datasets, dask arrays) is read region by region: whole chunks (or shards)
+        of the target, and of the source where it says its chunks, of about 64 MiB in all, or one shard if
+        that is larger.
     progress : callable, optional
         Called with each region once it is written.
     """
@@ -46,14 +47,22 @@ def copy_into(
 
 def _steps(target: Array, source: Any) -> tuple[int, ...]:
     """Return the extents that a region is a multiple of: no chunk of the target is written in parts."""
+    # A shard is written once, however large it is: in parts it would be written as often as it has parts.
     steps = target.shards or target.chunks
-    theirs = chunk_shape_of(source)
-    if theirs is None:
-        return steps
-    # A source chunk that spans several of ours is then decoded once; where that needs too much memory,
-    # `regions` would have to split it, so it is left at the target's chunks.
-    wide = tuple(step * -(-their // step) for step, their in zip(steps, theirs, strict=True))
-    return wide if math.prod(wide) * target.dtype.itemsize <= _REGION_NBYTES else steps
+    for theirs in (_shard_shape_of(source), chunk_shape_of(source)):
+        if theirs is None:
+            continue
+        # A source chunk that spans several of ours is then decoded once; where that needs too much memory,
+        # `regions` would have to split it, so it is left at the target's chunks.
+        wide = tuple(step * -(-their // step) for step, their in zip(steps, theirs, strict=True))
+        if math.prod(wide) * target.dtype.itemsize <= _REGION_NBYTES:
+            return wide
+    return steps
+
+
+def _shard_shape_of(source: Any) -> tuple[int, ...] | None:
+    shards = getattr(source, "shards", None)
+    return shards if isinstance(shards, tuple) and len(shards) == len(source.shape) else None
 
 
 def chunk_shape_of(source: Any) -> tuple[int, ...] | None:

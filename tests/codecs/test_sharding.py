@@ -99,8 +99,8 @@ def test_a_document_without_what_the_specification_requires_is_noted(left_out: s
         (
             {"index_codecs": ["bytes", {"name": "gzip", "configuration": {"level": 1}}]},
             (
-                "sharding_indexed, index_codecs: 'gzip' cannot encode a shard's index, whose size must follow "
-                "from the number of inner chunks; 'transpose', 'bytes' and 'crc32c' can"
+                "sharding_indexed, index_codecs: 'gzip' cannot encode a shard's index, whose size must "
+                "follow from the number of inner chunks; 'transpose', 'bytes' and 'crc32c' can"
             ),
         ),
         ({"index_location": "middle"}, "index_location: must be one of 'start', 'end', got 'middle'"),
@@ -179,8 +179,8 @@ def test_what_depends_on_the_array_is_filled_in() -> None:
             ShardingCodec(chunk_shape=(8, 12)),
             (4, 6),
             (
-                "along axis 0, 4 is no multiple of 8; the two may be the wrong way round: the chunk grid has the "
-                "shard's shape"
+                "along axis 0, 4 is no multiple of 8; the two may be the wrong way round: the chunk grid has "
+                "the shard's shape"
             ),
         ),
         (

@@ -196,7 +196,12 @@ def test_users_say_v2_chains_in_many_ways(options: dict[str, Any], codecs: tuple
         ({"dtype": "U3"}, "is known but not supported in this version", UnknownDataTypeError),
         ({"zarr_format": 1}, "zarr_format: must be 2 or 3, got 1", MetadataError),
         ({"zarr_format": True}, "zarr_format: must be 2 or 3, got True", MetadataError),
-        ({"shards": (20, 20)}, "shards: sharding is not supported in this version", UnknownExtensionError),
+        (
+            {"shards": (20, 20), "chunks": 3},
+            "shards: [20, 20] is not a multiple of chunks, [3",
+            MetadataError,
+        ),
+        ({"shards": 4, "zarr_format": 2}, "shards: zarr_format 2 has no shards; use", MetadataError),
         ({"order": "K"}, "order: must be 'C' or 'F', got 'K'", MetadataError),
         ({"codecs": ["zstd"]}, "codecs: there is no array_to_bytes codec, such as 'bytes'", MetadataError),
         ({"codecs": []}, "codecs: there is no array_to_bytes codec", MetadataError),

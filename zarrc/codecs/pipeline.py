@@ -13,7 +13,7 @@ from zarrc.errors import MetadataError
 if TYPE_CHECKING:
     from zarrc.codecs.sharding import ShardingCodec
 
-__all__ = ["check_chain", "check_order", "complete_chain", "inner_shape", "sharding_level"]
+__all__ = ["check_chain", "check_order", "complete_chain", "inner_shape", "sharding_level", "stored_axes"]
 
 _RANK = {"array_to_array": 0, "array_to_bytes": 1, "bytes_to_bytes": 2}
 _ORDER = "the order is: array_to_array codecs, one array_to_bytes codec, bytes_to_bytes codecs"
@@ -98,15 +98,23 @@ def sharding_level(
 
 def inner_shape(before: Sequence[Codec], chunk_shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """The shape of inner chunks as the array has it, from that behind some codecs; None if they hide it."""
-    axes = tuple(range(len(chunk_shape)))
+    axes = stored_axes(before, len(chunk_shape))
+    if axes is None:
+        return None
+    extents = dict(zip(axes, chunk_shape, strict=True))
+    return tuple(extents[axis] for axis in range(len(axes)))
+
+
+def stored_axes(before: Sequence[Codec], ndim: int) -> tuple[int, ...] | None:
+    """Which axis of the array each axis is behind some codecs; None where one of them does not tell."""
+    axes = tuple(range(ndim))
     for codec in before:
         if _is_own(codec, "transpose", "TransposeCodec"):
             transpose: Any = codec
-            axes = tuple(axes[axis] for axis in transpose.permutation(len(axes)))
+            axes = tuple(axes[axis] for axis in transpose.permutation(ndim))
         elif not _is_own(codec, "bitround", "BitroundCodec"):
             return None
-    extents = dict(zip(axes, chunk_shape, strict=True))
-    return tuple(extents[axis] for axis in range(len(axes)))
+    return axes
 
 
 def _is_own(codec: Codec, module: str, name: str) -> bool:

@@ -32,7 +32,7 @@ def encode_shard(codec: ShardingCodec, data: npt.NDArray[Any], spec: ChunkSpec) 
     parts: list[bytes] = []
     offset = codec.index_nbytes(spec.shape) if codec.index_location == "start" else 0
     for coords, region in _inner_regions(codec, spec.shape):
-        chunk = np.ascontiguousarray(data[region], spec.dtype)
+        chunk = np.asarray(data[region], spec.dtype, order="C")
         # By bits: NaN is the fill value NaN, and -0.0 is not 0.0.
         if chunk.tobytes() == empty * chunk.size:
             continue

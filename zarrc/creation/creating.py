@@ -116,12 +116,19 @@ def create_array(
     data : array_like, optional
         What to write; gives shape and data type.
     chunks : int, tuple of int or "auto", default "auto"
-        Shape of a chunk; -1 for a whole dimension.
+        Shape of a chunk; -1 for a whole dimension. With ``shards``, of an inner chunk: what is encoded alone.
+    shards : int, tuple of int, "auto", Mapping or None, optional
+        Shape of a shard, a stored object of whole chunks with an index; -1 for a whole dimension. ``"auto"``
+        aims at 64 MB of decoded bytes (``array.target_shard_size_bytes`` in ``zarrc.config``) without
+        reaching much over the array's end. ``{"shape": ..., "index_location": "start"}`` puts the index
+        first. None stores each chunk by itself.
     filters, serializer, compressors : codec-like or sequence of these, default "auto"
         The three parts of the codec chain: arrays to arrays, array to bytes, bytes to bytes. None for none.
     codecs : sequence of codec-like, optional
         The whole chain at once, in place of these three: `zarrc.codecs` objects, names, or dicts with "name"
-        and "configuration".
+        and "configuration". With ``shards``, the chain of an inner chunk. A ``sharding_indexed`` codec may
+        stand in it instead of ``shards``: ``chunks`` is the shape of the shard then if the codec's
+        ``chunk_shape`` divides it, and of the inner chunk if it divides the codec's ``chunk_shape``.
     compressor : codec-like, optional
         The ``compressor`` of a v2 array.
     fill_value : scalar, optional
@@ -207,8 +214,8 @@ def from_array(
     storage_options : Mapping, optional
         For the file system of a URL.
     **keywords
-        As for `create_array`. Chunks, codecs, fill value, key encoding and dimension names of a stored array
-        are kept where nothing else is said (``"keep"`` says so too); attributes are not.
+        As for `create_array`. Chunks, shards, codecs, fill value, key encoding and dimension names of a
+        stored array are kept where nothing else is said (``"keep"`` says so too); attributes are not.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from zarrc.codecs.parsing import codec_from_user, codecs_from_user
 from zarrc.codecs.pipeline import check_order, complete_chain
 from zarrc.codecs.zstd import ZstdCodec
 from zarrc.dtypes import DEFAULT_FILL, DataType, fill_value_for, parse_dtype
-from zarrc.errors import MetadataError, UnknownExtensionError
+from zarrc.errors import MetadataError
 from zarrc.frozen import changed
 from zarrc.grids import (
     ChunkKeyEncoding,
@@ -39,6 +40,7 @@ def build_array(
     chunks: Any = AUTO,
     chunk_shape: Any = None,
     shards: Any = None,
+    shard_nbytes: int | None = None,
     codecs: Any = None,
     filters: Any = AUTO,
     serializer: Any = AUTO,
@@ -63,16 +65,22 @@ def build_array(
         ``bytes`` codec's, unless a serializer is given.
     chunks, chunk_shape : optional
         See `zarrc.metadata.chunking.parse_chunks`; two names of one thing.
-    shards : None
-        Sharding comes in a later version.
+    shards : optional
+        v3: see `zarrc.metadata.sharding.parse_shards`; ``chunks`` are the inner chunks then, and the codecs
+        are theirs.
+    shard_nbytes : int, optional
+        What ``shards="auto"`` aims at, in decoded bytes; by default 64 MB.
     codecs : sequence, optional
-        v3: the whole chain; instead of ``filters``, ``serializer`` and ``compressors``.
+        v3: the whole chain; instead of ``filters``, ``serializer`` and ``compressors``. Where there is a
+        sharding codec in it (or for the serializer), ``chunks`` is the shape of the shards if its
+        ``chunk_shape`` divides it, and that of the inner chunks if it divides the ``chunk_shape``.
     filters : sequence, None or "auto"
         v3: array-to-array codecs. v2: the filters. By default none.
     serializer : codec or "auto"
         v3: the array-to-bytes codec; by default ``bytes``.
     compressors, compressor : codec, sequence, None or "auto"
-        v3: bytes-to-bytes codecs. v2: at most one. By default ``zstd`` of level 0; None for none.
+        v3: bytes-to-bytes codecs. v2: at most one. By default ``zstd`` of level 0 (none around a sharding
+        codec, of which nothing less than whole shards could be read then); None for none.
     fill_value : optional
         See `zarrc.dtypes.fill_value_for`.
     order : {"C", "F"}, optional
@@ -103,13 +111,21 @@ def build_array(
     if zarr_format is None:
         zarr_format = 3
     check_zarr_format(zarr_format)
-    if shards is not None:
-        raise UnknownExtensionError("shards: sharding is not supported in this version of zarrc")
+    shards = None if shards is False else shards
     if order not in (None, "C", "F"):
         raise MetadataError(f"order: must be 'C' or 'F', got {show(order)}")
     data_type, endian = parse_dtype("float64" if dtype is None else dtype)
     extents = parse_shape(shape)
-    grid = RegularChunkGrid(parse_chunks(_chunks(chunks, chunk_shape), extents, data_type.itemsize))
+    chunks = _chunks(chunks, chunk_shape)
+    compressors = _one_name("compressors", compressors, "compressor", compressor)
+    chain: tuple[Codec, ...] | None = None
+    if zarr_format == 3:
+        with _NotTooDeep():
+            chain = _v3_codecs(codecs, filters, serializer, compressors, endian)
+            chunks, chain = _sharded(chain, chunks, shards, extents, data_type.itemsize, shard_nbytes)
+    elif shards is not None:
+        raise MetadataError("shards: zarr_format 2 has no shards; use zarr_format=3")
+    grid = RegularChunkGrid(parse_chunks(chunks, extents, data_type.itemsize))
     check_shapes(extents, grid.chunk_shape, data_type.itemsize)
     fill = fill_value_for(data_type, fill_value, zarr_format=zarr_format)
     common: dict[str, Any] = {
@@ -120,7 +136,6 @@ def build_array(
         "attributes": attributes_to_json(attributes or {}),
     }
     spec = ChunkSpec(grid.chunk_shape, data_type.numpy, data_type.default_fill() if fill is None else fill)
-    compressors = _one_name("compressors", compressors, "compressor", compressor)
     if zarr_format == 2:
         if dimension_names is not None:
             raise MetadataError("dimension_names: zarr_format 2 has none; use zarr_format=3")
@@ -136,13 +151,17 @@ def build_array(
         return _build_v2(common, v2, spec, endian or "little")
     if dimension_separator is not None:
         raise MetadataError("dimension_separator: belongs to zarr_format 2; use chunk_key_encoding= in 3")
-    return ArrayMetadata(
-        zarr_format=3,
-        chunk_key_encoding=_v3_key_encoding(chunk_key_encoding),
-        codecs=_v3_codecs(codecs, filters, serializer, compressors, endian, spec),
-        dimension_names=_dimension_names(dimension_names, len(extents), strict_dimension_names),
-        **common,
-    )
+    assert chain is not None
+    with _NotTooDeep():
+        with Reading(path="codecs").locate():
+            chain = complete_chain(chain, spec)
+        return ArrayMetadata(
+            zarr_format=3,
+            chunk_key_encoding=_v3_key_encoding(chunk_key_encoding),
+            codecs=chain,
+            dimension_names=_dimension_names(dimension_names, len(extents), strict_dimension_names),
+            **common,
+        )
 
 
 def build_group(
@@ -179,22 +198,79 @@ def _v3_key_encoding(value: Any) -> ChunkKeyEncoding:
 
 
 def _v3_codecs(
-    codecs: Any, filters: Any, serializer: Any, compressors: Any, endian: Endian | None, spec: ChunkSpec
+    codecs: Any, filters: Any, serializer: Any, compressors: Any, endian: Endian | None
 ) -> tuple[Codec, ...]:
-    """The complete chain, from ``codecs`` or from its three parts."""
+    """The chain in order, from ``codecs`` or from its three parts."""
     if codecs is not None:
         if not (_is_auto(filters) and _is_auto(serializer) and _is_auto(compressors)):
             raise MetadataError("codecs: is the whole chain; give it, or filters, serializer and compressors")
-        chain = codecs_from_user(codecs, Reading(path="codecs", from_user=True))
+        chain = codecs_from_user(_with_endian(codecs, endian), Reading(path="codecs", from_user=True))
     else:
+        serial = _serializer(_with_endian(serializer, endian), endian)
+        if _is_auto(compressors):
+            compressors = () if isinstance(serial, _sharding_class()) else ZstdCodec()
         chain = (
             *_part("filters", "array_to_array", () if _is_auto(filters) else filters),
-            _serializer(serializer, endian),
-            *_part("compressors", "bytes_to_bytes", ZstdCodec() if _is_auto(compressors) else compressors),
+            serial,
+            *_part("compressors", "bytes_to_bytes", compressors),
         )
     with Reading(path="codecs").locate():
         check_order(chain)
-        return complete_chain(chain, spec)
+    return chain
+
+
+def _sharding_class() -> Any:
+    """The sharding codec's class; nothing is an instance of what is there before it is loaded."""
+    loaded = sys.modules.get("zarrc.codecs.sharding")
+    return () if loaded is None else loaded.ShardingCodec
+
+
+def _with_endian(codecs: Any, endian: Endian | None) -> Any:
+    """Give a sharding codec without inner codecs the data type's byte order, as the default chain has it."""
+    if endian != "big":
+        return codecs
+    if isinstance(codecs, (list, tuple)):
+        return [_with_endian(codec, endian) for codec in codecs]
+    configuration = codecs.get("configuration") if isinstance(codecs, Mapping) else None
+    if not isinstance(configuration, Mapping) or codecs.get("name") != "sharding_indexed":
+        return codecs
+    default = (BytesCodec(endian=endian), ZstdCodec())
+    return {**codecs, "configuration": {"codecs": default, **configuration}}
+
+
+def _sharded(
+    chain: tuple[Codec, ...],
+    chunks: Any,
+    shards: Any,
+    shape: tuple[int, ...],
+    itemsize: int,
+    shard_nbytes: int | None,
+) -> tuple[Any, tuple[Codec, ...]]:
+    """The shape of the chunk grid and the chain, with the shards that were asked for, if any were."""
+    explicit = any(isinstance(codec, _sharding_class()) for codec in chain)
+    if shards is None and not explicit:
+        return chunks, chain
+    from zarrc.codecs.sharding import ShardingCodec
+    from zarrc.metadata.sharding import parse_shards, shards_of_chain
+
+    if explicit:
+        found = shards_of_chain(chain, chunks, shards, shape, itemsize, shard_nbytes)
+        if found is not None:
+            return found[1], found[0]
+    wanted = parse_shards(chunks, shards, shape, itemsize, shard_nbytes)
+    codec = ShardingCodec(chunk_shape=wanted.chunks, codecs=chain, index_location=wanted.index_location)
+    return wanted.shards, (codec,)
+
+
+class _NotTooDeep:
+    """Codecs in codecs that nobody can have meant are an error of ours."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, RecursionError):
+            raise MetadataError("codecs: are nested too deeply") from None
 
 
 def _part(name: str, kind: str, values: Any) -> tuple[Codec, ...]:

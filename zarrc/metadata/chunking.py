@@ -11,7 +11,7 @@ from zarrc.errors import MetadataError, UnknownExtensionError
 from zarrc.grids.regular import MAX_EXTENT
 from zarrc.reading import show
 
-__all__ = ["guess_chunks", "parse_chunks", "parse_shape"]
+__all__ = ["guess_chunks", "is_auto", "parse_chunks", "parse_shape"]
 
 TARGET_NBYTES = 1 << 20
 """Chunks of this size keep a read of one element cheap, and compressors at their speed."""
@@ -46,7 +46,14 @@ def _extent(value: object, what: str, lowest: int) -> int:
     return int(extent)
 
 
-def parse_chunks(chunks: object, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+def is_auto(chunks: object) -> bool:
+    """Whether a shape of chunks is to be guessed."""
+    return chunks is None or chunks is True or (isinstance(chunks, str) and chunks == "auto")
+
+
+def parse_chunks(
+    chunks: object, shape: tuple[int, ...], itemsize: int, what: str = "chunks"
+) -> tuple[int, ...]:
     """The chunk shape that a user passed.
 
     Parameters
@@ -58,13 +65,15 @@ def parse_chunks(chunks: object, shape: tuple[int, ...], itemsize: int) -> tuple
         Shape of the array.
     itemsize : int
         Size of an element, in bytes.
+    what : str
+        The argument, for errors.
 
     Raises
     ------
     MetadataError
         If an extent is not an integer above 0, or there is not one for each axis.
     """
-    if chunks is None or chunks is True or (isinstance(chunks, str) and chunks == "auto"):
+    if is_auto(chunks):
         return guess_chunks(shape, itemsize)
     if chunks is False:
         return tuple(max(extent, 1) for extent in shape)
@@ -73,26 +82,26 @@ def parse_chunks(chunks: object, shape: tuple[int, ...], itemsize: int) -> tuple
         extents = list(plain)
     else:
         extents = [plain] * len(shape)
-        _chunk_extent(plain, 1)
+        _chunk_extent(plain, 1, what)
     if len(extents) != len(shape):
         raise MetadataError(
-            f"chunks: {show(tuple(extents))} has {len(extents)} extents, the array {len(shape)} dimensions"
+            f"{what}: {show(tuple(extents))} has {len(extents)} extents, the array {len(shape)} dimensions"
         )
-    return tuple(_chunk_extent(chunk, extent) for chunk, extent in zip(extents, shape, strict=True))
+    return tuple(_chunk_extent(chunk, extent, what) for chunk, extent in zip(extents, shape, strict=True))
 
 
-def _chunk_extent(chunk: object, extent: int) -> int:
+def _chunk_extent(chunk: object, extent: int, what: str) -> int:
     """One extent of a chunk, along an axis of ``extent``."""
     if isinstance(chunk, (tuple, list)):
-        raise UnknownExtensionError("chunks: several sizes along an axis are not supported in this version")
+        raise UnknownExtensionError(f"{what}: several sizes along an axis are not supported in this version")
     if chunk is None:
         return max(extent, 1)
-    size = _extent(chunk, "chunks", -1)
+    size = _extent(chunk, what, -1)
     # chunks=data.shape of empty data says 0; there is no such chunk, and none is stored.
     if size == -1 or (size == 0 and extent == 0):
         return max(extent, 1)
     if size == 0:
-        raise MetadataError(f"chunks: must be in [1, {MAX_EXTENT}] or -1 for the whole axis, got 0")
+        raise MetadataError(f"{what}: must be in [1, {MAX_EXTENT}] or -1 for the whole axis, got 0")
     return size
 
 

@@ -18,9 +18,10 @@ from zarrc.engine.node_names import join, normalize_path
 from zarrc.engine.nodes import place
 from zarrc.errors import ReadOnlyError
 from zarrc.group import Group
-from zarrc.new_array import build_metadata, keep_layout, refuse_self
+from zarrc.kept_layout import keep_layout, leaf_codecs
+from zarrc.new_array import build_metadata, refuse_self
 from zarrc.node import without_nan
-from zarrc.streaming import copy_into
+from zarrc.streaming import copy_into, regions
 
 if TYPE_CHECKING:
     from zarrc.metadata.model import ArrayMetadata
@@ -220,12 +221,13 @@ def _metadata_of_copy(source: Array, zarr_format: Literal[2, 3]) -> ArrayMetadat
 def _said_in_v2(metadata: ArrayMetadata) -> dict[str, Any]:
     """Return what version 2 says otherwise: in the data type and in ``order``, where version 3 has codecs."""
     said: dict[str, Any] = {}
-    serializer = metadata.serializer
-    if isinstance(serializer, BytesCodec) and serializer.endian == "big":
+    codecs = leaf_codecs(metadata.codecs)
+    if any(isinstance(codec, BytesCodec) and codec.endian == "big" for codec in codecs):
         said["dtype"] = metadata.data_type.numpy.newbyteorder(">")
-    first = next(iter(metadata.filters), None)
+    filters = tuple(codec for codec in codecs if codec.kind == "array_to_array")
+    first = next(iter(filters), None)
     if isinstance(first, TransposeCodec) and first.order == tuple(range(metadata.ndim))[::-1]:
-        said |= {"order": "F", "filters": metadata.filters[1:] or None}
+        said |= {"order": "F", "filters": filters[1:] or None}
     return said
 
 
@@ -282,16 +284,27 @@ def _stream(source: Array, target: Array, progress: Progress | None) -> None:
         return
     counter.n_chunks = len(stored)
     for region in stored:
-        target[region] = np.asarray(source[region])
+        for part in _parts(region, target):
+            target[part] = np.asarray(source[part])
         counter(region)
 
 
+def _parts(region: tuple[slice, ...], target: Array) -> Iterator[tuple[slice, ...]]:
+    """Yield a region, which starts where one of the target's objects does, in parts that fit in memory."""
+    shape = tuple(part.stop - part.start for part in region)
+    for inner in regions(shape, target.shards or target.chunks, target.dtype.itemsize):
+        yield tuple(
+            slice(part.start + one.start, part.start + one.stop)
+            for part, one in zip(region, inner, strict=True)
+        )
+
+
 class _Counter:
-    """Tells how many of the target's chunks the regions that were written have."""
+    """Tells how many of the target's chunks (or shards) the regions that were written have."""
 
     def __init__(self, target: Array, progress: Progress | None) -> None:
         self.chunks = target.shards or target.chunks
-        self.n_chunks = target.nchunks
+        self.n_chunks = target.nshards
         self.n_done = 0
         self.progress = progress
 
@@ -310,18 +323,18 @@ def _stored_regions(source: Array, target: Array) -> list[tuple[slice, ...]] | N
 
     Where neither array has a chunk both read as their fill values: nothing is to do if these agree.
     """
-    if source.nchunks <= _FEW_CHUNKS or source.dtype.newbyteorder("=") != target.dtype.newbyteorder("="):
+    if source.nshards <= _FEW_CHUNKS or source.dtype.newbyteorder("=") != target.dtype.newbyteorder("="):
         return None
     if _fill_bits(source.metadata) != _fill_bits(target.metadata):
         return None
     steps = target.shards or target.chunks
-    regions: set[_Box] = set()
+    boxes: set[_Box] = set()
     for array in (source, target):
         chunks = listed_chunks(array.store, array.path, array.metadata)
         if chunks is None:
             return None
-        regions.update(_regions_of(array, chunks, steps))
-    return None if 4 * len(regions) > source.nchunks else [_slices(region) for region in sorted(regions)]
+        boxes.update(_regions_of(array, chunks, steps))
+    return None if 4 * len(boxes) > source.nshards else [_slices(region) for region in sorted(boxes)]
 
 
 _Box = tuple[tuple[int, int], ...]

@@ -1,0 +1,148 @@
+"""What an array's handle tells without a look at its data."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from zarrc.node import Node
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from zarrc.codecs.base import Codec
+    from zarrc.config import ArrayConfig
+    from zarrc.metadata.model import ArrayMetadata
+
+__all__ = ["ArrayFacts"]
+
+
+class ArrayFacts(Node):
+    """The properties of an array that follow from its metadata and its handle's configuration."""
+
+    __slots__ = ()
+
+    _metadata: ArrayMetadata
+    _config: ArrayConfig
+
+    @property
+    def metadata(self) -> ArrayMetadata:
+        """Shape, data type, chunk grid, codecs and so on, as stored; frozen."""
+        return self._metadata
+
+    @property
+    def config(self) -> ArrayConfig:
+        """How this handle reads and writes; see `with_config`."""
+        return self._config
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of elements along each dimension."""
+        return self._metadata.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self._metadata.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self._metadata.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of what a read returns."""
+        return self._metadata.dtype
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements in memory, uncompressed."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def fill_value(self) -> Any:
+        """Value of elements in chunks that are not stored, as a NumPy scalar; None if undefined (v2)."""
+        fill = self._metadata.fill_value
+        return None if fill is None else fill[()]
+
+    @property
+    def order(self) -> Literal["C", "F"]:
+        """Memory order of what a read returns; for v2 arrays the one that they were stored with."""
+        v2 = self._metadata.v2
+        return self._config.order if v2 is None else v2.order
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of a chunk: of what is encoded alone; in shards, of an inner chunk."""
+        return self._metadata.chunks
+
+    @property
+    def shards(self) -> tuple[int, ...] | None:
+        """Shape of a shard, one stored object; None if each chunk is stored by itself."""
+        return self._metadata.shards
+
+    @property
+    def cdata_shape(self) -> tuple[int, ...]:
+        """Number of chunks along each dimension; in shards, of the inner chunks inside the array."""
+        return tuple(-(-length // chunk) for length, chunk in zip(self.shape, self.chunks, strict=True))
+
+    @property
+    def nchunks(self) -> int:
+        """Number of chunks, stored or not."""
+        return math.prod(self.cdata_shape)
+
+    @property
+    def nshards(self) -> int:
+        """Number of objects that the data take, stored or not: of shards, or else of chunks."""
+        return math.prod(self._metadata.chunk_grid.grid_shape(self.shape))
+
+    @property
+    def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """For each dimension the extents of its chunks inside the array, as dask writes them."""
+        return _sizes(self.shape, self.chunks)
+
+    @property
+    def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """The same of what is written as one object: the shard if there is one, otherwise the chunk."""
+        return _sizes(self.shape, self.shards or self.chunks)
+
+    @property
+    def filters(self) -> tuple[Codec, ...]:
+        """The codecs from arrays to arrays, in shards those of the inner chunks; for v2 its ``filters``."""
+        return self._metadata.filters
+
+    @property
+    def serializer(self) -> Codec | None:
+        """The codec from arrays to bytes, in shards that of the inner chunks; None for v2."""
+        return self._metadata.serializer
+
+    @property
+    def compressors(self) -> tuple[Codec, ...]:
+        """The codecs from bytes to bytes, in shards those of the inner chunks."""
+        return self._metadata.compressors
+
+    @property
+    def compressor(self) -> Codec | None:
+        """The ``compressor`` of a v2 array, or None.
+
+        Raises
+        ------
+        TypeError
+            For v3 arrays, which may have several: see `compressors`.
+        """
+        if self._metadata.v2 is None:
+            raise TypeError("a Zarr v3 array has no `compressor`; its codecs are in `compressors`")
+        return self._metadata.v2.compressor
+
+
+def _sizes(shape: tuple[int, ...], extents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple(
+        tuple(min(extent, length - start) for start in range(0, length, extent))
+        for length, extent in zip(shape, extents, strict=True)
+    )
