@@ -179,9 +179,9 @@ def test_a_directory_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [300, 5000])
 def test_a_name_that_is_too_long_is_an_error(tmp_path: Path, length: int) -> None:
     before = n_descriptors()
+    path = os.fsencode(tmp_path) + b"/" + b"x" * length
     with pytest.raises(StoreError) as caught:
-        stream = Stream(os.fsencode(tmp_path) + b"/" + b"x" * length)
-        stream.commit()
+        Stream(path).commit()
     assert caught.value.errno == errno.ENAMETOOLONG
     assert os.listdir(tmp_path) == []
     assert n_descriptors() == before

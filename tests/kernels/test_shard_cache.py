@@ -347,7 +347,7 @@ def test_the_identity_of_a_file_is_that_of_the_system(tmp_path: Path) -> None:
 
 
 def test_the_identity_changes_with_the_file(tmp_path: Path) -> None:
-    path, seen = tmp_path / "x", set()
+    path, seen = tmp_path / "x", set[tuple[int, ...] | None]()
     path.write_bytes(b"data")
     opened = local_io.open_identified(os.fsencode(path))
     assert opened is not None

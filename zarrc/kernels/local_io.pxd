@@ -67,3 +67,38 @@ cdef zc_status local_stream_copy(zc_local_stream *stream, int src_fd, uint64_t o
 cdef uint64_t local_stream_nbytes(const zc_local_stream *stream) noexcept nogil
 cdef zc_status local_stream_commit(zc_local_stream *stream, int *errno_ret) noexcept nogil
 cdef void local_stream_drop(zc_local_stream *stream) noexcept nogil
+
+# zc_local_append.h.
+cdef extern from "zc_local_append.h":
+    ctypedef struct zc_local_bytes:
+        const uint8_t *data
+        size_t nbytes
+    ctypedef struct zc_local_append_spec:
+        uint64_t identity[4]
+        const zc_local_bytes *data
+        size_t n_data
+        const uint8_t *index
+        size_t index_nbytes
+        int index_at_start
+        const uint8_t *old_index
+        int durable
+    ctypedef enum zc_local_undo_state:
+        ZC_UNDO_NONE
+        ZC_UNDO_INVALID
+        ZC_UNDO_OTHER
+        ZC_UNDO_VALID
+    ctypedef struct zc_local_undo:
+        int state
+        int index_at_start
+        int durable
+        uint64_t nbytes
+        uint8_t *index
+        size_t index_nbytes
+
+cdef zc_status local_append(const char *path, const zc_local_append_spec *what, uint64_t *identity_ret,
+                            int *errno_ret) noexcept nogil
+cdef int local_undo_exists(const char *path) noexcept nogil
+cdef zc_status local_undo_read(const char *path, uint64_t device, uint64_t inode, size_t max_index_nbytes,
+                               zc_local_undo *undo_ret, int *errno_ret) noexcept nogil
+cdef void local_undo_free(zc_local_undo *undo) noexcept nogil
+cdef zc_status local_repair(const char *path, size_t max_index_nbytes, int *errno_ret) noexcept nogil

@@ -10,13 +10,13 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffe
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from zarrc.errors import StoreError
 
 from zarrc.kernels.blob cimport place_range
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_EPYTHON, ZC_ETRUNCATED, ZC_OK, check
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_ECANCELLED, ZC_EPYTHON, ZC_ETRUNCATED, ZC_OK, check
 
 from zarrc.kernels.blob import Blob
 
@@ -61,6 +61,15 @@ cdef extern from "zc_local_stream.h":
     uint64_t zc_local_stream_nbytes(const zc_local_stream *stream) noexcept nogil
     zc_status zc_local_stream_commit(zc_local_stream *stream, int *errno_ret) noexcept nogil
     void zc_local_stream_drop(zc_local_stream *stream) noexcept nogil
+
+cdef extern from "zc_local_append.h":
+    zc_status zc_local_append(const char *path, const zc_local_append_spec *what, uint64_t *identity_ret,
+                              int *errno_ret) noexcept nogil
+    int zc_local_undo_exists(const char *path) noexcept nogil
+    zc_status zc_local_undo_read(const char *path, uint64_t device, uint64_t inode, size_t max_index_nbytes,
+                                 zc_local_undo *undo_ret, int *errno_ret) noexcept nogil
+    void zc_local_undo_free(zc_local_undo *undo) noexcept nogil
+    zc_status zc_local_repair(const char *path, size_t max_index_nbytes, int *errno_ret) noexcept nogil
 
 cdef extern from "zc_local_fault.h":
     void zc_local_fault_arm(int64_t n) noexcept nogil
@@ -165,6 +174,28 @@ cdef zc_status local_stream_commit(zc_local_stream *stream, int *errno_ret) noex
 
 cdef void local_stream_drop(zc_local_stream *stream) noexcept nogil:
     zc_local_stream_drop(stream)
+
+
+cdef zc_status local_append(const char *path, const zc_local_append_spec *what, uint64_t *identity_ret,
+                            int *errno_ret) noexcept nogil:
+    return zc_local_append(path, what, identity_ret, errno_ret)
+
+
+cdef int local_undo_exists(const char *path) noexcept nogil:
+    return zc_local_undo_exists(path)
+
+
+cdef zc_status local_undo_read(const char *path, uint64_t device, uint64_t inode, size_t max_index_nbytes,
+                               zc_local_undo *undo_ret, int *errno_ret) noexcept nogil:
+    return zc_local_undo_read(path, device, inode, max_index_nbytes, undo_ret, errno_ret)
+
+
+cdef void local_undo_free(zc_local_undo *undo) noexcept nogil:
+    zc_local_undo_free(undo)
+
+
+cdef zc_status local_repair(const char *path, size_t max_index_nbytes, int *errno_ret) noexcept nogil:
+    return zc_local_repair(path, max_index_nbytes, errno_ret)
 
 
 cdef str _version(const zc_local_stamp *stamp):
@@ -589,6 +620,82 @@ cdef class Stream:
         cdef zc_local_stream *stream = self.there()
         self.stream = NULL
         zc_local_stream_drop(stream)
+
+
+def append(bytes path not None, identity, list pieces not None, bytes index not None, bytes old_index=None,
+           bint durable=False):
+    """Append ``pieces`` (bytes) to a shard, and its index; with ``old_index`` over that, at the start (for tests).
+
+    Returns
+    -------
+    tuple or None
+        The shard's `identify` afterwards; None if it is not what ``identity`` says, not there, or there is a record.
+    """
+    cdef const char *text = path
+    cdef zc_local_append_spec what
+    cdef uint64_t words[4]
+    cdef int errno = 0
+    cdef zc_status status
+    cdef size_t i
+    cdef zc_local_bytes *data = <zc_local_bytes *>malloc((len(pieces) + 1) * sizeof(zc_local_bytes))
+    if data is NULL:
+        raise MemoryError("pieces")
+    try:
+        for i in range(len(pieces)):
+            data[i].data, data[i].nbytes = <const uint8_t *>PyBytes_AS_STRING(pieces[i]), len(pieces[i])
+        for i in range(4):
+            what.identity[i] = identity[i]
+        what.data, what.n_data, what.durable = data, len(pieces), durable
+        what.index, what.index_nbytes = <const uint8_t *>PyBytes_AS_STRING(index), len(index)
+        what.index_at_start, what.old_index = old_index is not None, NULL
+        if old_index is not None:
+            if len(old_index) != len(index):
+                raise ValueError("the old index has another length")
+            what.old_index = <const uint8_t *>PyBytes_AS_STRING(old_index)
+        with nogil:
+            status = zc_local_append(text, &what, words, &errno)
+    finally:
+        free(data)
+    if status == ZC_ABSENT or status == ZC_ECANCELLED:
+        return None
+    check(status, NULL, errno, None)
+    return words[0], words[1], words[2], words[3]
+
+
+def undo_exists(bytes path not None):
+    """Whether there is an undo record of the shard, of whatever state (for tests)."""
+    return zc_local_undo_exists(path) == 1
+
+
+def undo_read(bytes path not None, uint64_t device, uint64_t inode, size_t max_index_nbytes):
+    """The state of the shard's undo record ("none", "invalid", "other", "valid"), its length and its index (for tests)."""
+    cdef const char *text = path
+    cdef zc_local_undo undo
+    cdef int errno = 0
+    cdef zc_status status
+    with nogil:
+        status = zc_local_undo_read(text, device, inode, max_index_nbytes, &undo, &errno)
+    check(status, NULL, errno, None)
+    try:
+        state = ("none", "invalid", "other", "valid")[undo.state]
+        if undo.state != ZC_UNDO_VALID:
+            return state, 0, None
+        return state, undo.nbytes, undo.index[:undo.index_nbytes] if undo.index_at_start else None
+    finally:
+        zc_local_undo_free(&undo)
+
+
+def repair(bytes path not None, size_t max_index_nbytes):
+    """Take back what a writer did not finish; whether there was a record."""
+    cdef const char *text = path
+    cdef int errno = 0
+    cdef zc_status status
+    with nogil:
+        status = zc_local_repair(text, max_index_nbytes, &errno)
+    if status == ZC_ABSENT:
+        return False
+    check(status, NULL, errno, None)
+    return True
 
 
 def _kill_at(int64_t n):
