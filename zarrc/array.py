@@ -153,9 +153,9 @@ class Array(ArrayFacts):
         """
         if self.shards is None:
             return self.nshards_initialized
-        from zarrc.walking import stored_inner_chunks
+        from zarrc.stored_inner import stored_inner_chunks
 
-        return stored_inner_chunks(self)
+        return stored_inner_chunks(self._store, self._path, self._metadata)
 
     @property
     def nshards_initialized(self) -> int:

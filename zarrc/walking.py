@@ -13,7 +13,7 @@ from zarrc.reading import show
 if TYPE_CHECKING:
     from zarrc.array import Array
 
-__all__ = ["grid_regions", "row_slices", "stored_inner_chunks"]
+__all__ = ["grid_regions", "row_slices"]
 
 # Iteration reads whole rows of shards (or chunks) up to this size at once, and fewer where they are larger.
 _ITERATION_NBYTES = 128 * 2**20
@@ -43,6 +43,8 @@ def _cells(axes: list[tuple[int, int, int]]) -> Iterator[tuple[slice, ...]]:
         yield ()
         return
     start, stop, extent = axes[0]
+    if start == stop:
+        return
     for begin in range(start // extent * extent, stop, extent):
         part = slice(max(begin, start), min(begin + extent, stop))
         for rest in _cells(axes[1:]):
@@ -93,12 +95,3 @@ def row_slices(array: Array) -> Iterator[slice]:
         stop = min(start + step, (start // unit + 1) * unit, n_rows)
         yield slice(start, stop)
         start = stop
-
-
-def stored_inner_chunks(array: Array) -> int:
-    """Count the inner chunks that are stored, by the indexes of the shards that a listing shows."""
-    from zarrc.engine.chunk_keys import stored_chunks
-
-    data: Any = array._data()
-    shards = stored_chunks(array.store, array.path, array.metadata)
-    return sum(data.stored_inner_chunks(coords) for coords in shards)

@@ -234,7 +234,7 @@ def test_an_explicit_codec_says_chunks_or_shards(keywords: Any, chunks: Any, sha
     [
         (
             {"chunks": (3000, 300), "codecs": [guide((1000, 1000))]},
-            "chunks [3000, 300] and the codec's chunk_shape [1000, 1000] do not fit: one must be a multiple of",
+            "chunks [3000, 300] and the codec's chunk_shape [1000, 1000] do not fit: one must be a multiple",
         ),
         (
             {"chunks": (30, 30), "codecs": [guide((100, 100))], "shards": 3000},

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Buffer
 
-__all__ = ["decode_chunk", "decode_shard", "encode_chunk", "encode_shard"]
+__all__ = ["decode_bytes", "decode_chunk", "decode_index", "decode_shard", "encode_chunk", "encode_shard"]
 
 _NAME = ShardingCodec.name
 
@@ -48,7 +48,7 @@ def encode_shard(codec: ShardingCodec, data: npt.NDArray[Any], spec: ChunkSpec) 
 def decode_shard(codec: ShardingCodec, data: Buffer, spec: ChunkSpec) -> npt.NDArray[Any]:
     """The shard of ``spec`` in ``data``."""
     view = memoryview(data).cast("B")
-    index = _decode_index(codec, view, spec.shape)
+    index = decode_index(codec, view, spec.shape)
     inner = codec.inner_spec(spec)
     shard = np.empty(spec.shape, spec.dtype)
     fill = np.frombuffer(_fill_bytes(inner), spec.dtype).reshape(())
@@ -73,7 +73,17 @@ def decode_shard(codec: ShardingCodec, data: Buffer, spec: ChunkSpec) -> npt.NDA
     return shard
 
 
-def _decode_index(codec: ShardingCodec, view: memoryview, shape: tuple[int, ...]) -> npt.NDArray[np.uint64]:
+def decode_index(codec: ShardingCodec, view: memoryview, shape: tuple[int, ...]) -> npt.NDArray[np.uint64]:
+    """The index of a shard of ``shape``: offset and size of each inner chunk.
+
+    Parameters
+    ----------
+    codec : ShardingCodec
+    view : memoryview
+        The shard's bytes, or no more of them than the index.
+    shape : tuple of int
+        Shape of the shard.
+    """
     nbytes = codec.index_nbytes(shape)
     if nbytes > view.nbytes:
         raise CorruptChunkError(
@@ -140,6 +150,14 @@ def decode_chunk(codecs: Sequence[Codec], data: Buffer, spec: ChunkSpec) -> npt.
                 decoded = _as_specified(codec.decode(decoded, at), at)  # type: ignore[attr-defined]
     chunk: npt.NDArray[Any] = decoded
     return chunk
+
+
+def decode_bytes(codecs: Sequence[Codec], data: Buffer, spec: ChunkSpec) -> Buffer:
+    """What the bytes-to-bytes codecs of a chain made ``data`` of."""
+    for codec in reversed(codecs):
+        with _Blaming(codec):
+            data = codec.decode(data, spec)  # type: ignore[attr-defined]
+    return data
 
 
 def _as_specified(decoded: Any, spec: ChunkSpec) -> npt.NDArray[Any]:

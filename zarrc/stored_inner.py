@@ -1,0 +1,97 @@
+"""How many inner chunks of an array are stored: by the indexes of its shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zarrc.codecs.pipeline import stored_axes
+from zarrc.codecs.shard_bytes import decode_bytes, decode_index
+from zarrc.codecs.sharding import ABSENT
+from zarrc.engine.chunk_keys import stored_chunks
+from zarrc.errors import StoreError, ZarrcError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from zarrc.metadata.model import ArrayMetadata
+    from zarrc.storage.base import Store
+
+__all__ = ["stored_inner_chunks"]
+
+
+def stored_inner_chunks(store: Store, path: str, metadata: ArrayMetadata) -> int:
+    """Count the inner chunks that are stored, of those that meet the array.
+
+    Costs a listing and one read a shard: of the index alone, unless codecs follow the sharding one.
+
+    Parameters
+    ----------
+    store : Store
+        The array's store.
+    path : str
+        The array's path in it.
+    metadata : ArrayMetadata
+        Of an array with shards.
+
+    Raises
+    ------
+    CorruptChunkError
+        If a shard's index is damaged; the error names the shard.
+    """
+    n_stored = 0
+    for shard in stored_chunks(store, path, metadata):
+        name = metadata.chunk_key_encoding.encode(shard)
+        key = f"{path}/{name}" if path else name
+        try:
+            present = _present(store, key, metadata)
+        except ZarrcError as error:
+            error.array, error.key = error.array or path, error.key or key
+            raise
+        if present is not None:
+            n_stored += int(np.count_nonzero(present[_inside(metadata, shard)]))
+    return n_stored
+
+
+def _present(store: Store, key: str, metadata: ArrayMetadata) -> npt.NDArray[np.bool_] | None:
+    """Which inner chunks of a shard are stored, in the array's order of axes; None if it is gone by now."""
+    codec = metadata.sharding
+    assert codec is not None
+    place = metadata.codecs.index(codec)
+    before, behind = metadata.codecs[:place], metadata.codecs[place + 1 :]
+    axes = stored_axes(before, metadata.ndim)
+    assert axes is not None
+    shape = tuple(metadata.chunk_grid.chunk_shape[axis] for axis in axes)
+    nbytes = codec.index_nbytes(shape)
+    wanted: tuple[int, int | None] = (0, nbytes) if codec.index_location == "start" else (-nbytes, None)
+    try:
+        blob = store.get(key, None if behind else wanted)
+    except StoreError:
+        # An object that is shorter than its index is no fault of the store.
+        blob = store.get(key)
+    if blob is None:
+        return None
+    data: Any = memoryview(blob)
+    if behind:
+        spec = metadata.chunk_spec
+        for one in before:
+            spec = one.resolve(spec)
+        data = memoryview(decode_bytes(behind, data, spec))
+    index = decode_index(codec, data, shape)
+    present: npt.NDArray[np.bool_] = np.any(index != ABSENT, axis=-1)
+    return present.transpose(_inverse(axes))
+
+
+def _inverse(order: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
+
+
+def _inside(metadata: ArrayMetadata, shard: tuple[int, ...]) -> tuple[slice, ...]:
+    """The inner chunks of a shard that are not wholly beyond the array's end."""
+    extents = zip(metadata.shape, metadata.chunk_grid.chunk_shape, metadata.chunks, shard, strict=True)
+    return tuple(
+        slice(-(-(min(length, (i + 1) * extent) - i * extent) // chunk))
+        for length, extent, chunk, i in extents
+    )
