@@ -46,11 +46,13 @@ cdef class Objects:
     cdef readonly object store
     cdef readonly str node_path     # of the array in its store
     cdef readonly str metadata_key
+    cdef object _trusted_indexes    # shard key -> what was read of its index; None: nothing yet
     cdef bytes _prefix
     cdef bytes _metadata_name       # as compiled code names the document
     cdef Table _table
     cdef str key_of(self, const int64_t *chunk, int ndim)
     cdef str key_of_part(self, const zc_plan *plan, size_t index)
+    cdef object trusted_indexes(self, config, size_t index_nbytes)
     cdef bint is_near(self)
     cdef bint gone(self) except -1
     cdef int look_at_document(self, zc_document *document_ret) except -1

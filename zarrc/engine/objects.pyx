@@ -107,6 +107,14 @@ cdef class Objects:
         plan_part(plan, index, &part)
         return self.key_of(part.chunk, plan.ndim)
 
+    cdef object trusted_indexes(self, config, size_t index_nbytes):
+        """The indexes of shards that are not looked at again (``shard_index="trust"``), the least lately used first."""
+        if self._trusted_indexes is None:
+            from zarrc.engine.trusted_indexes import TrustedIndexes
+
+            self._trusted_indexes = TrustedIndexes(config.shard_index_cache_nbytes // index_nbytes)
+        return self._trusted_indexes
+
     cdef bint is_near(self):
         """Whether a look at the metadata document costs no more than a system call."""
         return self.c.place != PLACE_PYTHON

@@ -81,7 +81,7 @@ cdef int _set_joining(zc_shard_job *job, config) except -1:
     if job.objects.place != PLACE_LOCAL:
         job.joining.gap, job.joining.limit = MEMORY_RUN_NBYTES, MEMORY_RUN_NBYTES
         return 0
-    gap, limit = getattr(config, "sharding_coalesce_max_gap_bytes", None), getattr(config, "sharding_coalesce_max_bytes", None)
+    gap, limit = config.sharding_coalesce_max_gap_bytes, config.sharding_coalesce_max_bytes
     job.joining.gap = GAP_NBYTES if gap is None else gap
     job.joining.limit = RUN_NBYTES if limit is None else limit
     return 0

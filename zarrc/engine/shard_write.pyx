@@ -309,8 +309,13 @@ cdef int _hand_over(Objects objects, list group) except -1:
             empty.append(key)
         else:
             stored.append((key, memoryview(built)))
-    objects.store.set_many(stored)
-    objects.store.delete_many(empty)
+    try:
+        objects.store.set_many(stored)
+        objects.store.delete_many(empty)
+    finally:
+        if objects._trusted_indexes is not None:
+            for key, _ in group:
+                objects._trusted_indexes.drop(key)
     return 0
 
 
