@@ -17,6 +17,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tests.interop.codecs import (
+    BITROUND,
+    CRC,
+    GZIP,
+    ROTATE,
+    TRANSPOSE,
+    ZSTD,
+    Json,
+    blosc_v3,
+    codec_v3,
+)
+from tests.interop.shardings import SHARDED_LAYOUTS, SHARDINGS, Sharding
+
 REAL_NAMES = (
     "int8",
     "int16",
@@ -65,60 +78,36 @@ FILLS = ("zero", "extreme", "special")
 BLOSC_CNAMES = ("blosclz", "lz4", "lz4hc", "zlib", "zstd", "snappy")
 BLOSC_SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
 
-Json = dict[str, Any]
-
-
-def _blosc(cname: str, shuffle: str, *, clevel: int = 5, blocksize: int = 0) -> Json:
-    configuration = {
-        "cname": cname,
-        "clevel": clevel,
-        "shuffle": shuffle,
-        "typesize": None,
-        "blocksize": blocksize,
-    }
-    return {"name": "blosc", "configuration": configuration}
-
-
-def _codec(name: str, **configuration: Any) -> Json:
-    return {"name": name, "configuration": configuration}
-
-
-_ZSTD = _codec("zstd", level=1, checksum=False)
-_GZIP = _codec("gzip", level=5)
-_CRC = {"name": "crc32c"}
-_TRANSPOSE = _codec("transpose", order="reversed")
-_ROTATE = _codec("transpose", order="rotated")
-_BITROUND = _codec("bitround", keepbits=5)
-_BLOSCS = {f"blosc {c} {s}": (_blosc(c, s),) for c in BLOSC_CNAMES for s in BLOSC_SHUFFLES}
+_BLOSCS = {f"blosc {c} {s}": (blosc_v3(c, s),) for c in BLOSC_CNAMES for s in BLOSC_SHUFFLES}
 
 # Format 3: every codec but "bytes", which stands between the array codecs and the others.
 CHAINS_V3: dict[str, tuple[Json, ...]] = {
     "none": (),
-    "zstd": (_codec("zstd", level=0, checksum=False),),
-    "zstd level -7": (_codec("zstd", level=-7, checksum=False),),
-    "zstd level 19": (_codec("zstd", level=19, checksum=False),),
-    "zstd checksum": (_codec("zstd", level=3, checksum=True),),
-    "gzip level 1": (_codec("gzip", level=1),),
-    "gzip level 9": (_codec("gzip", level=9),),
-    "lz4": (_codec("numcodecs.lz4", acceleration=1),),
-    "zlib": (_codec("numcodecs.zlib", level=6),),
+    "zstd": (codec_v3("zstd", level=0, checksum=False),),
+    "zstd level -7": (codec_v3("zstd", level=-7, checksum=False),),
+    "zstd level 19": (codec_v3("zstd", level=19, checksum=False),),
+    "zstd checksum": (codec_v3("zstd", level=3, checksum=True),),
+    "gzip level 1": (codec_v3("gzip", level=1),),
+    "gzip level 9": (codec_v3("gzip", level=9),),
+    "lz4": (codec_v3("numcodecs.lz4", acceleration=1),),
+    "zlib": (codec_v3("numcodecs.zlib", level=6),),
     **_BLOSCS,
-    "blosc level 0": (_blosc("lz4", "shuffle", clevel=0),),
-    "blosc level 9, blocks of 512": (_blosc("zstd", "bitshuffle", clevel=9, blocksize=512),),
-    "crc32c": (_CRC,),
-    "transpose": (_TRANSPOSE,),
-    "transpose > zstd": (_ROTATE, _ZSTD),
-    "transpose > transpose > gzip": (_ROTATE, _TRANSPOSE, _GZIP),
-    "bitround": (_BITROUND,),
-    "bitround > transpose > blosc": (_BITROUND, _TRANSPOSE, _blosc("lz4", "shuffle")),
-    "zstd > crc32c": (_ZSTD, _CRC),
-    "gzip > crc32c": (_GZIP, _CRC),
-    "blosc > crc32c": (_blosc("zstd", "shuffle"), _CRC),
-    "transpose > blosc > crc32c": (_TRANSPOSE, _blosc("lz4", "bitshuffle"), _CRC),
-    "crc32c > zstd": (_CRC, _ZSTD),
-    "zstd > gzip": (_ZSTD, _GZIP),
-    "gzip > blosc > crc32c": (_GZIP, _blosc("blosclz", "shuffle"), _CRC),
-    "lz4 > crc32c": (_codec("numcodecs.lz4", acceleration=1), _CRC),
+    "blosc level 0": (blosc_v3("lz4", "shuffle", clevel=0),),
+    "blosc level 9, blocks of 512": (blosc_v3("zstd", "bitshuffle", clevel=9, blocksize=512),),
+    "crc32c": (CRC,),
+    "transpose": (TRANSPOSE,),
+    "transpose > zstd": (ROTATE, ZSTD),
+    "transpose > transpose > gzip": (ROTATE, TRANSPOSE, GZIP),
+    "bitround": (BITROUND,),
+    "bitround > transpose > blosc": (BITROUND, TRANSPOSE, blosc_v3("lz4", "shuffle")),
+    "zstd > crc32c": (ZSTD, CRC),
+    "gzip > crc32c": (GZIP, CRC),
+    "blosc > crc32c": (blosc_v3("zstd", "shuffle"), CRC),
+    "transpose > blosc > crc32c": (TRANSPOSE, blosc_v3("lz4", "bitshuffle"), CRC),
+    "crc32c > zstd": (CRC, ZSTD),
+    "zstd > gzip": (ZSTD, GZIP),
+    "gzip > blosc > crc32c": (GZIP, blosc_v3("blosclz", "shuffle"), CRC),
+    "lz4 > crc32c": (codec_v3("numcodecs.lz4", acceleration=1), CRC),
 }
 
 
@@ -177,14 +166,23 @@ class Case:
     chunks: tuple[int, ...]
     key_encoding: tuple[str, str]
     fill: str
-    written: Literal["all", "part", "none"]
+    written: Literal["all", "part", "one", "none"]
+    # For a sharded array, whose inner chunks are `chunks`: the shape of the shard, and those nested in them.
+    shards: tuple[int, ...] | None = None
+    nested: tuple[tuple[int, ...], ...] = ()
 
     def __str__(self) -> str:
         name, separator = self.key_encoding
         return (
             f"#{self.number} v{self.zarr_format} {self.dtype_name} {self.endian} [{self.chain}] "
-            f"shape {self.shape} chunks {self.chunks} keys {name}{separator} fill {self.fill}, {self.written}"
+            f"shape {self.shape} {self._chunk_words()} keys {name}{separator} "
+            f"fill {self.fill}, {self.written}"
         )
+
+    def _chunk_words(self) -> str:
+        if self.shards is None:
+            return f"chunks {self.chunks}"
+        return f"sharded {' in '.join(map(str, (*self.nested[::-1], self.chunks, self.shards)))}"
 
     def to_json(self) -> Json:
         return asdict(self)
@@ -192,7 +190,9 @@ class Case:
     @classmethod
     def from_json(cls, document: Json) -> Case:
         tuples = {name: tuple(document[name]) for name in ("shape", "chunks", "key_encoding")}
-        return cls(**{**document, **tuples})
+        shards = None if document["shards"] is None else tuple(document["shards"])
+        nested = tuple(tuple(shape) for shape in document["nested"])
+        return cls(**{**document, **tuples, "shards": shards, "nested": nested})
 
     @property
     def ndim(self) -> int:
@@ -219,12 +219,19 @@ class Case:
     def lossy(self) -> bool:
         return "bitround" in self.chain
 
+    @property
+    def plain_shards(self) -> bool:
+        """Whether the shapes and the inner codecs say all, so that half of the cases are made by these."""
+        return self.shards is not None and self.sharding.plain and self.number % 2 == 0
+
     def selection(self) -> tuple[slice, ...] | None:
         """The box that is written; None where nothing is."""
         if self.written == "none":
             return None
         if self.written == "all":
             return (slice(None),) * self.ndim
+        if self.written == "one":
+            return tuple(slice(n // 2, n // 2 + 1) for n in self.shape)
         return tuple(slice(n // 3, n // 3 + (n + 1) // 2) for n in self.shape)
 
     def values(self) -> np.ndarray[Any, Any]:
@@ -245,6 +252,53 @@ class Case:
             values = self.values()
             result[box] = (round_bits(values, 5) if self.lossy else values)[box]
         return result
+
+    def update(self) -> tuple[tuple[slice, ...], np.ndarray[Any, Any]]:
+        """A second write, by whoever did not make the first: a box and its values."""
+        box = tuple(slice(n // 4, n // 4 + (n + 2) // 3) for n in self.shape)
+        return box, _any_values(self.shape, self.native_dtype, self.number + 1)[box]
+
+    def updated(self) -> np.ndarray[Any, Any]:
+        """What every library must read after the update."""
+        result = self.expected()
+        box, values = self.update()
+        result[box] = values
+        return result
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape of what one stored object holds."""
+        return self.chunks if self.shards is None else self.shards
+
+    @property
+    def sharding(self) -> Sharding:
+        return SHARDINGS[self.chain]
+
+    def codecs(self) -> list[Json]:
+        """The chain of a document of format 3."""
+        if self.shards is None:
+            return [*self.array_to_array(), self.bytes_codec(), *self.bytes_to_bytes()]
+        sharding = self.sharding
+        chain = [*map(self._with_array, sharding.inner_arrays), self.bytes_codec()]
+        chain += map(self._with_array, sharding.inner)
+        before = self.array_to_array_before()
+        for shape in (*self.nested[::-1], self.chunks):
+            for codec in before:  # the sharding codec sees the chunk with its dimensions permuted
+                shape = tuple(shape[axis] for axis in codec["configuration"]["order"])
+            chain = [
+                codec_v3(
+                    "sharding_indexed",
+                    chunk_shape=list(shape),
+                    codecs=chain,
+                    index_codecs=list(sharding.index),
+                    index_location=sharding.location,
+                )
+            ]
+        return [*before, *chain, *map(self._with_array, sharding.after)]
+
+    def array_to_array_before(self) -> list[Json]:
+        """What comes before the sharding codec."""
+        return [self._with_array(codec) for codec in self.sharding.before]
 
     def array_to_array(self) -> list[Json]:
         return [c for c in self._chain_v3() if c["name"] in ("transpose", "bitround")]
@@ -268,7 +322,9 @@ class Case:
         return CHAINS_V2[self.chain]
 
     def _chain_v3(self) -> list[Json]:
-        return [self._with_array(codec) for codec in CHAINS_V3[self.chain]]
+        if self.shards is None:
+            return [self._with_array(codec) for codec in CHAINS_V3[self.chain]]
+        return [self._with_array(codec) for codec in (*self.sharding.inner_arrays, *self.sharding.inner)]
 
     def _with_array(self, codec: Json) -> Json:
         """The codec with what depends on the array filled in."""
@@ -418,9 +474,44 @@ def _case(number: int, wanted: tuple[Any, ...]) -> Case:
     )
 
 
+_LAYOUTS_WITH_ELEMENTS = tuple(layout for layout in SHARDED_LAYOUTS if 0 not in layout[0])
+
+
+def _wanted_shards() -> Iterator[tuple[str, str, Any]]:
+    """(chain, dtype, layout); a None is filled in by turns."""
+    for chain, dtype_name in itertools.product(SHARDINGS, ("bool", *REAL_NAMES, *COMPLEX_NAMES)):
+        yield chain, dtype_name, None
+    for layout, chain in itertools.product(SHARDED_LAYOUTS, ("zstd", "start", "gzip after", "nested thrice")):
+        yield chain, "", layout
+
+
+def _sharded_case(number: int, chain: str, dtype_name: str, layout: Any) -> Case:
+    shape, levels = layout or _pick(_LAYOUTS_WITH_ELEMENTS, number, "sharded layout")
+    dtype_name = dtype_name or DTYPE_NAMES[number % (len(DTYPE_NAMES) - 1)]
+    return Case(
+        number=number,
+        zarr_format=3,
+        dtype_name=dtype_name,
+        endian=_pick(_endians(dtype_name), number, "endian"),
+        chain=chain,
+        shape=shape,
+        chunks=levels[1],
+        key_encoding=_pick(KEYS_V3, number, "keys"),
+        fill=_pick(FILLS, number, "fill"),
+        written=_pick(("all",) * 5 + ("part",) * 3 + ("one",) * 2 + ("none",), number, "written"),
+        shards=levels[0],
+        nested=levels[2 : 1 + SHARDINGS[chain].levels],
+    )
+
+
+def sharded_cases() -> list[Case]:
+    """The cells that are sharded arrays."""
+    return [_sharded_case(number, *wanted) for number, wanted in enumerate(_wanted_shards(), 10_000)]
+
+
 def all_cases() -> list[Case]:
     """Every cell, in a fixed order."""
-    return [_case(number, wanted) for number, wanted in enumerate(_wanted())]
+    return [*(_case(number, wanted) for number, wanted in enumerate(_wanted())), *sharded_cases()]
 
 
 def sample(every: int, start: int) -> list[Case]:

@@ -22,15 +22,16 @@ PEERS: dict[str, Any] = {
 
 
 def answer(do: str, peer: str, path: str, case: dict[str, Any]) -> dict[str, str]:
-    """Write or read a case; `{"outcome": "done" | "wrong" | "error", "message"}`."""
+    """Write, read or update a case; `{"outcome": "done" | "wrong" | "error", "message"}`."""
     warnings.simplefilter("ignore")
     parsed = Case.from_json(case)
     try:
-        if do == "write":
-            PEERS[peer].write(parsed, path)
+        if do in ("write", "update"):
+            getattr(PEERS[peer], do)(parsed, path)
             return {"outcome": "done", "message": ""}
         found = PEERS[peer].read(parsed, path)
     except Exception as error:  # every failure of a peer is an answer
         return {"outcome": "error", "message": f"{type(error).__name__}: {error}"}
-    wrong = difference(np.asarray(found), parsed.expected())
+    expected = parsed.updated() if do == "read updated" else parsed.expected()
+    wrong = difference(np.asarray(found), expected)
     return {"outcome": "wrong" if wrong else "done", "message": wrong}

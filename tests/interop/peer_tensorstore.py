@@ -21,6 +21,11 @@ class TensorStore:
         if box is not None:
             array[box].write(_as_theirs(case.values()[box])).result()
 
+    def update(self, case: Case, path: str) -> None:
+        array = tensorstore.open(_spec(case, path), open=True).result()
+        box, values = case.update()
+        array[box].write(_as_theirs(values)).result()
+
     def read(self, case: Case, path: str) -> np.ndarray[Any, Any]:
         array = tensorstore.open(_spec(case, path), open=True).result()
         if case.native_dtype.kind == "V":
@@ -53,12 +58,12 @@ def _metadata_v3(case: Case) -> dict[str, Any]:
     return {
         "shape": list(case.shape),
         "data_type": case.dtype_name,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(case.chunks)}},
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(case.stored_shape)}},
         "chunk_key_encoding": {"name": name, "configuration": {"separator": separator}},
         "fill_value": base64.b64encode(fill.tobytes()).decode()
         if fill.dtype.kind == "V"
         else fill_to_json(fill),
-        "codecs": [*case.array_to_array(), case.bytes_codec(), *case.bytes_to_bytes()],
+        "codecs": case.codecs(),
     }
 
 

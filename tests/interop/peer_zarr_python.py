@@ -31,6 +31,12 @@ class ZarrPython:
             if box is not None:
                 array[box if box else ...] = case.values().astype(array.dtype, copy=False)[box]
 
+    def update(self, case: Case, path: str) -> None:
+        with self._configured():
+            array = zarr.open_array(path, mode="r+", zarr_format=case.zarr_format)
+            box, values = case.update()
+            array[box if box else ...] = values.astype(array.dtype, copy=False)
+
     def read(self, case: Case, path: str) -> np.ndarray[Any, Any]:
         with self._configured():
             array = zarr.open_array(path, mode="r", zarr_format=case.zarr_format)
@@ -46,7 +52,8 @@ def _arguments(case: Case) -> dict[str, Any]:
     name, separator = case.key_encoding
     common = {
         "shape": case.shape,
-        "chunks": case.chunks,
+        "chunks": case.chunks if case.plain_shards else case.stored_shape,
+        "shards": case.shards if case.plain_shards else None,
         "fill_value": case.fill_value()[()],
         "zarr_format": case.zarr_format,
         "chunk_key_encoding": {"name": name, "separator": separator},
@@ -55,6 +62,15 @@ def _arguments(case: Case) -> dict[str, Any]:
 
 
 def _arguments_v3(case: Case) -> dict[str, Any]:
+    if case.shards is not None and not case.plain_shards:
+        codecs = case.codecs()
+        at = [codec["name"] for codec in codecs].index("sharding_indexed")
+        return {
+            "dtype": case.native_dtype,
+            "filters": codecs[:at],
+            "serializer": codecs[at],
+            "compressors": codecs[at + 1 :],
+        }
     return {
         "dtype": case.native_dtype,
         "filters": [_their_name(codec) for codec in case.array_to_array()],

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from tests.interop.cases import GROUPS, Case
+from tests.interop.limits import WAYS, Way
 from tests.interop.matrix import PEERS, Cell
 
-_WAYS = ("peer reads", "zarrc reads")
-_HEADINGS = [
-    f"{peer} reads zarrc's" if way == "peer reads" else f"zarrc reads {peer}'s"
-    for peer in PEERS
-    for way in _WAYS
-]
+_READS: tuple[Way, ...] = ("peer reads", "zarrc reads")
+
+
+def _heading(peer: str, way: Way) -> str:
+    who, does = way.split()
+    return f"{peer} {does} zarrc's" if who == "peer" else f"zarrc {does} {peer}'s"
+
 
 _INTRODUCTION = """\
 # Interoperability
@@ -24,7 +27,8 @@ _INTRODUCTION = """\
 Each cell of this matrix is one array: a format, a data type, a byte order, a codec chain, a shape and chunk
 shape, a chunk key encoding and a fill value. One library creates and writes it, another opens and reads it,
 and what it reads is compared bit for bit with what was written (NaN payloads included), fill values in
-missing chunks too.
+missing chunks too. Of sharded arrays, a part is written again by the other library (it *updates* them), and
+the first one reads what came of it.
 
 A plain number counts the cells that are equal. `20 of 26` means that the peer cannot do the other six; the
 letters lead to its own words below. **Differ** is what nothing explains; there should be none."""
@@ -33,11 +37,15 @@ letters lead to its own words below. **Differ** is what nothing explains; there 
 def summary(cells: Sequence[Cell], versions: dict[str, str], seconds: float) -> str:
     """Counts by peer and direction, and the failures: one example and the number of each kind."""
     lines = [_versions_line(versions)]
-    for peer in PEERS:
-        for way in _WAYS:
-            counts = Counter(cell.outcome for cell in cells if (cell.peer, cell.way) == (peer, way))
-            found = ", ".join(f"{counts[outcome]:5} {outcome}" for outcome in ("equal", "blank", "failed"))
-            lines.append(f"{peer:12} {way:12} {found}")
+    for kind, chosen in (("plain", _unsharded(cells)), ("sharded", _sharded(cells))):
+        for peer in PEERS:
+            for way in WAYS:
+                counts = Counter(cell.outcome for cell in chosen if (cell.peer, cell.way) == (peer, way))
+                found = ", ".join(
+                    f"{counts[outcome]:5} {outcome}" for outcome in ("equal", "blank", "failed")
+                )
+                if counts:
+                    lines.append(f"{kind:8} {peer:12} {way:13} {found}")
     lines.append(f"{len(cells)} cells in {seconds:.1f} s")
     kinds: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -45,6 +53,14 @@ def summary(cells: Sequence[Cell], versions: dict[str, str], seconds: float) -> 
             kinds[cell.peer, cell.way, _kind(cell.message)].append(cell)
     lines += [f"{len(found)} times: {_shortened(str(found[0]), 900)}" for found in kinds.values()]
     return "\n".join(lines)
+
+
+def _sharded(cells: Iterable[Cell]) -> list[Cell]:
+    return [cell for cell in cells if cell.case.shards is not None]
+
+
+def _unsharded(cells: Iterable[Cell]) -> list[Cell]:
+    return [cell for cell in cells if cell.case.shards is None]
 
 
 def _kind(message: str) -> str:
@@ -56,6 +72,7 @@ def render(cells: Sequence[Cell], versions: dict[str, str]) -> str:
     """The page."""
     notes = _Footnotes()
     parts = [_INTRODUCTION, _versions_line(versions), _totals(cells)]
+    sharded, cells = _sharded(cells), _unsharded(cells)
     for zarr_format in (3, 2):
         chosen = [cell for cell in cells if cell.case.zarr_format == zarr_format]
         parts.append(f"## Zarr format {zarr_format}: codecs and data types")
@@ -69,6 +86,9 @@ def render(cells: Sequence[Cell], versions: dict[str, str]) -> str:
             cells, ("format", "byte order, chunk keys"), lambda c: (f"v{c.zarr_format}", _key_words(c)), notes
         )
     )
+    parts.append("## Sharded arrays")
+    parts.append(_table(sharded, ("codecs",), lambda c: (c.chain,), notes, WAYS))
+    parts.append(_table(sharded, ("dimensions",), lambda c: (_shape_words(c),), notes, WAYS))
     parts.append("## What the peers cannot do")
     parts.append(notes.text())
     return "\n\n".join(parts) + "\n"
@@ -93,9 +113,9 @@ def family(chain: str) -> str:
 def _shape_words(case: Case) -> str:
     if 0 in case.shape:
         return f"{case.ndim}-d, no elements"
-    if any(chunk > n for n, chunk in zip(case.shape, case.chunks, strict=True)):
+    if any(chunk > n for n, chunk in zip(case.shape, case.stored_shape, strict=True)):
         return f"{case.ndim}-d, chunk larger than the array"
-    divides = all(n % chunk == 0 for n, chunk in zip(case.shape, case.chunks, strict=True))
+    divides = all(n % chunk == 0 for n, chunk in zip(case.shape, case.stored_shape, strict=True))
     return f"{case.ndim}-d, chunks {'divide' if divides else 'do not divide'}" if case.ndim else "0-d"
 
 
@@ -147,32 +167,33 @@ def _versions_line(versions: dict[str, str]) -> str:
 
 def _totals(cells: Sequence[Cell]) -> str:
     rows = []
-    for peer, way, heading in zip(
-        [p for p in PEERS for _ in _WAYS], list(_WAYS) * len(PEERS), _HEADINGS, strict=True
-    ):
+    for peer, way in itertools.product(PEERS, WAYS):
         counts = Counter(cell.outcome for cell in cells if (cell.peer, cell.way) == (peer, way))
-        rows.append([heading, str(counts["equal"]), str(counts["blank"]), str(counts["failed"])])
+        rows.append([_heading(peer, way), str(counts["equal"]), str(counts["blank"]), str(counts["failed"])])
     return _markdown(["", "equal", "the peer cannot", "differ"], rows)
 
 
 def _table(
     cells: Iterable[Cell],
-    titles: tuple[str, str],
-    key_of: Callable[[Case], tuple[str, str]],
+    titles: tuple[str, ...],
+    key_of: Callable[[Case], tuple[str, ...]],
     notes: _Footnotes,
+    ways: tuple[Way, ...] = _READS,
 ) -> str:
-    found: dict[tuple[str, str], dict[tuple[str, str], list[Cell]]] = defaultdict(lambda: defaultdict(list))
+    columns = list(itertools.product(PEERS, ways))
+    found: dict[tuple[str, ...], dict[tuple[str, Way], list[Cell]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         found[key_of(cell.case)][cell.peer, cell.way].append(cell)
     rows = [
-        [*row, *(_entry(found[row][peer, way], notes) for peer in PEERS for way in _WAYS)]
+        [*row, *(_entry(found[row][column], notes) for column in columns)]
         for row in sorted(found, key=_row_order)
     ]
-    return _markdown([*titles, *_HEADINGS], rows)
+    return _markdown([*titles, *(_heading(*column) for column in columns)], rows)
 
 
-def _row_order(row: tuple[str, str]) -> tuple[str, int, str]:
-    return row[0], GROUPS.index(row[1]) if row[1] in GROUPS else 0, row[1]
+def _row_order(row: tuple[str, ...]) -> tuple[str, int, str]:
+    last = row[-1]
+    return row[0], GROUPS.index(last) if last in GROUPS else 0, last
 
 
 def _entry(cells: Sequence[Cell], notes: _Footnotes) -> str:
