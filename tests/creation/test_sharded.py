@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import zarrc
@@ -155,3 +156,61 @@ def test_another_librarys_shards_are_kept(given: Any) -> None:
     copy = zarrc.from_array(data=peer, write_data=False, **given)
     assert shapes_of(copy) == (given.get("chunks", (2, 5)), given.get("shards", (4, 10)))
     assert copy.compressors == (GzipCodec(level=2),)
+
+
+# --- data
+
+
+DATA = np.arange(400, dtype="i4").reshape(20, 20)
+
+
+def filled() -> zarrc.Array:
+    made = source(data=DATA, shape=None, dtype=None)
+    np.testing.assert_array_equal(made[...], DATA)
+    return made
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"shards": None},
+        {"shards": (8, 20)},
+        {"chunks": (1, 5)},
+        {"compressors": None},
+        {"shards": "auto"},
+    ],
+)
+def test_from_array_copies_the_data_of_shards(given: Any) -> None:
+    np.testing.assert_array_equal(zarrc.from_array(data=filled(), **given)[...], DATA)
+
+
+def test_a_copy_passes_the_shards_on_as_they_are() -> None:
+    made = filled()
+    made[:4, :10] = 0
+    steps: list[tuple[int, int]] = []
+    copy = zarrc.copy_array(made, progress=lambda n_done, n: steps.append((n_done, n)))
+    assert steps[-1] == (10, 10)
+    for key in made.store.list_prefix("c/"):
+        assert bytes(memoryview(copy.store.get(key))) == bytes(memoryview(made.store.get(key)))  # type: ignore[arg-type]
+    assert (copy.nshards_initialized, copy.nchunks_initialized) == (9, 36)
+
+
+def test_a_copy_into_other_shards_counts_the_shards() -> None:
+    steps: list[tuple[int, int]] = []
+    target = zarrc.create_array(**{**LAYOUT, "shards": (10, 20)})
+    zarrc.copy_array(filled(), target, progress=lambda n_done, n: steps.append((n_done, n)))
+    np.testing.assert_array_equal(target[...], DATA)
+    assert steps[-1] == (2, 2)
+
+
+def test_rows_are_those_of_numpy() -> None:
+    np.testing.assert_array_equal(list(filled()), DATA)
+
+
+def test_regions_are_what_is_read_and_written_by() -> None:
+    made, target = filled(), zarrc.create_array(**LAYOUT)
+    for region in target.iter_shards():
+        target[region] = made[region]
+    for region in made.iter_chunks():
+        np.testing.assert_array_equal(target[region], DATA[region])

@@ -82,7 +82,7 @@ def sharding_level(
     -------
     tuple
         Empty where the chain does not shard, and where a codec before the sharding one is other than
-        ``transpose`` and ``bitround``, so that only whole shards can be encoded.
+        ``transpose`` and ``bitround`` (and those that are skipped), so that only whole shards can be encoded.
     """
     before: list[Codec] = []
     for codec in codecs:
@@ -112,7 +112,7 @@ def stored_axes(before: Sequence[Codec], ndim: int) -> tuple[int, ...] | None:
         if _is_own(codec, "transpose", "TransposeCodec"):
             transpose: Any = codec
             axes = tuple(axes[axis] for axis in transpose.permutation(ndim))
-        elif not _is_own(codec, "bitround", "BitroundCodec"):
+        elif codec.kind != "unknown" and not _is_own(codec, "bitround", "BitroundCodec"):
             return None
     return axes
 
