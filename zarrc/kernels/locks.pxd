@@ -1,6 +1,8 @@
-"""One lock for each object of each store, in this process."""
+"""One lock for each object of each store, in this process; and locks of files, for several processes."""
 
 from libc.stdint cimport uint64_t
+
+from zarrc.kernels.status cimport zc_status
 
 cdef extern from "zc_locks.h":
     ctypedef struct zc_lock:
@@ -10,3 +12,13 @@ cdef extern from "zc_locks.h":
 # Without the GIL: its holder may need it.
 cdef void lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes) noexcept nogil
 cdef void lock_release(zc_lock *lock) noexcept nogil
+
+# The contracts are in zc_file_lock.h.
+cdef extern from "zc_file_lock.h":
+    ctypedef struct zc_file_lock:
+        pass
+    const uint64_t ZC_FILE_LOCK_TIMEOUT_MS
+
+cdef zc_status file_lock_acquire(const char *path, size_t root_nbytes, uint64_t timeout_ms, zc_file_lock **lock_ret,
+                                 int *errno_ret) noexcept nogil
+cdef void file_lock_release(zc_file_lock *lock) noexcept nogil
