@@ -78,7 +78,9 @@ def close_names(name: str, known: Iterable[str]) -> str:
     # Only errors need it, and every import of zarrc would pay for it.
     import difflib
 
-    close = difflib.get_close_matches(name, list(known), n=3)
+    # Stricter than by default where what settings begin with makes all of them alike.
+    cutoff = 0.7 if "." in name else 0.6
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=cutoff)
     return f"; did you mean {' or '.join(repr(one) for one in close)}?" if close else ""
 
 
