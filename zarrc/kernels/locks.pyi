@@ -1,7 +1,5 @@
 from types import TracebackType
-from typing import final
-
-from typing_extensions import Self
+from typing import Self, final
 
 @final
 class FileLock:
