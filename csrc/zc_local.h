@@ -64,6 +64,9 @@ zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, i
 zc_status zc_local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,
 			      size_t row_nbytes, size_t n_rows, int *errno_ret);
 
+/* Another descriptor of the open file; -1 where the process has too many. */
+int zc_local_duplicate(int fd);
+
 void zc_local_close(int fd);
 
 /*

@@ -250,6 +250,11 @@ zc_status zc_local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride,
 	return status;
 }
 
+int zc_local_duplicate(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 void zc_local_close(int fd)
 {
 	close(fd);

@@ -78,6 +78,8 @@ cdef class ArrayAccess:
         self.unwritable = layout.unwritable
         name = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
         self.objects = Objects(store, path, metadata.chunk_key_encoding, name)
+        if self.shards is not None:
+            self.objects.keep_shards(config)
 
     def __reduce__(self):
         return ArrayAccess, (self.store, self.path, self.metadata, self.config)
@@ -153,7 +155,7 @@ cdef class ArrayAccess:
         self._plan(&plan, selection, values)
         self._check_place()
         if plan.n_parts:
-            self.objects.know_locks()
+            self.objects.know_locks(self.config.locking)
             data = <uint8_t *>cnp.PyArray_DATA(values)
             if self.shards is not None:
                 write_shards(&plan, self.shards, self.objects, data, thread_count(), self.config)

@@ -17,11 +17,12 @@ from zarrc.engine.objects cimport (
     object_release,
     object_remove,
     object_replace,
+    object_unlock,
     zc_object,
+    zc_object_lock,
 )
 from zarrc.kernels.chain cimport chain_decode
 from zarrc.kernels.local_io cimport local_close, local_copy, local_open, local_pread
-from zarrc.kernels.locks cimport lock_release, zc_lock
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ELENGTH, ZC_ENOMEM, ZC_EPYTHON, ZC_ETOOLARGE, ZC_ETRUNCATED, ZC_OK
 from zarrc.kernels.table cimport blob_data, blob_new, blob_share, blob_unref, table_put, zc_blob
 from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, zc_worker_scratch
@@ -93,13 +94,15 @@ cdef zc_status _copy_chunk(zc_copy_job *job, size_t item, zc_worker *worker, int
 
 
 cdef zc_status _remove(zc_copy_job *job, zc_worker *worker, const char *target, size_t nbytes) noexcept nogil:
-    cdef zc_lock lock
+    cdef zc_object_lock lock
     cdef zc_status status
     if job.is_new:
         return ZC_OK
-    object_lock(job.target, &lock, target, nbytes)
+    status = object_lock(job.target, &lock, worker, target, nbytes)
+    if status != ZC_OK:
+        return status
     status = object_remove(job.target, worker, target, nbytes)
-    lock_release(&lock)
+    object_unlock(&lock)
     return status
 
 
@@ -149,13 +152,17 @@ cdef zc_status _copy_file(zc_copy_job *job, int fd, uint64_t nbytes, size_t item
 cdef zc_status _file_to_file(zc_copy_job *job, int fd, uint64_t nbytes, const char *target, size_t target_nbytes,
                              zc_worker *worker, int *side) noexcept nogil:
     cdef uint8_t *buffer = zc_worker_scratch(worker, ZC_SCRATCH_ENCODED, BUFFER_NBYTES)
-    cdef zc_lock lock
+    cdef zc_object_lock lock
     cdef zc_status status
     if buffer is NULL:
         return ZC_ENOMEM
-    object_lock(job.target, &lock, target, target_nbytes)
+    side[0] = AT_TARGET
+    status = object_lock(job.target, &lock, worker, target, target_nbytes)
+    if status != ZC_OK:
+        return status
+    side[0] = AT_SOURCE
     status = local_copy(fd, nbytes, target, job.target.node_nbytes, buffer, BUFFER_NBYTES, &worker.error_number)
-    lock_release(&lock)
+    object_unlock(&lock)
     if status != ZC_ETRUNCATED:
         side[0] = AT_TARGET
     return status
@@ -185,7 +192,7 @@ cdef zc_status _file_to_table(zc_copy_job *job, int fd, uint64_t nbytes, size_t 
     if status != ZC_OK:
         blob_unref(blob)
         return status
-    return _put(job, blob, target, target_nbytes, side)
+    return _put(job, blob, target, target_nbytes, worker, side)
 
 
 cdef zc_status _copy_blob(zc_copy_job *job, const zc_object *object, size_t item, const char *target, size_t target_nbytes,
@@ -197,26 +204,32 @@ cdef zc_status _copy_blob(zc_copy_job *job, const zc_object *object, size_t item
     if job.target.place == PLACE_LOCAL:
         return _replace(job, object.data, object.nbytes, target, target_nbytes, worker, side)
     blob = blob_share(object.blob)
-    return ZC_ENOMEM if blob is NULL else _put(job, blob, target, target_nbytes, side)
+    return ZC_ENOMEM if blob is NULL else _put(job, blob, target, target_nbytes, worker, side)
 
 
 cdef zc_status _replace(zc_copy_job *job, const uint8_t *data, size_t nbytes, const char *target, size_t target_nbytes,
                         zc_worker *worker, int *side) noexcept nogil:
-    cdef zc_lock lock
+    cdef zc_object_lock lock
     cdef zc_status status
-    object_lock(job.target, &lock, target, target_nbytes)
-    status = object_replace(job.target, worker, target, target_nbytes, data, nbytes)
-    lock_release(&lock)
     side[0] = AT_TARGET
+    status = object_lock(job.target, &lock, worker, target, target_nbytes)
+    if status != ZC_OK:
+        return status
+    status = object_replace(job.target, worker, target, target_nbytes, data, nbytes)
+    object_unlock(&lock)
     return status
 
 
-cdef zc_status _put(zc_copy_job *job, zc_blob *blob, const char *target, size_t target_nbytes, int *side) noexcept nogil:
+cdef zc_status _put(zc_copy_job *job, zc_blob *blob, const char *target, size_t target_nbytes, zc_worker *worker,
+                    int *side) noexcept nogil:
     """Make 'blob', whose reference is taken over, the target's object."""
-    cdef zc_lock lock
+    cdef zc_object_lock lock
     cdef zc_status status
-    object_lock(job.target, &lock, target, target_nbytes)
-    status = table_put(job.target.table, target, target_nbytes, blob)
-    lock_release(&lock)
     side[0] = AT_TARGET
+    status = object_lock(job.target, &lock, worker, target, target_nbytes)
+    if status != ZC_OK:
+        blob_unref(blob)
+        return status
+    status = table_put(job.target.table, target, target_nbytes, blob)
+    object_unlock(&lock)
     return status

@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from zarrc.indexing.plan cimport zc_plan
 from zarrc.kernels.local_io cimport zc_local_next, zc_local_stamp
-from zarrc.kernels.locks cimport lock_acquire, zc_lock
+from zarrc.kernels.locks cimport zc_file_lock, zc_lock
+from zarrc.kernels.shard_cache cimport ShardCache, zc_shard_cache
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.table cimport Table, zc_blob, zc_table, zc_table_key
 from zarrc.kernels.worker cimport zc_worker
@@ -28,6 +29,8 @@ ctypedef struct zc_objects:
     char separator
     zc_table *table
     uint64_t lock_seed
+    bint locks_files        # against other processes too
+    zc_shard_cache *shards  # what was read of shards' indexes; NULL: nothing is kept
 
 # What tells one content of the metadata document from the next; all 0: there is none.
 ctypedef struct zc_document:
@@ -46,6 +49,7 @@ cdef class Objects:
     cdef readonly object store
     cdef readonly str node_path     # of the array in its store
     cdef readonly str metadata_key
+    cdef ShardCache _shards
     cdef object _trusted_indexes    # shard key -> what was read of its index; None: nothing yet
     cdef bytes _prefix
     cdef bytes _metadata_name       # as compiled code names the document
@@ -61,9 +65,15 @@ cdef class Objects:
 # The name of the chunk's object, NUL-terminated; 'buffer' has MAX_KEY_NBYTES.  Its length, or 0 if it does not fit.
 cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndim, char *buffer) noexcept nogil
 
-# Wait for the lock of the object of that name: who holds it alone changes the object.
-cdef inline void object_lock(const zc_objects *objects, zc_lock *lock, const char *name, size_t name_nbytes) noexcept nogil:
-    lock_acquire(lock, objects.lock_seed, name + objects.lock_from, name_nbytes - objects.lock_from)
+# The right to change an object, alone in this process, and where files are locked alone among all who lock them.
+ctypedef struct zc_object_lock:
+    zc_lock lock
+    zc_file_lock *file
+
+# Wait for the lock of the object of that name; '*lock' must stay where it is. On failure nothing is locked.
+cdef zc_status object_lock(const zc_objects *objects, zc_object_lock *lock, zc_worker *worker, const char *name,
+                           size_t name_nbytes) noexcept nogil
+cdef void object_unlock(zc_object_lock *lock) noexcept nogil
 
 # The bytes that a store in Python gave for a key, as a memoryview, None for None; and the error where it gave no bytes.
 cdef object given_bytes(object blob, str key)

@@ -20,7 +20,7 @@ from zarrc.kernels.local_io cimport (
     local_replace_pieces,
     local_stamp_path,
 )
-from zarrc.kernels.locks cimport lock_release
+from zarrc.kernels.locks cimport ZC_FILE_LOCK_TIMEOUT_MS, file_lock_acquire, file_lock_release, lock_acquire, lock_release
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_ELENGTH, ZC_ENOMEM, ZC_ETOOLARGE, ZC_OK, check
 from zarrc.kernels.table cimport (
     ZC_TABLE_BATCH,
@@ -35,6 +35,9 @@ from zarrc.kernels.table cimport (
     table_remove,
 )
 from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, zc_worker_scratch
+
+cdef enum:
+    MOST_OPEN_SHARDS = 64
 
 _OBJECT_METHODS = frozenset({"get", "get_many", "get_into", "set", "set_many", "delete", "delete_many"})
 
@@ -85,11 +88,28 @@ cdef class Objects:
         if self._prefix[self.c.node_nbytes : self.c.node_nbytes + 1] == b"/":
             self.c.lock_from += 1
 
-    def know_locks(self):
-        """Make ready for locks: once, before the first; a handle that only reads is spared the look at every directory."""
+    def know_locks(self, str locking="thread"):
+        """Make ready for locks: once, before the first; a handle that only reads is spared the look at every directory.
+
+        Parameters
+        ----------
+        locking : {"thread", "file"}
+            Who is kept out: the other threads, or all processes that lock files too.
+        """
         if self.c.lock_seed == 0:
             # Equal for equal places in this process and its forks, which is as far as locks go.
             self.c.lock_seed = <uint64_t>hash(repr(self.store.identity_of(self.node_path))) or 1
+        if locking == "file":
+            if self.c.place != PLACE_LOCAL:
+                raise StoreError("locking='file' is for directories of this machine or its network file systems; "
+                                 f"{type(self.store).__name__} is none")
+            self.c.locks_files = True
+
+    def keep_shards(self, config):
+        """Keep what is read of shards' indexes, as far as the array's configuration allows."""
+        if self._shards is None and config.shard_index_cache_nbytes and self.is_near():
+            self._shards = ShardCache(MOST_OPEN_SHARDS, config.shard_index_cache_nbytes)
+            self.c.shards = self._shards.cache
 
     cdef str key_of(self, const int64_t *chunk, int ndim):
         """The chunk's key in its store."""
@@ -172,7 +192,7 @@ cdef class _Locked:
 
     cdef Objects objects
     cdef list names
-    cdef zc_lock *locks
+    cdef zc_object_lock *locks
     cdef size_t n_held
 
     def __cinit__(self, Objects objects, list keys):
@@ -180,7 +200,7 @@ cdef class _Locked:
         self.objects = objects
         # As compiled code names them: by what follows the array's own path.
         self.names = [key[skipped:].encode() for key in keys]
-        self.locks = <zc_lock *>malloc(max(len(keys), 1) * sizeof(zc_lock))
+        self.locks = <zc_object_lock *>malloc(max(len(keys), 1) * sizeof(zc_object_lock))
         if self.locks is NULL:
             raise MemoryError(f"{len(keys)} locks")
 
@@ -194,14 +214,14 @@ cdef class _Locked:
         for name in self.names:
             data, nbytes = PyBytes_AS_STRING(name), len(name)
             with nogil:
-                lock_acquire(&self.locks[self.n_held], self.objects.c.lock_seed, data, nbytes)
+                lock_acquire(&self.locks[self.n_held].lock, self.objects.c.lock_seed, data, nbytes)
             self.n_held += 1
         return self
 
     def __exit__(self, *exc):
         while self.n_held:
             self.n_held -= 1
-            lock_release(&self.locks[self.n_held])
+            lock_release(&self.locks[self.n_held].lock)
 
 
 cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndim, char *buffer) noexcept nogil:
@@ -234,6 +254,24 @@ cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndi
             n += 1
     buffer[n] = 0
     return n
+
+
+cdef zc_status object_lock(const zc_objects *objects, zc_object_lock *lock, zc_worker *worker, const char *name,
+                           size_t name_nbytes) noexcept nogil:
+    cdef zc_status status
+    lock_acquire(&lock.lock, objects.lock_seed, name + objects.lock_from, name_nbytes - objects.lock_from)
+    lock.file = NULL
+    if not objects.locks_files:
+        return ZC_OK
+    status = file_lock_acquire(name, objects.node_nbytes, ZC_FILE_LOCK_TIMEOUT_MS, &lock.file, &worker.error_number)
+    if status != ZC_OK:
+        lock_release(&lock.lock)
+    return status
+
+
+cdef void object_unlock(zc_object_lock *lock) noexcept nogil:
+    file_lock_release(lock.file)
+    lock_release(&lock.lock)
 
 
 cdef object given_bytes(object blob, str key):

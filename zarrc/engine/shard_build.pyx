@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Putting a shard together.
 
-Inner chunks are added in the order of the index, whatever thread encoded them, so that the same data give the same bytes. A thread that is
-ahead of the others leaves its encoded bytes for the one that adds those before it. What is not written is taken over from the old
-shard, as it is stored.
+Inner chunks are added in the order of the index, whatever thread encoded them, so that the same data give the same bytes. A
+thread that is ahead of the others leaves its encoded bytes for the one that adds those before it. What is not written is
+taken over from the old shard, as it is stored.
 """
 
 from libc.stdlib cimport calloc, free, malloc
@@ -241,7 +241,7 @@ cdef zc_status _keep_until(zc_shard_build *build, size_t end, zc_worker *worker)
                 nbytes = 0
             if nbytes == 0:
                 first = entry.offset
-            build.entries[build.cursor].offset, build.entries[build.cursor].nbytes = build.sink.nbytes + nbytes, entry.nbytes
+            build.entries[build.cursor] = zc_shard_entry(offset=build.sink.nbytes + nbytes, nbytes=entry.nbytes)
             nbytes += entry.nbytes
         if status != ZC_OK and status != ZC_ABSENT:
             return status
@@ -249,7 +249,8 @@ cdef zc_status _keep_until(zc_shard_build *build, size_t end, zc_worker *worker)
     return sink_copy(build.sink, worker, build.old, first, nbytes) if nbytes else ZC_OK
 
 
-cdef zc_status build_finish(zc_shard_build *build, zc_worker *worker, bint *is_empty_ret, int *step, char *where) noexcept nogil:
+cdef zc_status build_finish(zc_shard_build *build, zc_worker *worker, bint *is_empty_ret, int *step,
+                            char *where) noexcept nogil:
     cdef const zc_shard_layout *shard = build.shard
     cdef uint8_t *index
     cdef size_t i

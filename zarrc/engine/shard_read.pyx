@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The read path of sharded arrays, on local and memory stores.
 
-Shards are opened a few at a time, each with its index, and then their inner chunks are read: one task takes a run of inner chunks that
-lie together, so that one shard keeps all threads busy.
+Shards are opened a few at a time, each with its index, and then their inner chunks are read: one task takes a run of inner
+chunks that lie together, so that one shard keeps all threads busy.
 """
 
 from libc.stdio cimport snprintf
@@ -60,7 +60,8 @@ ctypedef struct zc_shard_job:
     size_t first_part           # that of the first slot
 
 
-cdef int read_shards(const zc_plan *plan, ShardLayout layout, Objects objects, uint8_t *result, int n_threads, config) except -1:
+cdef int read_shards(const zc_plan *plan, ShardLayout layout, Objects objects, uint8_t *result, int n_threads,
+                     config) except -1:
     cdef zc_shard_job job
     cdef ChunkLayout leaf = layout.leaf()
     if objects.c.place == PLACE_PYTHON:
@@ -309,7 +310,8 @@ cdef zc_status shard_read_run(zc_scatter *scatter, const zc_shard_layout *shard,
         plan_part(&wanted.plan, range_.item, &inner)
         if shard.nested is not NULL:
             status = _read_nested(scatter, shard.nested, view, &wanted.plan, &inner, range_,
-                                  NULL if data is NULL else data + (range_.offset - run.offset), part_index, worker, step, where)
+                                  NULL if data is NULL else data + (range_.offset - run.offset), part_index, worker, step,
+                                  where)
         else:
             status = scatter_decode(scatter, &inner, data + (range_.offset - run.offset), range_.nbytes, part_index, worker,
                                     step)

@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The read path of sharded arrays on stores in Python.
 
-Of each shard either the whole object is asked for, or its index and then the ranges that are wanted, those of several shards together.
-What is read of a shard is of one version: the blobs say so, or the index is read again afterwards and compared; else it is
-read once more.
+Of each shard either the whole object is asked for, or its index and then the ranges that are wanted, those of several shards
+together. What is read of a shard is of one version: the blobs say so, or the index is read again afterwards and compared;
+else it is read once more.
 """
 
 from zarrc.errors import StoreConflictError, StoreError

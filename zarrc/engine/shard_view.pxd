@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from zarrc.engine.objects cimport zc_objects
 from zarrc.engine.shard_layout cimport zc_shard_layout
+from zarrc.kernels.shard_cache cimport zc_open_shard
 from zarrc.kernels.shard_index cimport zc_shard_entry
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.table cimport zc_blob
@@ -17,12 +18,22 @@ ctypedef struct zc_shard_view:
     zc_shard_entry *index           # n_inner entries; not yet checked one by one
     bint owns_fd
     bint owns_index
+    zc_open_shard *shared           # that has descriptor and index, where they are kept (a reference), else NULL
+    uint64_t identity[4]            # of the file (zc_local.h), or the version of the object in memory
     uint8_t *owned                  # the decoded shard, where codecs are around it
     zc_blob *blob                   # that has 'data' (owned)
 
 # A stored shard of a local or memory store.  ZC_ABSENT; *step is FAILED_SHARD or -1 on failure.  Close what was opened.
 cdef zc_status view_open(zc_shard_view *view, const zc_objects *objects, const zc_shard_layout *shard, zc_worker *worker,
                          const char *name, size_t name_nbytes, int *step) noexcept nogil
+
+# Before a shard is changed, replaced or removed, under its lock: take back what somebody began to append and did not finish.
+cdef zc_status view_repair(const zc_objects *objects, const zc_shard_layout *shard, zc_worker *worker,
+                           const char *name) noexcept nogil
+
+# Note, for the next reader, what became of the file of 'view' (which keeps its inode): its identity and index now.
+cdef void view_remember(const zc_shard_view *view, const zc_objects *objects, const zc_shard_layout *shard, const char *name,
+                        size_t name_nbytes, const uint64_t *identity, const zc_shard_entry *index) noexcept nogil
 
 # A shard whose encoded bytes are in memory, which must stay as long as the view.
 cdef zc_status view_bytes(zc_shard_view *view, const zc_shard_layout *shard, zc_worker *worker, const uint8_t *data,

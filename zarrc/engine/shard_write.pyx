@@ -1,15 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The write path of sharded arrays.
 
-A part that covers its shard is built without a look at what is stored. Any other part is a read-modify-write under the lock of its
-object: the inner chunks that it does not touch are taken over as they are stored. Small shards are built one by each thread, others by
-all threads together.
+A part that covers its shard is built without a look at what is stored. Any other part is a read-modify-write under the lock
+of its object: the inner chunks that it does not touch are taken over as they are stored. Small shards are built one by each
+thread, others by all threads together.
 """
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from zarrc.engine.failure cimport keep_failure_inside, poll_signals, raise_failure
 from zarrc.engine.job cimport WRITE_GROUP_OBJECTS, detail_of, threads_for, write_group_of
@@ -25,6 +25,8 @@ from zarrc.engine.objects cimport (
     object_name,
     object_put,
     object_remove,
+    object_unlock,
+    zc_object_lock,
     zc_objects,
 )
 from zarrc.engine.shard_build cimport (
@@ -38,13 +40,27 @@ from zarrc.engine.shard_build cimport (
 from zarrc.engine.shard_layout cimport zc_shard_layout
 from zarrc.engine.shard_read cimport shard_leaf_plan
 from zarrc.engine.shard_sink cimport sink_drop, sink_to_file, sink_to_memory, zc_shard_sink
-from zarrc.engine.shard_view cimport view_bytes, view_close, view_open, zc_shard_view
+from zarrc.engine.shard_view cimport (
+    view_bytes,
+    view_close,
+    view_open,
+    view_read,
+    view_remember,
+    view_repair,
+    zc_shard_view,
+)
 from zarrc.engine.write_part cimport gather_init, zc_gather
 from zarrc.indexing.plan cimport plan_part, zc_part
-from zarrc.kernels.local_io cimport local_replace, local_stream_commit, zc_local_stream
-from zarrc.kernels.locks cimport lock_release, zc_lock
+from zarrc.kernels.local_io cimport (
+    local_append,
+    local_replace,
+    local_stream_commit,
+    zc_local_append_spec,
+    zc_local_bytes,
+    zc_local_stream,
+)
 from zarrc.kernels.pool cimport pool_run
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_ECANCELLED, ZC_EINVAL, ZC_ENOMEM, ZC_OK, check, zc_status
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_ECANCELLED, ZC_ECORRUPT, ZC_EINVAL, ZC_ENOMEM, ZC_OK, check, zc_status
 from zarrc.kernels.table cimport zc_blob
 from zarrc.kernels.worker cimport lease_worker, return_worker, zc_worker
 
@@ -63,6 +79,7 @@ ctypedef struct zc_shard_write:
     const zc_shard_layout *shard
     const zc_objects *objects
     size_t shard_nbytes         # decoded
+    bint appends                # what is changed is added to the stored shard
     zc_shard_build *build       # the one that all threads are at
 
 
@@ -79,6 +96,7 @@ cdef int write_shards(const zc_plan *plan, ShardLayout layout, Objects objects, 
     job.shard_nbytes = leaf.c.itemsize
     for extent in layout.shape:
         job.shard_nbytes *= extent
+    job.appends = config.shard_update == "append" and objects.c.place == PLACE_LOCAL and job.shard.outer is NULL
     if objects.c.place == PLACE_PYTHON:
         _write_to_python(&job, objects, n_threads)
     else:
@@ -150,41 +168,98 @@ cdef zc_status _write_one(zc_shard_write *job, size_t part_index, int n_threads,
 cdef zc_status _write_covered(zc_shard_write *job, const zc_part *part, size_t part_index, const char *name,
                               size_t name_nbytes, int n_threads, zc_worker *worker, int *step, char *where) noexcept nogil:
     """Built before the lock is taken: only the replacing must not come between another's read and write."""
+    cdef zc_shard_build build
     cdef zc_shard_sink sink
-    cdef zc_lock lock
+    cdef zc_object_lock lock
     cdef bint is_empty = False
     cdef zc_status status
+    memset(&build, 0, sizeof(build))
     _open_sink(job, &sink, name)
-    status = _build(job, part, part_index, NULL, &sink, n_threads, worker, &is_empty, step, where)
+    status = _build(job, part, part_index, NULL, False, &sink, n_threads, worker, &build, &is_empty, step, where)
+    build_end(&build)
     if status == ZC_OK:
-        object_lock(job.objects, &lock, name, name_nbytes)
-        status = _store(job, &sink, is_empty, name, name_nbytes, worker)
-        lock_release(&lock)
+        status = object_lock(job.objects, &lock, worker, name, name_nbytes)
+        if status == ZC_OK:
+            status = view_repair(job.objects, job.shard, worker, name)
+            if status == ZC_OK:
+                status = _store(job, &sink, is_empty, name, name_nbytes, worker)
+            object_unlock(&lock)
     sink_drop(&sink)
     return status
 
 
 cdef zc_status _write_partly(zc_shard_write *job, const zc_part *part, size_t part_index, const char *name,
                              size_t name_nbytes, int n_threads, zc_worker *worker, int *step, char *where) noexcept nogil:
+    cdef zc_object_lock lock
+    cdef zc_status status = object_lock(job.objects, &lock, worker, name, name_nbytes)
+    if status != ZC_OK:
+        return status
+    status = view_repair(job.objects, job.shard, worker, name)
+    if status == ZC_OK:
+        status = _change(job, part, part_index, name, name_nbytes, n_threads, worker, step, where)
+    object_unlock(&lock)
+    return status
+
+
+cdef zc_status _change(zc_shard_write *job, const zc_part *part, size_t part_index, const char *name, size_t name_nbytes,
+                       int n_threads, zc_worker *worker, int *step, char *where) noexcept nogil:
+    """The stored shard, or an empty one, with the part changed; under its lock."""
     cdef zc_shard_view old
     cdef zc_shard_sink sink
-    cdef zc_lock lock
+    cdef zc_shard_build build
     cdef bint is_empty = False
     cdef bint is_stored
-    cdef zc_status status
-    _open_sink(job, &sink, name)
-    object_lock(job.objects, &lock, name, name_nbytes)
-    status = view_open(&old, job.objects, job.shard, worker, name, name_nbytes, step)
+    cdef zc_status status = view_open(&old, job.objects, job.shard, worker, name, name_nbytes, step)
+    memset(&build, 0, sizeof(build))
+    memset(&sink, 0, sizeof(sink))
     is_stored = status == ZC_OK
     if status == ZC_ABSENT:
         status = ZC_OK
-    if status == ZC_OK:
-        status = _build(job, part, part_index, &old if is_stored else NULL, &sink, n_threads, worker, &is_empty, step, where)
-    if status == ZC_OK:
-        status = _store(job, &sink, is_empty, name, name_nbytes, worker)
-    lock_release(&lock)
+    if status == ZC_OK and job.appends and is_stored:
+        sink_to_memory(&sink, 0, False)
+        status = _build(job, part, part_index, &old, True, &sink, n_threads, worker, &build, &is_empty, step, where)
+        if status == ZC_OK and not is_empty:
+            status = _append(job, &old, &build, &sink, name, name_nbytes, worker)
+        elif status == ZC_OK:
+            status = object_remove(job.objects, worker, name, name_nbytes)
+    elif status == ZC_OK:
+        _open_sink(job, &sink, name)
+        status = _build(job, part, part_index, &old if is_stored else NULL, False, &sink, n_threads, worker, &build, &is_empty,
+                        step, where)
+        if status == ZC_OK:
+            status = _store(job, &sink, is_empty, name, name_nbytes, worker)
+    build_end(&build)
     view_close(&old)
     sink_drop(&sink)
+    return status
+
+
+cdef zc_status _append(const zc_shard_write *job, const zc_shard_view *old, const zc_shard_build *build,
+                       const zc_shard_sink *sink, const char *name, size_t name_nbytes, zc_worker *worker) noexcept nogil:
+    """Add what the sink has, the changed inner chunks and behind them the new index, to the stored shard."""
+    cdef zc_local_append_spec what
+    cdef zc_local_bytes data
+    cdef uint64_t identity[4]
+    cdef const uint8_t *old_index = NULL
+    cdef zc_status status = ZC_OK
+    memset(&what, 0, sizeof(what))
+    memcpy(what.identity, old.identity, sizeof(what.identity))
+    what.index_nbytes = job.shard.index_nbytes
+    what.index_at_start = job.shard.index_at_start
+    data.data, data.nbytes = sink.data, sink.nbytes - what.index_nbytes
+    what.data, what.n_data = &data, 1
+    what.index = sink.data + data.nbytes
+    if what.index_at_start:
+        status = view_read(old, worker, 0, what.index_nbytes, &old_index)
+        what.old_index = old_index
+    if status == ZC_OK:
+        status = local_append(name, &what, identity, &worker.error_number)
+    if status == ZC_OK:
+        view_remember(old, job.objects, job.shard, name, name_nbytes, identity, build.entries)
+    elif status == ZC_ECANCELLED:
+        # Under the lock, only somebody who does not lock can have been at it.
+        worker.detail = b"another process changed the shard meanwhile: locking='file' keeps such apart"
+        status = ZC_ECORRUPT
     return status
 
 
@@ -196,27 +271,25 @@ cdef void _open_sink(const zc_shard_write *job, zc_shard_sink *sink, const char 
         sink_to_memory(sink, job.shard_nbytes + job.shard.index_nbytes, job.objects.place == PLACE_MEMORY)
 
 
-cdef zc_status _build(zc_shard_write *job, const zc_part *part, size_t part_index, const zc_shard_view *old,
-                      zc_shard_sink *sink, int n_threads, zc_worker *worker, bint *is_empty_ret, int *step,
-                      char *where) noexcept nogil:
-    """The new shard's bytes; a failure of another thread is kept already, and this one then ZC_ECANCELLED."""
-    cdef zc_shard_build build
+cdef zc_status _build(zc_shard_write *job, const zc_part *part, size_t part_index, const zc_shard_view *old, bint appends,
+                      zc_shard_sink *sink, int n_threads, zc_worker *worker, zc_shard_build *build, bint *is_empty_ret,
+                      int *step, char *where) noexcept nogil:
+    """The new shard's bytes; a failure of another thread is kept already, and this one then ZC_ECANCELLED. End '*build'."""
     cdef size_t i = 0
     cdef int n
-    cdef zc_status status = build_begin(&build, &job.gather, job.shard, job.plan, part, part_index, old, False, sink)
+    cdef zc_status status = build_begin(build, &job.gather, job.shard, job.plan, part, part_index, old, appends, sink)
     if status == ZC_OK:
         n = 1 if n_threads == 1 else threads_for(build.plan.n_parts, job.shard.leaf.nbytes, False, n_threads)
         if n > 1:
-            job.build = &build
+            job.build = build
             status = pool_run(_build_parts, _poll, job, build.plan.n_parts, 1, n)
             if status == ZC_OK and zc_flag_is_raised(&job.gather.failure.claimed):
                 status = ZC_ECANCELLED
         while n == 1 and status == ZC_OK and i < build.plan.n_parts:
-            status = build_part(&build, i, worker, step, where)
+            status = build_part(build, i, worker, step, where)
             i += 1
     if status == ZC_OK:
-        status = build_finish(&build, worker, is_empty_ret, step, where)
-    build_end(&build)
+        status = build_finish(build, worker, is_empty_ret, step, where)
     if status == ZC_OK and job.shard.outer is not NULL and not is_empty_ret[0]:
         status = build_wrap(job.shard, sink, worker, step)
     return status
@@ -328,9 +401,11 @@ cdef object _built(zc_shard_write *job, size_t part_index, stored, int n_threads
     cdef zc_shard_view old
     cdef char where[160]
     cdef zc_part part
+    cdef zc_shard_build build
     cdef int step = -1
     cdef zc_status status = ZC_OK
     cdef zc_worker *worker
+    memset(&build, 0, sizeof(build))
     if stored is not None:
         view = stored
         # An empty object is an object: its data is not NULL.
@@ -348,8 +423,9 @@ cdef object _built(zc_shard_write *job, size_t part_index, stored, int n_threads
         if data is not NULL:
             status = view_bytes(&old, job.shard, worker, data, nbytes, &step)
         if status == ZC_OK:
-            status = _build(job, &part, part_index, &old if data is not NULL else NULL, &built.sink, n_threads, worker,
-                            &built.is_empty, &step, where)
+            status = _build(job, &part, part_index, &old if data is not NULL else NULL, False, &built.sink, n_threads, worker,
+                            &build, &built.is_empty, &step, where)
+        build_end(&build)
         view_close(&old)
         if status != ZC_OK:
             keep_failure_inside(&job.gather.failure, status, part_index, step, worker, where)

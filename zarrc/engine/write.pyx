@@ -26,7 +26,9 @@ from zarrc.engine.objects cimport (
     object_release,
     object_remove,
     object_replace,
+    object_unlock,
     zc_object,
+    zc_object_lock,
     zc_objects,
 )
 from zarrc.engine.raw cimport zc_raw_box
@@ -44,9 +46,9 @@ from zarrc.engine.write_part cimport (
     zc_gather,
 )
 from zarrc.indexing.plan cimport plan_part, zc_part
-from zarrc.kernels.locks cimport lock_release, zc_lock
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_EPYTHON, ZC_OK, check, zc_status
+from zarrc.kernels.table cimport zc_blob
 from zarrc.kernels.worker cimport lease_worker, return_worker, zc_worker
 
 # Shared by the threads of one write.
@@ -126,7 +128,7 @@ cdef int _write_items(void *context, size_t first, size_t count, zc_worker *work
 cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *worker, int *step) noexcept nogil:
     """Local and memory stores."""
     cdef zc_part part
-    cdef zc_lock lock
+    cdef zc_object_lock lock
     cdef char name[MAX_KEY_NBYTES]
     cdef size_t name_nbytes
     cdef zc_encoded encoded
@@ -141,21 +143,30 @@ cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *work
     if part.covers:
         # Encoded before the lock is taken: only the replacing must not come between another's read and write.
         status = gather_covering(&job.gather, &part, part_index, worker, &encoded, step)
-        object_lock(job.objects, &lock, name, name_nbytes)
+        if status == ZC_OK:
+            status = object_lock(job.objects, &lock, worker, name, name_nbytes)
     else:
-        object_lock(job.objects, &lock, name, name_nbytes)
-        status = _modify(job, &part, part_index, name, name_nbytes, worker, &encoded, step)
+        status = object_lock(job.objects, &lock, worker, name, name_nbytes)
     if status == ZC_OK:
-        if encoded.is_empty:
-            status = object_remove(job.objects, worker, name, name_nbytes)
-        elif encoded.blob is not NULL:
-            status = object_put(job.objects, name, name_nbytes, encoded.blob)
-            encoded.blob = NULL
-        else:
-            status = object_replace(job.objects, worker, name, name_nbytes, encoded.data, encoded.nbytes)
-    lock_release(&lock)
+        if not part.covers:
+            status = _modify(job, &part, part_index, name, name_nbytes, worker, &encoded, step)
+        if status == ZC_OK:
+            status = _store(job, &encoded, name, name_nbytes, worker)
+        object_unlock(&lock)
     encoded_drop(&encoded)
     return status
+
+
+cdef zc_status _store(const zc_write_job *job, zc_encoded *encoded, const char *name, size_t name_nbytes,
+                      zc_worker *worker) noexcept nogil:
+    """Under the object's lock."""
+    cdef zc_blob *blob = encoded.blob
+    if encoded.is_empty:
+        return object_remove(job.objects, worker, name, name_nbytes)
+    if blob is not NULL:
+        encoded.blob = NULL
+        return object_put(job.objects, name, name_nbytes, blob)
+    return object_replace(job.objects, worker, name, name_nbytes, encoded.data, encoded.nbytes)
 
 
 cdef zc_status _write_in_pieces(const zc_write_job *job, const zc_part *part, const char *name, size_t name_nbytes,
@@ -163,14 +174,15 @@ cdef zc_status _write_in_pieces(const zc_write_job *job, const zc_part *part, co
     """A whole chunk, gathered while it is written: under its lock, as the bare writing is."""
     cdef const uint8_t *value = job.gather.value + part.result_offset
     cdef bint is_empty = gather_is_empty(&job.gather, part, value, job.gather.user_strides, job.gather.layout.user_fill)
-    cdef zc_lock lock
-    cdef zc_status status
-    object_lock(job.objects, &lock, name, name_nbytes)
+    cdef zc_object_lock lock
+    cdef zc_status status = object_lock(job.objects, &lock, worker, name, name_nbytes)
+    if status != ZC_OK:
+        return status
     if is_empty:
         status = object_remove(job.objects, worker, name, name_nbytes)
     else:
         status = raw_write(&job.pieces, job.objects, worker, name, value)
-    lock_release(&lock)
+    object_unlock(&lock)
     return status
 
 

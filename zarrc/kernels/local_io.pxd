@@ -26,6 +26,7 @@ cdef zc_status local_identify_fd(int fd, uint64_t *identity_ret, int *errno_ret)
 cdef zc_status local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil
 cdef zc_status local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,
                                 size_t row_nbytes, size_t n_rows, int *errno_ret) noexcept nogil
+cdef int local_duplicate(int fd) noexcept nogil
 cdef void local_close(int fd) noexcept nogil
 cdef zc_status local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                              int *errno_ret) noexcept nogil

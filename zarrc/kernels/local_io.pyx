@@ -31,6 +31,7 @@ cdef extern from "zc_local.h":
     zc_status zc_local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes, int *errno_ret) noexcept nogil
     zc_status zc_local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,
                                   size_t row_nbytes, size_t n_rows, int *errno_ret) noexcept nogil
+    int zc_local_duplicate(int fd) noexcept nogil
     void zc_local_close(int fd) noexcept nogil
     zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
                                int *errno_ret) noexcept nogil
@@ -107,6 +108,10 @@ cdef zc_status local_pread(int fd, uint64_t offset, uint8_t *dst, size_t nbytes,
 cdef zc_status local_pread_rows(int fd, uint64_t offset, uint64_t file_row_stride, uint8_t *dst, ptrdiff_t dst_stride,
                                 size_t row_nbytes, size_t n_rows, int *errno_ret) noexcept nogil:
     return zc_local_pread_rows(fd, offset, file_row_stride, dst, dst_stride, row_nbytes, n_rows, errno_ret)
+
+
+cdef int local_duplicate(int fd) noexcept nogil:
+    return zc_local_duplicate(fd)
 
 
 cdef void local_close(int fd) noexcept nogil:
