@@ -61,6 +61,33 @@ def test_workloads_of_every_kind_run_and_leave_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_sharded_workloads_run_and_leave_nothing(tmp_path: Path) -> None:
+    patterns = ("shard-read/*", "shard-chunks/float32/*", "shard-random/*", "shard-write/*", "shard-small/*")
+    results = small_run(tmp_path, *patterns, "shard-update/rewrite/*", "shard-peak/update/*")
+    assert problems(results) == {}
+    assert len(results.workloads) == 10
+    timed = [name for name, one in results.workloads.items() if one["kind"] == "task"]
+    assert [name for name in timed if not results.median(name, "limit", "cpu_ns")] == []
+    assert results.outcome("shard-write/zstd/64", "zarrc")["facts"]["stored_nbytes"] > 64**3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_update_that_changes_nothing_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fields").mkdir()
+    worker = Worker("zarrc", tmp_path, "small", None)
+    request = {"op": "setup", "workload": "shard-update/rewrite/memory"}
+    spec = worker.workloads[request["workload"]].spec
+    write_field(spec, Place.field_path(tmp_path, spec))
+    assert worker.answer(request)["ok"]
+    writer = worker.library.writer
+    monkeypatch.setattr(
+        worker.library,
+        "writer",
+        lambda array, selection, data: writer(array, selection, data) if selection is ... else lambda: None,
+    )
+    assert worker.answer(request)["kind"] == "wrong"
+
+
 def test_a_result_that_is_wrong_is_reported_as_wrong(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     request = {"op": "setup", "workload": "read/zstd/64"}
     assert worker.answer(request)["ok"]
