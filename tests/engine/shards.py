@@ -1,4 +1,4 @@
-"""What tests of shards share: a reader of what is stored that owes nothing to the engine, and a store that counts."""
+"""What tests of shards share: a reader that owes nothing to the engine, a store that counts."""
 
 from __future__ import annotations
 
@@ -190,9 +190,9 @@ def codecs_of(array: Any) -> list[Json]:
 def check_stored(
     array: Any, expected: npt.NDArray[Any], *, exact: bool = True, with_empty: bool = False
 ) -> None:
-    """Every stored shard is sound, and what is empty is not stored; ``exact``: bits of the data tell what is empty.
+    """Every stored shard is sound, and what is empty is not stored.
 
-    With ``with_empty``, empty inner chunks may be stored.
+    ``exact``: what is empty shows in the bits of ``expected``; ``with_empty``: it may be stored all the same.
     """
     codecs, shape = codecs_of(array), array.metadata.chunk_grid.chunk_shape
     fill = np.asarray(array.fill_value).astype(expected.dtype)
