@@ -26,7 +26,8 @@ How it is measured: one process for each library; they take turns in every round
 rotates. All read the same files, written by zarr-python; in memory each has its own copy. The data is
 smooth with a little noise. Every library has its default number of threads. Files are in the page cache;
 what is written goes to a new directory, which is removed before much of it reaches the disk. Each result
-is compared with what it has to be, outside the timing. tensorstore does not wait for the disk
+is compared with what it has to be, outside the timing. What appending to shards leaves behind is taken away
+ahead of each call. tensorstore does not wait for the disk
 (`file_io_sync` is off), and may use the caller's memory while it writes files
 (`can_reference_source_data_indefinitely`). Imports are timed without NumPy's BLAS threads, which spin
 meanwhile.
