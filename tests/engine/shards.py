@@ -95,7 +95,9 @@ def order_of(codec: Json) -> list[int]:
     return list(codec["configuration"]["order"])
 
 
-def read_shard(stored: bytes, shape: Sequence[int], codecs: Sequence[Json]) -> StoredShard:
+def read_shard(
+    stored: bytes, shape: Sequence[int], codecs: Sequence[Json], *, gaps: bool = False
+) -> StoredShard:
     """A stored shard of that shape, before ``codecs``: its index, and those of the shards inside."""
     shape = tuple(shape)
     at = next(i for i, codec in enumerate(codecs) if codec["name"] == "sharding_indexed")
@@ -112,7 +114,7 @@ def read_shard(stored: bytes, shape: Sequence[int], codecs: Sequence[Json]) -> S
     assert start >= 0, "shorter than its index"
     index = stored[start : start + nbytes]
     entries = parse_index(index, grid, configuration["index_codecs"])
-    _check_ranges(entries, len(stored), (start, start + nbytes))
+    _check_ranges(entries, len(stored), (start, start + nbytes), gaps)
     shard = StoredShard(grid, inner_shape, entries, stored, index, configuration["codecs"])
     if any(codec["name"] == "sharding_indexed" for codec in shard.codecs):
         for place, (offset, size) in entries.items():
@@ -152,9 +154,14 @@ def parse_index(
 
 
 def _check_ranges(
-    entries: dict[tuple[int, ...], tuple[int, int]], nbytes: int, index: tuple[int, int]
+    entries: dict[tuple[int, ...], tuple[int, int]], nbytes: int, index: tuple[int, int], gaps: bool
 ) -> None:
-    """What we write is inside, without overlaps and gaps, and in the order of the index."""
+    """What we write is inside and apart; unless it was appended, without gaps and in the order of the index."""
+    if gaps:
+        ranges = sorted([*entries.values(), (index[0], index[1] - index[0])])
+        ends = [offset + size for offset, size in ranges]
+        assert all(end <= nxt for end, (nxt, _) in zip(ends, [*ranges[1:], (nbytes, 0)], strict=True))
+        return
     at = index[1] if index[0] == 0 else 0
     for place in sorted(entries):
         offset, size = entries[place]
@@ -188,11 +195,17 @@ def codecs_of(array: Any) -> list[Json]:
 
 
 def check_stored(
-    array: Any, expected: npt.NDArray[Any], *, exact: bool = True, with_empty: bool = False
+    array: Any,
+    expected: npt.NDArray[Any],
+    *,
+    exact: bool = True,
+    with_empty: bool = False,
+    gaps: bool = False,
 ) -> None:
     """Every stored shard is sound, and what is empty is not stored.
 
-    ``exact``: what is empty shows in the bits of ``expected``; ``with_empty``: it may be stored all the same.
+    ``exact``: what is empty shows in the bits of ``expected``; ``with_empty``: it may be stored all the same;
+    ``gaps``: changes were appended.
     """
     codecs, shape = codecs_of(array), array.metadata.chunk_grid.chunk_shape
     fill = np.asarray(array.fill_value).astype(expected.dtype)
@@ -206,7 +219,7 @@ def check_stored(
         assert with_empty or not exact or not _is_fill(expected[box], fill), (
             f"shard {place} is empty, and stored"
         )
-        shard = read_shard(stored[place], shape, codecs)
+        shard = read_shard(stored[place], shape, codecs, gaps=gaps)
         _check_inner(shard, expected[box], shape, codecs, fill, exact, with_empty)
 
 

@@ -41,6 +41,15 @@ BITROUND: Json = {"name": "bitround", "configuration": {"keepbits": 5}}
 INNER: tuple[list[Json], ...] = ([], [ZSTD], [GZIP], [BLOSC], [LZ4], [CRC32C], [ZSTD, CRC32C])
 AFTER: tuple[list[Json], ...] = ([], [], [], [CRC32C], [ZSTD], [GZIP], [ZSTD, CRC32C])
 KINDS = ("memory", "local", "mapping", "versions", "no versions")
+# What local stores can do besides.
+LOCAL_CONFIGS: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    {"shard_update": "append"},
+    {"shard_update": "append", "locking": "file"},
+    {"locking": "file"},
+    {"shard_index_cache_nbytes": 0},
+)
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,8 @@ def test_writes_and_reads_are_numpys_and_what_is_stored_is_sound(
     tmp_path: Path, data: st.DataObject, layout: Sharded, kind: str
 ) -> None:
     array = layout.create(make_store(kind, tmp_path), data.draw(st.sampled_from(("", "a/b"))))
+    if kind == "local":
+        array = array.with_config({**layout.config, **data.draw(st.sampled_from(LOCAL_CONFIGS))})
     expected = np.full(array.shape, array.fill_value, array.dtype).astype(array.dtype.newbyteorder("="))
     _assert_same(array[...], expected)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -175,6 +186,7 @@ def test_writes_and_reads_are_numpys_and_what_is_stored_is_sound(
             array,
             expected,
             exact=not layout.rounded,
+            gaps=array.config.shard_update == "append",
             with_empty=layout.config.get("write_empty_chunks", False),
         )
         for _ in range(2):
