@@ -18,7 +18,7 @@ DOCS = SOURCE_ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 # They are about files and commands, which have tests of their own: what is Python there is not run here.
 NOT_RUN = {"cli.md", "import.md", "interop.md"}
-EXAMPLES = ["parallel_write.py"]
+EXAMPLES = ["parallel_write.py", "sharded_writers.py"]
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
