@@ -191,3 +191,12 @@ def test_a_cut_shard_is_an_error_in_both_ways(after: list[Json], kind: str, tmp_
             assert (caught.value.array, caught.value.key) == ("a", "a/c/1")
             assert caught.value.codec == "sharding_indexed"
         np.testing.assert_array_equal(array[:8], range(1, 9))
+
+
+@pytest.mark.xfail(reason="its compressor is given room for the shard's data, not for its index", strict=True)
+def test_a_whole_shard_may_be_mostly_index() -> None:
+    array = sharded_array(
+        {}, (50_000,), (50_000,), (1,), after=[*_named("tests.flip"), ZSTD], dtype="u1", fill_value=0
+    )
+    array[...] = 1
+    assert (array[...] == 1).all()

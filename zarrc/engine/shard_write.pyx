@@ -123,7 +123,7 @@ cdef int _run(zc_shard_write *job, int n_threads) except -1:
                 i += 1
             if worker is not NULL:
                 return_worker(worker)
-    if status not in (ZC_OK, ZC_ENOMEM, ZC_ECANCELLED):
+    if zc_flag_is_raised(&job.gather.failure.claimed):
         status = ZC_OK      # of one shard, and kept as its failure
     check(status, detail_of(status), 0, None)
     return 0
