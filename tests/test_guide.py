@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +120,108 @@ def test_a_registered_store_is_used_by_its_name(monkeypatch: pytest.MonkeyPatch)
     array = zarr.create(shape=(10, 10), chunks=(5, 5), storage="custom", custom_config="value")
     assert made == ["value"]
     assert array.shape == (10, 10)
+
+
+def _sharding(chunk_shape: list[int]) -> dict[str, Any]:
+    return {
+        "name": "sharding_indexed",
+        "configuration": {
+            "chunk_shape": chunk_shape,
+            "codecs": [{"name": "bytes"}, {"name": "gzip", "configuration": {"level": 6}}],
+            "index_codecs": [{"name": "bytes"}, {"name": "crc32c"}],
+        },
+    }
+
+
+def _storage(kind: str, tmp_path: Path) -> dict[str, Any]:
+    if kind == "filesystem":
+        return {"storage": kind, "path": str(tmp_path / "sharded_array")}
+    return {"storage": kind, "table_name": str(tmp_path)}
+
+
+@pytest.fixture(params=["filesystem", "memory"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    keywords = _storage(request.param, tmp_path)
+    yield keywords
+    if request.param == "memory":
+        zarr.storage.MemoryStore.forget(keywords["table_name"])
+
+
+def test_sharding_where_the_codec_has_the_shape_of_the_shard(storage: dict[str, Any]) -> None:
+    # The guide's bucket comes later; everything else is as it shows it.
+    array = zarr.create(
+        shape=(10000, 10000), chunks=(100, 100), codecs=[_sharding([1000, 1000])], zarr_version=3, **storage
+    )
+    assert (array.chunks, array.shards) == ((100, 100), (1000, 1000))
+    assert (array.nchunks, array.nshards) == (10_000, 100)
+    assert "100x fewer objects and API calls" in str(array.info)
+
+    data = np.random.default_rng(0).normal(size=(1200, 300))
+    array[900:2100, 50:350] = data
+    opened = zarr.open(**storage)
+    assert isinstance(opened, zarr.Array)
+    assert (opened.chunks, opened.shards) == ((100, 100), (1000, 1000))
+    np.testing.assert_array_equal(opened[900:2100, 50:350], data)
+    assert not opened[:900, 50].any()
+    # Rows 900 to 2100 are in three rows of shards; 12 by 4 inner chunks have data.
+    assert opened.nshards_initialized == 3
+    assert opened.nchunks_initialized == 12 * 4
+
+
+def test_sharding_is_stored_in_the_form_of_the_specification(storage: dict[str, Any]) -> None:
+    guide = zarr.create(shape=(40, 40), chunks=(5, 5), codecs=[_sharding([20, 20])], **storage)
+    stored = guide.store.get("zarr.json")
+    assert stored is not None
+    document = json.loads(bytes(stored))
+    assert document["chunk_grid"]["configuration"] == {"chunk_shape": [20, 20]}
+    (codec,) = document["codecs"]
+    assert codec == {
+        "name": "sharding_indexed",
+        "configuration": {
+            "chunk_shape": [5, 5],
+            "codecs": [
+                {"name": "bytes", "configuration": {"endian": "little"}},
+                {"name": "gzip", "configuration": {"level": 6}},
+            ],
+            "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
+            "index_location": "end",
+        },
+    }
+
+
+def test_sharding_means_the_same_in_both_forms_and_by_keyword() -> None:
+    guide = zarr.create(shape=(40, 40), chunks=(5, 5), codecs=[_sharding([20, 20])])
+    specification = zarr.create(shape=(40, 40), chunks=(20, 20), codecs=[_sharding([5, 5])])
+    gzip = {"name": "gzip", "configuration": {"level": 6}}
+    keywords = zarr.create(shape=(40, 40), chunks=(5, 5), shards=(20, 20), compressors=gzip)
+    assert guide.metadata == specification.metadata == keywords.metadata
+
+
+@pytest.mark.parametrize("location", ["start", "end"])
+def test_sharding_with_the_index_at_either_end(storage: dict[str, Any], location: str) -> None:
+    codec = _sharding([20, 20])
+    codec["configuration"]["index_location"] = location
+    array = zarr.create(shape=(40, 40), chunks=(5, 5), dtype="int32", codecs=[codec], **storage)
+    data = np.arange(1600, dtype="int32").reshape(40, 40)
+    array[:] = data
+    assert array.metadata.sharding is not None
+    assert array.metadata.sharding.index_location == location
+    np.testing.assert_array_equal(zarr.open(**storage)[:], data)  # type: ignore[index]
+
+
+def test_sharding_of_shapes_that_do_not_fit_names_both() -> None:
+    with pytest.raises(MetadataError, match=r"chunks \[100, 100\] .* chunk_shape \[250, 250\]"):
+        zarr.create(shape=(1000, 1000), chunks=(100, 100), codecs=[_sharding([250, 250])])
+
+
+def test_sharding_in_the_guides_bucket_is_refused_until_there_are_buckets() -> None:
+    with pytest.raises(StoreError, match="filesystem"):
+        zarr.create(
+            shape=(10000, 10000),
+            chunks=(100, 100),
+            codecs=[_sharding([1000, 1000])],
+            zarr_version=3,
+            storage="s3",
+            bucket="my-data-bucket",
+            path="sharded_array",
+        )
