@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from zarrc.buffering import Buffered
     from zarrc.engine import ArrayAccess
+    from zarrc.engine.write_buffer import WriteBuffer
     from zarrc.info import ArrayInfo
     from zarrc.metadata.model import NodeMetadata
     from zarrc.storage.base import Store
+    from zarrc.tools.compacting import Compaction
 
     BasicIndex = SupportsIndex | slice | EllipsisType | None
     BasicSelection = BasicIndex | tuple[BasicIndex, ...]
@@ -84,7 +87,7 @@ class Array(ArrayFacts):
     ) -> None:
         super().__init__(store, path, metadata, read_only=read_only)
         self._config = parse_array_config(config)
-        self._access: ArrayAccess | None = None
+        self._access: ArrayAccess | WriteBuffer | None = None
 
     @classmethod
     def open(cls, store: Any, *, config: ArrayConfigLike = None) -> Self:
@@ -155,7 +158,7 @@ class Array(ArrayFacts):
             return self.nshards_initialized
         from zarrc.stored_inner import stored_inner_chunks
 
-        return stored_inner_chunks(self._store, self._path, self._metadata)
+        return stored_inner_chunks(self._direct())
 
     @property
     def nshards_initialized(self) -> int:
@@ -198,7 +201,7 @@ class Array(ArrayFacts):
 
     # --- data
 
-    def _data(self) -> ArrayAccess:
+    def _data(self) -> ArrayAccess | WriteBuffer:
         """Return the engine's view of this array, made on first use."""
         access = self._access
         if access is None:
@@ -214,8 +217,110 @@ class Array(ArrayFacts):
         return self._metadata.fill_value
 
     def _set_metadata(self, metadata: NodeMetadata) -> None:
+        waiting = self._access
         super()._set_metadata(metadata)
         self._access = None
+        if waiting is not None and not waiting.is_direct:
+            # What waits for the end of a buffered block was written under the old metadata.
+            waiting.flush()
+
+    def buffered(self, nbytes: int = 256 * 2**20) -> Buffered:
+        """Collect small writes: in a ``with`` block, each shard (or chunk) is written once, at its end.
+
+        Writes through this handle wait in memory; reads through it see them. Other handles, and other
+        processes, see them when they are written. What is written over is only what was assigned: elements
+        beside it stay as they are stored at the end, whoever wrote them meanwhile.
+
+        Parameters
+        ----------
+        nbytes : int, default 256 MiB
+            What may wait. Past it, the shards that were not written to for longest are written at once.
+
+        Returns
+        -------
+        Buffered
+            A context manager, with ``flush()`` to write at once and ``nbytes`` for what waits.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the array was opened for reading only.
+        ValueError
+            If ``nbytes`` is negative.
+
+        Notes
+        -----
+        A write of more than half of ``nbytes`` does not wait; what waits goes before it. If the block ends by
+        an exception, what was assigned before it is written all the same. A write that fails at the end of
+        the block raises there; what was not written then is lost with the block.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> a = zarrc.zeros((100, 100), chunks=(10, 10), shards=(100, 100), dtype="i4")
+        >>> with a.buffered():
+        ...     for i in range(100):
+        ...         a[i, i] = i
+        >>> int(a[...].trace())
+        4950
+        """
+        from zarrc.buffering import Buffered
+
+        self._check_writable("write")
+        if nbytes < 0:
+            raise ValueError(f"nbytes must not be negative, got {nbytes}")
+        return Buffered(self, nbytes)
+
+    def _begin_buffer(self, nbytes: int) -> tuple[WriteBuffer, bool]:
+        """Make writes wait; the buffer, and whether it is a new one (blocks can be inside one another)."""
+        from zarrc.engine.write_buffer import WriteBuffer
+
+        access = self._data()
+        if isinstance(access, WriteBuffer):
+            return access, False
+        buffer = self._access = WriteBuffer(access, nbytes)
+        return buffer, True
+
+    def _end_buffer(self, buffer: WriteBuffer) -> None:
+        if self._access is buffer:
+            self._access = buffer.access
+
+    def _direct(self) -> ArrayAccess:
+        """Return the engine's view of what is stored, after what waits was written."""
+        access = self._data()
+        if access.is_direct:
+            return access
+        access.flush()
+        return access.access
+
+    def compact(self, ratio: float = 0.25) -> Compaction:
+        """Write shards anew that hold bytes nobody needs, as appending leaves them behind.
+
+        Parameters
+        ----------
+        ratio : float, default 0.25
+            Shards of which more than this share is garbage are written anew; 0 takes all that have any.
+
+        Returns
+        -------
+        Compaction
+            How many shards were looked at and written, and the bytes before and after.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the array was opened for reading only.
+        ValueError
+            If ``ratio`` is not in [0, 1].
+
+        Notes
+        -----
+        Costs a listing and a look at each shard's index. Inner chunks are not decoded. Readers see the old
+        shard or the new one; writers wait (those of other processes with ``locking="file"`` only).
+        """
+        from zarrc.tools.compacting import compact_array
+
+        return compact_array(self, ratio)
 
     def __getitem__(self, selection: BasicSelection) -> Any:
         """Read the elements that integers, slices (of any step), ``...`` and ``None`` select, as NumPy does.

@@ -355,7 +355,8 @@ class Group(Node):
         overwrite : bool, default False
             Delete a node of that name first.
         **keywords
-            ``shape``, ``dtype``, ``data``, ``chunks``, ``codecs`` and so on, as for `zarrc.create_array`.
+            ``shape``, ``dtype``, ``data``, ``chunks``, ``shards``, ``codecs`` and so on, as for
+            `zarrc.create_array`.
 
         Raises
         ------

@@ -16,24 +16,21 @@ from zarrc.errors import StoreError, ZarrcError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from zarrc.engine import ArrayAccess
     from zarrc.metadata.model import ArrayMetadata
     from zarrc.storage.base import Store
 
 __all__ = ["stored_inner_chunks"]
 
 
-def stored_inner_chunks(store: Store, path: str, metadata: ArrayMetadata) -> int:
+def stored_inner_chunks(access: ArrayAccess) -> int:
     """Count the inner chunks that are stored, of those that meet the array.
 
     Costs a listing and one read a shard: of the index alone, unless codecs follow the sharding one.
 
     Parameters
     ----------
-    store : Store
-        The array's store.
-    path : str
-        The array's path in it.
-    metadata : ArrayMetadata
+    access : ArrayAccess
         Of an array with shards.
 
     Raises
@@ -41,18 +38,24 @@ def stored_inner_chunks(store: Store, path: str, metadata: ArrayMetadata) -> int
     CorruptChunkError
         If a shard's index is damaged; the error names the shard.
     """
-    n_stored = 0
-    for shard in stored_chunks(store, path, metadata):
-        name = metadata.chunk_key_encoding.encode(shard)
-        key = f"{path}/{name}" if path else name
-        try:
-            present = _present(store, key, metadata)
-        except ZarrcError as error:
-            error.array, error.key = error.array or path, error.key or key
-            raise
-        if present is not None:
-            n_stored += int(np.count_nonzero(present[_inside(metadata, shard)]))
-    return n_stored
+    shards = stored_chunks(access.store, access.path, access.metadata)
+    if not access.has_shards:
+        return sum(_present_in(access, shard) for shard in shards)
+    usages = (access.shard_usage(shard) for shard in shards)
+    return sum(usage[2] for usage in usages if usage is not None)
+
+
+def _present_in(access: ArrayAccess, shard: tuple[int, ...]) -> int:
+    """Count those of one shard that goes through a codec in Python as a whole."""
+    path, metadata = access.path, access.metadata
+    name = metadata.chunk_key_encoding.encode(shard)
+    key = f"{path}/{name}" if path else name
+    try:
+        present = _present(access.store, key, metadata)
+    except ZarrcError as error:
+        error.array, error.key = error.array or path, error.key or key
+        raise
+    return 0 if present is None else int(np.count_nonzero(present[_inside(metadata, shard)]))
 
 
 def _present(store: Store, key: str, metadata: ArrayMetadata) -> npt.NDArray[np.bool_] | None:

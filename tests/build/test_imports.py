@@ -32,7 +32,9 @@ LEVEL = {room: -depth for depth, rooms in enumerate(STEPS) for room in rooms}
 BESIDE = {("codecs", "dtypes"), ("codecs", "grids"), ("grids", "dtypes")}
 
 # Imports inside a function that may point up, each with the method or name that fronts for it.
-LAZY: dict[tuple[str, str], str] = {}
+LAZY: dict[tuple[str, str], str] = {
+    ("zarrc.array", "zarrc.tools.compacting"): "a.compact() fronts a tool",
+}
 
 
 @dataclass(frozen=True)

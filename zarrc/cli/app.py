@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import zarrc
+from zarrc.cli.compact_command import compact_command
 from zarrc.cli.copy_command import copy_command
 from zarrc.cli.failure import explain
 from zarrc.cli.import_command import import_command
@@ -82,6 +83,7 @@ def zarrc_command(debug: bool) -> None:
     """Chunked, compressed arrays: import them, copy them, look at them."""
 
 
+zarrc_command.add_command(compact_command)
 zarrc_command.add_command(copy_command)
 zarrc_command.add_command(import_command)
 zarrc_command.add_command(info_command)

@@ -18,9 +18,11 @@ from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError, ZarrcE
 from zarrc.engine.layout cimport ChunkLayout
 from zarrc.engine.objects cimport Objects, zc_document
 from zarrc.engine.read cimport read_plan
-from zarrc.engine.shard_layout cimport ShardLayout
+from zarrc.engine.shard_build cimport zc_shard_list
+from zarrc.engine.shard_layout cimport ShardLayout, shard_number
 from zarrc.engine.shard_read cimport read_shards
-from zarrc.engine.shard_write cimport write_shards
+from zarrc.engine.shard_usage cimport usage_of_shard
+from zarrc.engine.shard_write cimport write_inner_chunks, write_shards
 from zarrc.engine.write cimport write_plan
 from zarrc.indexing.plan cimport make_plan, zc_plan
 from zarrc.indexing.selection cimport MAX_NDIM, MAX_RESULT_NDIM, Selection, parse_basic
@@ -139,16 +141,15 @@ cdef class ArrayAccess:
             If the shape of ``value`` does not broadcast to the selection's.
         """
         try:
-            self._write(key, value)
+            self._write(key, value, False)
         except ZarrcError as error:
             raise self._named(error)
 
-    cdef int _write(self, key, value) except -1:
+    cdef int _write(self, key, value, bint is_locked) except -1:
         cdef Selection selection = parse_basic(key, self.ndim, self.shape)
         cdef zc_plan plan
         cdef uint8_t *data
-        if self.unwritable is not None:
-            raise ReadOnlyError(f"data cannot be written: {self.unwritable}")
+        self._check_can_write()
         from zarrc.engine.values import as_values       # not loaded for a handle that only reads
 
         values = as_values(value, self.dtype, selection.result_shape, self.config.casting, self.path)
@@ -161,8 +162,119 @@ cdef class ArrayAccess:
                 write_shards(&plan, self.shards, self.objects, data, thread_count(), self.config)
             else:
                 write_plan(&plan, self.layout, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
-                           self.config.write_empty_chunks)
+                           self.config.write_empty_chunks, is_locked)
         return 0
+
+    cdef int _check_can_write(self) except -1:
+        if self.unwritable is not None:
+            raise ReadOnlyError(f"data cannot be written: {self.unwritable}")
+        return 0
+
+    @property
+    def is_direct(self):
+        """True: nothing waits here to be written (as in a `WriteBuffer`)."""
+        return True
+
+    @property
+    def has_shards(self):
+        """Whether objects are shards that are read and written in parts."""
+        return self.shards is not None
+
+    def locked(self, chunk):
+        """A context in which this thread alone changes one object.
+
+        Parameters
+        ----------
+        chunk : tuple of int
+            Its place in the grid of stored objects.
+        """
+        self.objects.know_locks(self.config.locking)
+        return self.objects.locked([self._key_of(chunk)])
+
+    def write_locked(self, key, value):
+        """`write` of one chunk without shards, in the context of `locked`."""
+        try:
+            self._write(key, value, True)
+        except ZarrcError as error:
+            raise self._named(error)
+
+    def write_inner(self, shard, numbers, values):
+        """Write some inner chunks of a shard, in the context of `locked`; the others stay as they are stored.
+
+        Parameters
+        ----------
+        shard : tuple of int
+            Its place in the grid.
+        numbers : numpy.ndarray of intp
+            Numbers of the inner chunks in the shard (`inner_number`), ascending; none writes the shard anew without what
+            appends have left between its inner chunks.
+        values : numpy.ndarray
+            Of the array's dtype, in C order: for each of them a whole inner chunk, along the array's axes. What is past the
+            array's end is not looked at.
+        """
+        cdef cnp.ndarray order = np.ascontiguousarray(numbers, dtype=np.uintp)
+        cdef cnp.ndarray data = np.ascontiguousarray(values, dtype=self.dtype)
+        cdef zc_shard_list listed
+        cdef zc_plan plan
+        self._check_can_write()
+        self._check_place()
+        listed.numbers, listed.n = <const size_t *>cnp.PyArray_DATA(order), order.shape[0]
+        listed.value_nbytes = cnp.PyArray_ITEMSIZE(data)
+        for i in range(1, data.ndim):
+            listed.value_nbytes *= data.shape[i]
+        self._plan_shard(&plan, shard)
+        for i in range(self.ndim):
+            plan.axis[i].result_stride = cnp.PyArray_STRIDE(data, i + 1)
+        try:
+            write_inner_chunks(&plan, self.shards, self.objects, &listed, <uint8_t *>cnp.PyArray_DATA(data), thread_count(),
+                               self.config)
+        except ZarrcError as error:
+            raise self._named(error)
+
+    def inner_number(self, inner):
+        """The number of an inner chunk in its shard, from its place there along the array's axes."""
+        cdef int64_t along[MAX_NDIM]
+        cdef int d
+        for d in range(self.ndim):
+            along[d] = inner[self.shards.c.order[d]]
+        return shard_number(&self.shards.c, along)
+
+    def shard_usage(self, shard):
+        """What is stored of a shard.
+
+        Parameters
+        ----------
+        shard : tuple of int
+            Its place in the grid.
+
+        Returns
+        -------
+        (int, int, int) or None
+            Bytes of the object, those of its index and inner chunks, and how many inner chunks are stored; None if the
+            shard is not.
+        """
+        cdef zc_plan plan
+        self._plan_shard(&plan, shard)
+        try:
+            return usage_of_shard(&plan, self.shards, self.objects)
+        except ZarrcError as error:
+            raise self._named(error)
+
+    cdef str _key_of(self, chunk):
+        cdef int64_t indices[MAX_NDIM]
+        cdef int d
+        for d in range(self.ndim):
+            indices[d] = chunk[d]
+        return self.objects.key_of(indices, self.ndim)
+
+    cdef int _plan_shard(self, zc_plan *plan, shard) except -1:
+        """A plan of one part, the whole of a shard."""
+        cdef Py_ssize_t strides[MAX_RESULT_NDIM]
+        cdef int d
+        box = tuple([slice(i * self.chunk_shape[d], (i + 1) * self.chunk_shape[d]) for d, i in enumerate(shard)])
+        for d in range(self.ndim):
+            strides[d] = 0
+        return make_plan(plan, parse_basic(box, self.ndim, self.shape), self.shape, self.chunk_shape, strides)
 
     cdef object _named(self, error):
         error.array = self.path if error.array is None else error.array

@@ -34,7 +34,7 @@ from zarrc.kernels.table cimport (
     table_put,
     table_remove,
 )
-from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, zc_worker_scratch
+from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, lease_worker, return_worker, zc_worker_scratch
 
 cdef enum:
     MOST_OPEN_SHARDS = 64
@@ -167,7 +167,10 @@ cdef class Objects:
         return 0
 
     def locked(self, keys):
-        """A context in which this thread alone changes the objects of these keys (without duplicates)."""
+        """A context in which this thread alone changes the objects of these keys (without duplicates).
+
+        As far as locks are known (`know_locks`): those of files too, or only those of this process.
+        """
         self.know_locks()
         return _Locked.__new__(_Locked, self, sorted(keys))
 
@@ -197,9 +200,10 @@ cdef class _Locked:
 
     def __cinit__(self, Objects objects, list keys):
         skipped = len(objects.node_path) + 1 if objects.node_path else 0
+        node = objects._prefix[: objects.c.lock_from]
         self.objects = objects
-        # As compiled code names them: by what follows the array's own path.
-        self.names = [key[skipped:].encode() for key in keys]
+        # As compiled code names them.
+        self.names = [node + os.fsencode(key[skipped:]) for key in keys]
         self.locks = <zc_object_lock *>malloc(max(len(keys), 1) * sizeof(zc_object_lock))
         if self.locks is NULL:
             raise MemoryError(f"{len(keys)} locks")
@@ -211,17 +215,31 @@ cdef class _Locked:
         cdef bytes name
         cdef const char *data
         cdef size_t nbytes
-        for name in self.names:
-            data, nbytes = PyBytes_AS_STRING(name), len(name)
-            with nogil:
-                lock_acquire(&self.locks[self.n_held].lock, self.objects.c.lock_seed, data, nbytes)
-            self.n_held += 1
+        cdef zc_status status
+        cdef zc_worker *worker = lease_worker()
+        if worker is NULL:
+            raise MemoryError("a worker for the locks")
+        try:
+            for name in self.names:
+                data, nbytes = PyBytes_AS_STRING(name), len(name)
+                with nogil:
+                    status = object_lock(&self.objects.c, &self.locks[self.n_held], worker, data, nbytes)
+                check(status, NULL, worker.error_number, None)
+                self.n_held += 1
+        except BaseException:
+            self._release()
+            raise
+        finally:
+            return_worker(worker)
         return self
 
     def __exit__(self, *exc):
+        self._release()
+
+    cdef void _release(self):
         while self.n_held:
             self.n_held -= 1
-            lock_release(&self.locks[self.n_held].lock)
+            object_unlock(&self.locks[self.n_held])
 
 
 cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndim, char *buffer) noexcept nogil:

@@ -11,6 +11,13 @@ from zarrc.kernels.shard_index cimport zc_shard_entry
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.worker cimport zc_worker
 
+# Inner chunks by their numbers, each once and in ascending order: what is written where there is no selection.  Values
+# follow one another in memory, each of a whole inner chunk.
+ctypedef struct zc_shard_list:
+    const size_t *numbers
+    size_t n
+    size_t value_nbytes     # of one value
+
 # An inner chunk that waits until those before it were added.
 ctypedef struct zc_shard_pending:
     int is_ready
@@ -21,6 +28,8 @@ ctypedef struct zc_shard_build:
     zc_gather *gather           # of the innermost chunks
     const zc_shard_layout *shard
     zc_plan plan                # over the inner chunks that are written
+    const zc_shard_list *listed # NULL: the parts of 'plan'
+    size_t n_parts
     size_t part_index           # of the shard, for failures
     const zc_shard_view *old    # the stored shard that keeps the other inner chunks; NULL: there are none
     bint appends                # to the old one, whose inner chunks stay where they are
@@ -33,12 +42,13 @@ ctypedef struct zc_shard_build:
     zc_shard_pending *pending
     uint64_t pending_nbytes
 
-# For the part of 'plan', which is a shard.  End what was begun.
+# For the part of 'plan', which is a shard; of it those inner chunks alone that are listed, where there is a list.  End what
+# was begun.
 cdef zc_status build_begin(zc_shard_build *build, zc_gather *gather, const zc_shard_layout *shard, const zc_plan *plan,
-                           const zc_part *part, size_t part_index, const zc_shard_view *old, bint appends,
-                           zc_shard_sink *sink) noexcept nogil
+                           const zc_part *part, const zc_shard_list *listed, size_t part_index, const zc_shard_view *old,
+                           bint appends, zc_shard_sink *sink) noexcept nogil
 
-# Encode inner chunk 'i' of build.plan; add it, or leave it to the thread that adds those before it.
+# Encode part 'i' < build.n_parts, an inner chunk; add it, or leave it to the thread that adds those before it.
 cdef zc_status build_part(zc_shard_build *build, size_t i, zc_worker *worker, int *step, char *where) noexcept nogil
 
 # What is kept behind the last part, and the index.  *is_empty_ret: there is no inner chunk.

@@ -6,6 +6,7 @@ thread that is ahead of the others leaves its encoded bytes for the one that add
 taken over from the old shard, as it is stored.
 """
 
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -35,14 +36,15 @@ cdef uint64_t ABSENT = <uint64_t>-1
 
 
 cdef zc_status build_begin(zc_shard_build *build, zc_gather *gather, const zc_shard_layout *shard, const zc_plan *plan,
-                           const zc_part *part, size_t part_index, const zc_shard_view *old, bint appends,
-                           zc_shard_sink *sink) noexcept nogil:
+                           const zc_part *part, const zc_shard_list *listed, size_t part_index, const zc_shard_view *old,
+                           bint appends, zc_shard_sink *sink) noexcept nogil:
     memset(build, 0, sizeof(zc_shard_build))
-    build.gather, build.shard, build.part_index = gather, shard, part_index
+    build.gather, build.shard, build.listed, build.part_index = gather, shard, listed, part_index
     build.old, build.appends, build.sink = old, appends, sink
     plan_inside(&build.plan, plan, part, shard.order, shard.inner_shape)
+    build.n_parts = build.plan.n_parts if listed is NULL else listed.n
     build.entries = <zc_shard_entry *>malloc(shard.n_inner * sizeof(zc_shard_entry))
-    build.pending = <zc_shard_pending *>calloc(build.plan.n_parts, sizeof(zc_shard_pending))
+    build.pending = <zc_shard_pending *>calloc(build.n_parts or 1, sizeof(zc_shard_pending))
     if build.entries is NULL or build.pending is NULL:
         return ZC_ENOMEM
     memset(build.entries, 0xFF, shard.n_inner * sizeof(zc_shard_entry))
@@ -58,7 +60,7 @@ cdef zc_status build_part(zc_shard_build *build, size_t i, zc_worker *worker, in
     cdef zc_status status
     memset(&encoded, 0, sizeof(encoded))
     memset(&nested, 0, sizeof(nested))
-    plan_part(&build.plan, i, &part)
+    _part_at(build, i, &part)
     status = _encode_inner(build, &part, worker, &encoded, &nested, step, where)
     if status == ZC_OK:
         status = _add_in_turn(build, i, &part, &encoded, worker)
@@ -67,6 +69,23 @@ cdef zc_status build_part(zc_shard_build *build, size_t i, zc_worker *worker, in
     encoded_drop(&encoded)
     sink_drop(&nested)
     return status
+
+
+cdef void _part_at(const zc_shard_build *build, size_t i, zc_part *part) noexcept nogil:
+    cdef size_t number
+    cdef int64_t inside
+    cdef int d
+    if build.listed is NULL:
+        plan_part(&build.plan, i, part)
+        return
+    number = build.listed.numbers[i]
+    for d in range(build.shard.ndim - 1, -1, -1):
+        part.chunk[d] = number % build.shard.grid[d]
+        number //= build.shard.grid[d]
+        inside = build.plan.axis[d].extent - part.chunk[d] * build.shard.inner_shape[d]
+        part.start[d], part.count[d] = 0, <size_t>min(inside, build.shard.inner_shape[d])
+    part.result_offset = i * build.listed.value_nbytes
+    part.covers = True
 
 
 cdef zc_status _encode_inner(zc_shard_build *build, const zc_part *part, zc_worker *worker, zc_encoded *encoded,
@@ -180,7 +199,7 @@ cdef zc_status _add_waiting(zc_shard_build *build, zc_worker *worker) noexcept n
     cdef zc_status status
     while True:
         zc_spin_lock(&build.lock)
-        is_ready = build.next < build.plan.n_parts and build.pending[build.next].is_ready
+        is_ready = build.next < build.n_parts and build.pending[build.next].is_ready
         if is_ready:
             taken = build.pending[build.next]
             build.pending[build.next].data = NULL
@@ -190,7 +209,7 @@ cdef zc_status _add_waiting(zc_shard_build *build, zc_worker *worker) noexcept n
         zc_spin_unlock(&build.lock)
         if not is_ready:
             return ZC_OK
-        plan_part(&build.plan, build.next, &part)
+        _part_at(build, build.next, &part)
         status = _add(build, &part, taken.data is NULL, taken.data, taken.nbytes, worker)
         free(taken.data)
         if status != ZC_OK:
@@ -283,7 +302,7 @@ cdef zc_status build_finish(zc_shard_build *build, zc_worker *worker, bint *is_e
 cdef void build_end(zc_shard_build *build) noexcept nogil:
     cdef size_t i
     if build.pending is not NULL:
-        for i in range(build.plan.n_parts):
+        for i in range(build.n_parts):
             free(build.pending[i].data)
     free(build.pending)
     free(build.entries)
@@ -295,8 +314,8 @@ cdef zc_status build_alone(zc_gather *gather, const zc_shard_layout *shard, cons
                            bint *is_empty_ret, int *step, char *where) noexcept nogil:
     cdef zc_shard_build build
     cdef size_t i = 0
-    cdef zc_status status = build_begin(&build, gather, shard, plan, part, part_index, old, False, sink)
-    while status == ZC_OK and i < build.plan.n_parts:
+    cdef zc_status status = build_begin(&build, gather, shard, plan, part, NULL, part_index, old, False, sink)
+    while status == ZC_OK and i < build.n_parts:
         status = build_part(&build, i, worker, step, where)
         i += 1
     if status == ZC_OK:

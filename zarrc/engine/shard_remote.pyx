@@ -17,7 +17,7 @@ from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport ChunkLayout
 from zarrc.engine.objects cimport given_bytes
 from zarrc.engine.read_part cimport scatter_init, zc_scatter
-from zarrc.engine.shard_layout cimport shard_index_decode, zc_shard_layout
+from zarrc.engine.shard_layout cimport zc_shard_layout
 from zarrc.engine.shard_read cimport (
     shard_fill,
     shard_leaf_plan,
@@ -27,10 +27,9 @@ from zarrc.engine.shard_read cimport (
     zc_shard_joining,
     zc_shard_wanted,
 )
-from zarrc.engine.shard_view cimport view_bytes, view_close, zc_shard_view
+from zarrc.engine.shard_view cimport view_bytes, view_close, view_index, zc_shard_view
 from zarrc.indexing.plan cimport plan_inside, plan_nbytes, plan_part, zc_part
 from zarrc.kernels.pool cimport pool_run
-from zarrc.kernels.shard_index cimport zc_shard_entry
 from zarrc.kernels.status cimport ZC_OK, check, zc_status
 from zarrc.kernels.worker cimport lease_worker, return_worker, zc_worker
 
@@ -259,16 +258,11 @@ cdef int _take_index(_Job job, _Shard shard, bytes stored, nbytes, version) exce
     shard.index, shard.version = stored, version
     # A range that leaves an object of unknown size is found by the store.
     shard.view.nbytes = nbytes if nbytes is not None else <uint64_t>1 << 62
-    shard.view.index = <zc_shard_entry *>malloc(job.shard.n_inner * sizeof(zc_shard_entry))
-    if shard.view.index is NULL:
-        raise MemoryError("a shard's index")
-    shard.view.owns_index = True
     where[0] = 0
     worker = lease_worker()
     if worker is NULL:
         raise MemoryError("a worker for the read")
-    worker.detail = b"the shard's index"
-    status = shard_index_decode(job.shard, worker, <const uint8_t *><const char *>stored, shard.view.index)
+    status = view_index(&shard.view, job.shard, worker, <const uint8_t *><const char *>stored, &step)
     if status == ZC_OK:
         worker.detail = NULL
         step = -1

@@ -18,6 +18,8 @@ from zarrc.kernels.status cimport ZC_ENOMEM, ZC_OK
 
 cdef enum:
     LEAST_CAPACITY = 4096
+    # What is asked for at once: of a shard larger than memory, most inner chunks may be absent.
+    MOST_EXPECTED = 1 << 28
 
 
 cdef void sink_to_file(zc_shard_sink *sink, const char *name, size_t root_nbytes) noexcept nogil:
@@ -27,7 +29,7 @@ cdef void sink_to_file(zc_shard_sink *sink, const char *name, size_t root_nbytes
 
 cdef void sink_to_memory(zc_shard_sink *sink, size_t expected, bint in_blob) noexcept nogil:
     memset(sink, 0, sizeof(zc_shard_sink))
-    sink.expected, sink.in_blob = expected, in_blob
+    sink.expected, sink.in_blob = min(expected, <size_t>MOST_EXPECTED), in_blob
 
 
 cdef zc_status sink_put(zc_shard_sink *sink, zc_worker *worker, const uint8_t *src, size_t nbytes) noexcept nogil:

@@ -43,6 +43,10 @@ cdef zc_status view_bytes(zc_shard_view *view, const zc_shard_layout *shard, zc_
 cdef zc_status view_inside(zc_shard_view *view, const zc_shard_view *outer, const zc_shard_layout *nested, zc_worker *worker,
                            const zc_shard_entry *entry, int *step) noexcept nogil
 
+# The index of a view that has none, from its shard.index_nbytes stored bytes.
+cdef zc_status view_index(zc_shard_view *view, const zc_shard_layout *shard, zc_worker *worker, const uint8_t *stored,
+                          int *step) noexcept nogil
+
 # Of a view that was set to zeros too, and once more.
 cdef void view_close(zc_shard_view *view) noexcept nogil
 

@@ -147,7 +147,7 @@ cdef zc_status _as_of(zc_shard_view *view, const zc_shard_layout *shard, zc_work
     view.nbytes = undo.nbytes
     if not shard.index_at_start:
         return _look_inside(view, shard, worker, step)
-    return _load_index(view, shard, worker, undo.index, step)
+    return view_index(view, shard, worker, undo.index, step)
 
 
 cdef bint _is_kept(zc_shard_view *view, const zc_objects *objects, const zc_shard_layout *shard, const char *name,
@@ -239,11 +239,11 @@ cdef zc_status _look_inside(zc_shard_view *view, const zc_shard_layout *shard, z
     status = view_read(view, worker, offset, shard.index_nbytes, &stored)
     if status != ZC_OK:
         return status
-    return _load_index(view, shard, worker, stored, step)
+    return view_index(view, shard, worker, stored, step)
 
 
-cdef zc_status _load_index(zc_shard_view *view, const zc_shard_layout *shard, zc_worker *worker, const uint8_t *stored,
-                           int *step) noexcept nogil:
+cdef zc_status view_index(zc_shard_view *view, const zc_shard_layout *shard, zc_worker *worker, const uint8_t *stored,
+                          int *step) noexcept nogil:
     cdef zc_status status
     # The object has an index of that size, so that it may be allocated.
     view.index = <zc_shard_entry *>malloc(shard.n_inner * sizeof(zc_shard_entry))

@@ -36,6 +36,7 @@ from zarrc.engine.shard_build cimport (
     build_part,
     build_wrap,
     zc_shard_build,
+    zc_shard_list,
 )
 from zarrc.engine.shard_layout cimport zc_shard_layout
 from zarrc.engine.shard_read cimport shard_leaf_plan
@@ -80,14 +81,26 @@ ctypedef struct zc_shard_write:
     const zc_objects *objects
     size_t shard_nbytes         # decoded
     bint appends                # what is changed is added to the stored shard
+    const zc_shard_list *listed # of the one shard, the inner chunks to write; NULL: those of the plan
     zc_shard_build *build       # the one that all threads are at
 
 
 cdef int write_shards(const zc_plan *plan, ShardLayout layout, Objects objects, uint8_t *value, int n_threads,
                       config) except -1:
     cdef zc_shard_write job
+    _init(&job, plan, layout, objects, value, config)
+    if objects.c.place == PLACE_PYTHON:
+        _write_to_python(&job, objects, n_threads)
+    else:
+        _run(&job, n_threads)
+    raise_failure(&job.gather.failure, plan, objects, layout.leaf().chain)
+    return 0
+
+
+cdef int _init(zc_shard_write *job, const zc_plan *plan, ShardLayout layout, Objects objects, uint8_t *value,
+               config) except -1:
     cdef ChunkLayout leaf = layout.leaf()
-    memset(&job, 0, sizeof(job))
+    memset(job, 0, sizeof(zc_shard_write))
     job.plan = plan
     job.shard = &layout.c
     job.objects = &objects.c
@@ -96,13 +109,49 @@ cdef int write_shards(const zc_plan *plan, ShardLayout layout, Objects objects, 
     job.shard_nbytes = leaf.c.itemsize
     for extent in layout.shape:
         job.shard_nbytes *= extent
-    job.appends = config.shard_update == "append" and objects.c.place == PLACE_LOCAL and job.shard.outer is NULL
-    if objects.c.place == PLACE_PYTHON:
-        _write_to_python(&job, objects, n_threads)
-    else:
-        _run(&job, n_threads)
-    raise_failure(&job.gather.failure, plan, objects, leaf.chain)
+    job.appends = config.shard_update == "append" and objects.c.place == PLACE_LOCAL and layout.outer is None
     return 0
+
+
+cdef int write_inner_chunks(const zc_plan *plan, ShardLayout layout, Objects objects, const zc_shard_list *listed,
+                            uint8_t *values, int n_threads, config) except -1:
+    cdef zc_shard_write job
+    cdef zc_worker *worker
+    _init(&job, plan, layout, objects, values, config)
+    job.listed = listed
+    job.appends = job.appends and listed.n
+    if objects.c.place == PLACE_PYTHON:
+        key = objects.key_of_part(plan, 0)
+        _hand_over(objects, [(key, _built(&job, 0, given_bytes(objects.store.get(key), key), n_threads))])
+    else:
+        worker = lease_worker()
+        if worker is NULL:
+            raise MemoryError("a worker for the write")
+        with nogil:
+            _change_listed(&job, n_threads, worker)
+            return_worker(worker)
+    raise_failure(&job.gather.failure, plan, objects, layout.leaf().chain)
+    return 0
+
+
+cdef void _change_listed(zc_shard_write *job, int n_threads, zc_worker *worker) noexcept nogil:
+    """Of a local or memory store; a failure is kept."""
+    cdef char name[MAX_KEY_NBYTES]
+    cdef char where[160]
+    cdef zc_part part
+    cdef int step = -1
+    cdef size_t name_nbytes
+    cdef zc_status status = ZC_EINVAL
+    where[0] = 0
+    worker.detail = NULL
+    plan_part(job.plan, 0, &part)
+    name_nbytes = object_name(job.objects, part.chunk, job.plan.ndim, name)
+    if name_nbytes:
+        status = view_repair(job.objects, job.shard, worker, name)
+    if status == ZC_OK:
+        status = _change(job, &part, 0, name, name_nbytes, n_threads, worker, &step, where)
+    if status != ZC_OK:
+        keep_failure_inside(&job.gather.failure, status, 0, step, worker, where)
 
 
 cdef int _run(zc_shard_write *job, int n_threads) except -1:
@@ -277,15 +326,16 @@ cdef zc_status _build(zc_shard_write *job, const zc_part *part, size_t part_inde
     """The new shard's bytes; a failure of another thread is kept already, and this one then ZC_ECANCELLED. End '*build'."""
     cdef size_t i = 0
     cdef int n
-    cdef zc_status status = build_begin(build, &job.gather, job.shard, job.plan, part, part_index, old, appends, sink)
+    cdef zc_status status = build_begin(build, &job.gather, job.shard, job.plan, part, job.listed, part_index, old,
+                                        appends, sink)
     if status == ZC_OK:
-        n = 1 if n_threads == 1 else threads_for(build.plan.n_parts, job.shard.leaf.nbytes, False, n_threads)
+        n = 1 if n_threads == 1 else threads_for(build.n_parts, job.shard.leaf.nbytes, False, n_threads)
         if n > 1:
             job.build = build
-            status = pool_run(_build_parts, _poll, job, build.plan.n_parts, 1, n)
+            status = pool_run(_build_parts, _poll, job, build.n_parts, 1, n)
             if status == ZC_OK and zc_flag_is_raised(&job.gather.failure.claimed):
                 status = ZC_ECANCELLED
-        while n == 1 and status == ZC_OK and i < build.plan.n_parts:
+        while n == 1 and status == ZC_OK and i < build.n_parts:
             status = build_part(build, i, worker, step, where)
             i += 1
     if status == ZC_OK:

@@ -7,6 +7,6 @@ from zarrc.engine.objects cimport Objects
 from zarrc.indexing.plan cimport zc_plan
 
 # Write every part of the plan from 'value', which has the array's data type and byte order; the plan's result strides are
-# the value's (0 along axes that it is broadcast over).
+# the value's (0 along axes that it is broadcast over).  'is_locked': the caller has the locks of the objects.
 cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uint8_t *value, int n_threads,
-                    bint write_empty_chunks) except -1
+                    bint write_empty_chunks, bint is_locked) except -1

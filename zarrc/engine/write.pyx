@@ -6,6 +6,8 @@ that equals the fill value bit for bit, inside the array, is removed instead of 
 chunks of uncompressed local files are gathered while they are written (raw_write.pyx).
 """
 
+from contextlib import nullcontext
+
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
@@ -55,6 +57,7 @@ from zarrc.kernels.worker cimport lease_worker, return_worker, zc_worker
 ctypedef struct zc_write_job:
     zc_gather gather
     const zc_objects *objects
+    bint is_locked              # by the caller
     bint in_pieces              # a whole chunk goes to its uncompressed local file in these
     zc_raw_pieces pieces
     size_t first_part           # the part of item 0
@@ -62,11 +65,12 @@ ctypedef struct zc_write_job:
 
 
 cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uint8_t *value, int n_threads,
-                    bint write_empty_chunks) except -1:
+                    bint write_empty_chunks, bint is_locked) except -1:
     cdef zc_write_job job
     memset(&job, 0, sizeof(job))
     gather_init(&job.gather, plan, layout, value, write_empty_chunks)
     job.objects = &objects.c
+    job.is_locked = is_locked
     if objects.c.place == PLACE_MEMORY:
         gather_to_blobs(&job.gather)
     job.in_pieces = (objects.c.place == PLACE_LOCAL and layout.chain is not None and layout.chain.c.n_steps == 0
@@ -144,17 +148,27 @@ cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *work
         # Encoded before the lock is taken: only the replacing must not come between another's read and write.
         status = gather_covering(&job.gather, &part, part_index, worker, &encoded, step)
         if status == ZC_OK:
-            status = object_lock(job.objects, &lock, worker, name, name_nbytes)
+            status = _lock(job, &lock, worker, name, name_nbytes)
     else:
-        status = object_lock(job.objects, &lock, worker, name, name_nbytes)
+        status = _lock(job, &lock, worker, name, name_nbytes)
     if status == ZC_OK:
         if not part.covers:
             status = _modify(job, &part, part_index, name, name_nbytes, worker, &encoded, step)
         if status == ZC_OK:
             status = _store(job, &encoded, name, name_nbytes, worker)
-        object_unlock(&lock)
+        _unlock(job, &lock)
     encoded_drop(&encoded)
     return status
+
+
+cdef inline zc_status _lock(const zc_write_job *job, zc_object_lock *lock, zc_worker *worker, const char *name,
+                            size_t name_nbytes) noexcept nogil:
+    return ZC_OK if job.is_locked else object_lock(job.objects, lock, worker, name, name_nbytes)
+
+
+cdef inline void _unlock(const zc_write_job *job, zc_object_lock *lock) noexcept nogil:
+    if not job.is_locked:
+        object_unlock(lock)
 
 
 cdef zc_status _store(const zc_write_job *job, zc_encoded *encoded, const char *name, size_t name_nbytes,
@@ -175,14 +189,14 @@ cdef zc_status _write_in_pieces(const zc_write_job *job, const zc_part *part, co
     cdef const uint8_t *value = job.gather.value + part.result_offset
     cdef bint is_empty = gather_is_empty(&job.gather, part, value, job.gather.user_strides, job.gather.layout.user_fill)
     cdef zc_object_lock lock
-    cdef zc_status status = object_lock(job.objects, &lock, worker, name, name_nbytes)
+    cdef zc_status status = _lock(job, &lock, worker, name, name_nbytes)
     if status != ZC_OK:
         return status
     if is_empty:
         status = object_remove(job.objects, worker, name, name_nbytes)
     else:
         status = raw_write(&job.pieces, job.objects, worker, name, value)
-    object_unlock(&lock)
+    _unlock(job, &lock)
     return status
 
 
@@ -276,7 +290,7 @@ cdef int _hand_over(zc_write_job *job, Objects objects, size_t first, size_t n, 
             empty.append(key)
         else:
             stored.append((key, <object>encoded[i]))
-    with objects.locked([key for key, _ in stored] + empty):
+    with nullcontext() if job.is_locked else objects.locked([key for key, _ in stored] + empty):
         objects.store.set_many(stored)
         objects.store.delete_many(empty)
     return 0
@@ -286,7 +300,7 @@ cdef int _modify_in_python(zc_write_job *job, Objects objects, size_t part_index
     """Read, change and write one object of a store in Python, under its lock."""
     cdef PyObject *encoded = NULL
     key = objects.key_of_part(job.gather.plan, part_index)
-    with objects.locked([key]):
+    with nullcontext() if job.is_locked else objects.locked([key]):
         if _change_in_python(job, part_index, given_bytes(objects.store.get(key), key), &encoded):
             return 0
         if encoded is NULL:
