@@ -42,6 +42,7 @@ cdef enum:
     # How often a file is looked at again that changes while its index is read.
     ROUNDS = 1000
     SIZE_WORD = 2
+    CTIME_WORD = 3
 
 
 cdef zc_status view_open(zc_shard_view *view, const zc_objects *objects, const zc_shard_layout *shard, zc_worker *worker,
@@ -90,7 +91,6 @@ cdef zc_status _open_file(zc_shard_view *view, const zc_objects *objects, const 
                           const char *name, size_t name_nbytes, int *step) noexcept nogil:
     """ZC_ECANCELLED: it changed meanwhile."""
     cdef zc_local_undo undo
-    cdef uint64_t now[4]
     cdef zc_status status
     if objects.shards is not NULL:
         status = local_identify_path(name, view.identity, &worker.error_number)
@@ -116,33 +116,43 @@ cdef zc_status _open_file(zc_shard_view *view, const zc_objects *objects, const 
         if status == ZC_OK:
             # Nothing was appended yet: the file is as it is, unless it changes now.
             status = _look_inside(view, shard, worker, step)
-            return _unless_changed(view, worker, status)
+            return ZC_ECANCELLED if _has_changed(view, shard, worker) else status
         return status
     status = _look_inside(view, shard, worker, step)
     if view.owned is not NULL:
         return status           # read whole
-    if local_undo_exists(name):
-        return ZC_ECANCELLED
-    if local_identify_fd(view.fd, now, &worker.error_number) != ZC_OK or now[SIZE_WORD] != view.identity[SIZE_WORD]:
+    if local_undo_exists(name) or _has_changed(view, shard, worker):
         return ZC_ECANCELLED
     if status == ZC_OK:
         _keep(view, objects, shard, name, name_nbytes)
     return status
 
 
-cdef zc_status _unless_changed(const zc_shard_view *view, zc_worker *worker, zc_status status) noexcept nogil:
+cdef bint _has_changed(const zc_shard_view *view, const zc_shard_layout *shard, zc_worker *worker) noexcept nogil:
+    """Whether its index may be of another version than its size; a shard that was read whole is in memory."""
     cdef uint64_t now[4]
     if view.owned is not NULL:
-        return status
+        return False
     if local_identify_fd(view.fd, now, &worker.error_number) != ZC_OK or now[SIZE_WORD] != view.identity[SIZE_WORD]:
-        return ZC_ECANCELLED
-    return status
+        return True
+    # An index at the start may have been written over, by one who was killed, and put back by the next.
+    return shard.index_at_start and now[CTIME_WORD] != view.identity[CTIME_WORD]
 
 
 cdef zc_status _as_of(zc_shard_view *view, const zc_shard_layout *shard, zc_worker *worker, const zc_local_undo *undo,
                       int *step) noexcept nogil:
     """The shard as it was before what somebody appends to it, or did not finish."""
-    if undo.nbytes > view.nbytes or (shard.index_at_start and undo.index_nbytes != shard.index_nbytes):
+    cdef uint64_t now[4]
+    cdef zc_status status
+    if undo.nbytes > view.nbytes:
+        # An append may have been finished, and the next one begun, since the shard was opened.
+        status = local_identify_fd(view.fd, now, &worker.error_number)
+        if status != ZC_OK:
+            return status
+        view.nbytes = now[SIZE_WORD]
+    if undo.nbytes > view.nbytes or undo.index_at_start != shard.index_at_start or (
+            shard.index_at_start and undo.index_nbytes != shard.index_nbytes):
+        worker.detail = b"the undo record beside the shard is of another one"
         return ZC_ECORRUPT
     view.nbytes = undo.nbytes
     if not shard.index_at_start:
