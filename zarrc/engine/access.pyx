@@ -11,18 +11,12 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcmp, memset
 
 from zarrc.engine.replaced import same_layout
-from zarrc.engine.shard_layout import compile_layout
 from zarrc.engine.threads import thread_count
 from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError, ZarrcError, ZarrcWarning
 
-from zarrc.engine.layout cimport ChunkLayout
+from zarrc.engine.layout cimport ChunkLayout, ShardedData
 from zarrc.engine.objects cimport Objects, zc_document
 from zarrc.engine.read cimport read_plan
-from zarrc.engine.shard_build cimport zc_shard_list
-from zarrc.engine.shard_layout cimport ShardLayout, shard_number
-from zarrc.engine.shard_read cimport read_shards
-from zarrc.engine.shard_usage cimport usage_of_shard
-from zarrc.engine.shard_write cimport write_inner_chunks, write_shards
 from zarrc.engine.write cimport write_plan
 from zarrc.indexing.plan cimport make_plan, zc_plan
 from zarrc.indexing.selection cimport MAX_NDIM, MAX_RESULT_NDIM, Selection, parse_basic
@@ -52,7 +46,7 @@ cdef class ArrayAccess:
     cdef readonly object metadata
     cdef readonly object config
     cdef ChunkLayout layout     # None where objects are shards that are read in parts
-    cdef ShardLayout shards     # None where they are not
+    cdef ShardedData shards     # None where they are not
     cdef str unwritable
     cdef Objects objects
     cdef int64_t shape[MAX_NDIM]
@@ -72,16 +66,25 @@ cdef class ArrayAccess:
         for i in range(self.ndim):
             self.shape[i] = metadata.shape[i]
             self.chunk_shape[i] = metadata.chunk_grid.chunk_shape[i]
-        layout = compile_layout(metadata)
-        if isinstance(layout, ShardLayout):
-            self.shards = layout
-        else:
-            self.layout = layout
-        self.unwritable = layout.unwritable
         name = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
         self.objects = Objects(store, path, metadata.chunk_key_encoding, name)
-        if self.shards is not None:
-            self.objects.keep_shards(config)
+        self._set_layout()
+
+    cdef int _set_layout(self) except -1:
+        metadata = self.metadata
+        if any([codec.name == "sharding_indexed" for codec in metadata.codecs]):
+            from zarrc.engine.shards import sharded_data     # not loaded for arrays without
+
+            layout = sharded_data(metadata, self.objects, self.config)
+            if isinstance(layout, ShardedData):
+                self.shards = layout
+                self.unwritable = self.shards.unwritable
+                return 0
+        if metadata.derived.layout is None:
+            metadata.derived.layout = ChunkLayout(metadata, metadata.chunk_grid.chunk_shape)
+        self.layout = metadata.derived.layout
+        self.unwritable = self.layout.unwritable
+        return 0
 
     def __reduce__(self):
         return ArrayAccess, (self.store, self.path, self.metadata, self.config)
@@ -120,7 +123,7 @@ cdef class ArrayAccess:
         if plan.n_parts:
             data = <uint8_t *>cnp.PyArray_DATA(result)
             if self.shards is not None:
-                missing = read_shards(&plan, self.shards, self.objects, data, thread_count(), self.config)
+                missing = self.shards.read(&plan, self.objects, data, thread_count(), self.config)
             else:
                 missing = read_plan(&plan, self.layout, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
                                     not self.config.read_missing_chunks)
@@ -159,7 +162,7 @@ cdef class ArrayAccess:
             self.objects.know_locks(self.config.locking)
             data = <uint8_t *>cnp.PyArray_DATA(values)
             if self.shards is not None:
-                write_shards(&plan, self.shards, self.objects, data, thread_count(), self.config)
+                self.shards.write(&plan, self.objects, data, thread_count(), self.config)
             else:
                 write_plan(&plan, self.layout, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
                            self.config.write_empty_chunks, is_locked)
@@ -214,20 +217,19 @@ cdef class ArrayAccess:
         """
         cdef cnp.ndarray order = np.ascontiguousarray(numbers, dtype=np.uintp)
         cdef cnp.ndarray data = np.ascontiguousarray(values, dtype=self.dtype)
-        cdef zc_shard_list listed
+        cdef size_t value_nbytes
         cdef zc_plan plan
         self._check_can_write()
         self._check_place()
-        listed.numbers, listed.n = <const size_t *>cnp.PyArray_DATA(order), order.shape[0]
-        listed.value_nbytes = cnp.PyArray_ITEMSIZE(data)
+        value_nbytes = cnp.PyArray_ITEMSIZE(data)
         for i in range(1, data.ndim):
-            listed.value_nbytes *= data.shape[i]
+            value_nbytes *= data.shape[i]
         self._plan_shard(&plan, shard)
         for i in range(self.ndim):
             plan.axis[i].result_stride = cnp.PyArray_STRIDE(data, i + 1)
         try:
-            write_inner_chunks(&plan, self.shards, self.objects, &listed, <uint8_t *>cnp.PyArray_DATA(data), thread_count(),
-                               self.config)
+            self.shards.write_inner(&plan, self.objects, <const size_t *>cnp.PyArray_DATA(order), order.shape[0], value_nbytes,
+                                    <uint8_t *>cnp.PyArray_DATA(data), thread_count(), self.config)
         except ZarrcError as error:
             raise self._named(error)
 
@@ -236,8 +238,8 @@ cdef class ArrayAccess:
         cdef int64_t along[MAX_NDIM]
         cdef int d
         for d in range(self.ndim):
-            along[d] = inner[self.shards.c.order[d]]
-        return shard_number(&self.shards.c, along)
+            along[d] = inner[d]
+        return self.shards.number(along)
 
     def shard_usage(self, shard):
         """What is stored of a shard.
@@ -256,7 +258,7 @@ cdef class ArrayAccess:
         cdef zc_plan plan
         self._plan_shard(&plan, shard)
         try:
-            return usage_of_shard(&plan, self.shards, self.objects)
+            return self.shards.usage(&plan, self.objects)
         except ZarrcError as error:
             raise self._named(error)
 

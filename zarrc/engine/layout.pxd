@@ -44,6 +44,26 @@ cdef class ChunkLayout:
     cdef object decode_chunk(self, const uint8_t *data, size_t nbytes)
 
 
+# How the shards of one array are read and written: shards.pyx, which arrays without shards do not load.
+cdef class ShardedData:
+    cdef readonly str unwritable    # why data cannot be written, or None
+
+    # Every part of the plan, which is over shards; 'objects' is the array's Objects.  read: whether something was missing.
+    cdef int read(self, const zc_plan *plan, object objects, uint8_t *result, int n_threads, object config) except -1
+    cdef int write(self, const zc_plan *plan, object objects, uint8_t *value, int n_threads, object config) except -1
+
+    # The listed inner chunks of the plan's one part, a whole shard, whose lock the caller has.  Each value has 'value_nbytes'
+    # bytes; the plan's result strides are those of one value.
+    cdef int write_inner(self, const zc_plan *plan, object objects, const size_t *numbers, size_t n, size_t value_nbytes,
+                         uint8_t *values, int n_threads, object config) except -1
+
+    # What is stored of the plan's one part: (bytes of the object, those in use, inner chunks), or None.
+    cdef object usage(self, const zc_plan *plan, object objects)
+
+    # The number of an inner chunk in its shard, from its place there along the array's axes.
+    cdef size_t number(self, const int64_t *inner) noexcept
+
+
 # Whether the part is the whole stored chunk, laid out in the user's array as in the buffer.
 cdef bint layout_matches(const zc_layout *layout, const zc_plan *plan, const zc_part *part) noexcept nogil
 

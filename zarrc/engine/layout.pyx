@@ -123,6 +123,26 @@ cdef class ChunkLayout:
         return chunk.reshape(-1).view("u1")
 
 
+cdef class ShardedData:
+    """How the shards of one array are read and written (`zarrc.engine.shards`)."""
+
+    cdef int read(self, const zc_plan *plan, object objects, uint8_t *result, int n_threads, object config) except -1:
+        raise NotImplementedError
+
+    cdef int write(self, const zc_plan *plan, object objects, uint8_t *value, int n_threads, object config) except -1:
+        raise NotImplementedError
+
+    cdef int write_inner(self, const zc_plan *plan, object objects, const size_t *numbers, size_t n, size_t value_nbytes,
+                         uint8_t *values, int n_threads, object config) except -1:
+        raise NotImplementedError
+
+    cdef object usage(self, const zc_plan *plan, object objects):
+        raise NotImplementedError
+
+    cdef size_t number(self, const int64_t *inner) noexcept:
+        return 0
+
+
 def _blaming(codec, step, *arguments):
     """One step of one codec; what goes wrong in it is an error of ours that names the codec."""
     try:

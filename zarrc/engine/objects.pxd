@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from zarrc.indexing.plan cimport zc_plan
 from zarrc.kernels.local_io cimport zc_local_next, zc_local_stamp
 from zarrc.kernels.locks cimport zc_file_lock, zc_lock
-from zarrc.kernels.shard_cache cimport ShardCache, zc_shard_cache
+from zarrc.kernels.shard_cache cimport zc_shard_cache
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.table cimport Table, zc_blob, zc_table, zc_table_key
 from zarrc.kernels.worker cimport zc_worker
@@ -49,13 +49,14 @@ cdef class Objects:
     cdef readonly object store
     cdef readonly str node_path     # of the array in its store
     cdef readonly str metadata_key
-    cdef ShardCache _shards
+    cdef object _shards
     cdef object _trusted_indexes    # shard key -> what was read of its index; None: nothing yet
     cdef bytes _prefix
     cdef bytes _metadata_name       # as compiled code names the document
     cdef Table _table
     cdef str key_of(self, const int64_t *chunk, int ndim)
     cdef str key_of_part(self, const zc_plan *plan, size_t index)
+    cdef keep_shards(self, cache, zc_shard_cache *shards)
     cdef object trusted_indexes(self, config, size_t index_nbytes)
     cdef bint is_near(self)
     cdef bint gone(self) except -1

@@ -36,9 +36,6 @@ from zarrc.kernels.table cimport (
 )
 from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, lease_worker, return_worker, zc_worker_scratch
 
-cdef enum:
-    MOST_OPEN_SHARDS = 64
-
 _OBJECT_METHODS = frozenset({"get", "get_many", "get_into", "set", "set_many", "delete", "delete_many"})
 
 
@@ -105,11 +102,10 @@ cdef class Objects:
                                  f"{type(self.store).__name__} is none")
             self.c.locks_files = True
 
-    def keep_shards(self, config):
-        """Keep what is read of shards' indexes, as far as the array's configuration allows."""
-        if self._shards is None and config.shard_index_cache_nbytes and self.is_near():
-            self._shards = ShardCache(MOST_OPEN_SHARDS, config.shard_index_cache_nbytes)
-            self.c.shards = self._shards.cache
+    cdef keep_shards(self, cache, zc_shard_cache *shards):
+        """Keep in 'shards', which is the object 'cache', what is read of shards' indexes."""
+        self._shards = cache
+        self.c.shards = shards
 
     cdef str key_of(self, const int64_t *chunk, int ndim):
         """The chunk's key in its store."""

@@ -18,8 +18,6 @@ from zarrc.kernels.status cimport ZC_ENOMEM, ZC_OK
 
 cdef enum:
     LEAST_CAPACITY = 4096
-    # What is asked for at once: of a shard larger than memory, most inner chunks may be absent.
-    MOST_EXPECTED = 1 << 28
 
 
 cdef void sink_to_file(zc_shard_sink *sink, const char *name, size_t root_nbytes) noexcept nogil:
@@ -29,7 +27,8 @@ cdef void sink_to_file(zc_shard_sink *sink, const char *name, size_t root_nbytes
 
 cdef void sink_to_memory(zc_shard_sink *sink, size_t expected, bint in_blob) noexcept nogil:
     memset(sink, 0, sizeof(zc_shard_sink))
-    sink.expected, sink.in_blob = min(expected, <size_t>MOST_EXPECTED), in_blob
+    # What does not compress gets a little longer, and to begin again would take twice the memory.
+    sink.expected, sink.in_blob = expected + expected // 64, in_blob
 
 
 cdef zc_status sink_put(zc_shard_sink *sink, zc_worker *worker, const uint8_t *src, size_t nbytes) noexcept nogil:
@@ -82,27 +81,34 @@ cdef zc_status _room(zc_shard_sink *sink, zc_worker *worker, size_t nbytes) noex
 
 
 cdef zc_status _grow(zc_shard_sink *sink, size_t nbytes) noexcept nogil:
-    cdef zc_blob *blob = NULL
-    cdef uint8_t *data
-    cdef size_t capacity
+    cdef size_t least
     if nbytes <= sink.capacity and sink.data is not NULL:
         return ZC_OK
-    capacity = max(max(nbytes, sink.expected), max(2 * sink.capacity, <size_t>LEAST_CAPACITY))
-    if sink.in_blob:
+    least = max(nbytes, max(2 * sink.capacity, <size_t>LEAST_CAPACITY))
+    # Of a shard that is larger than memory, most inner chunks may be absent.
+    if _grow_to(sink, max(least, sink.expected)) or _grow_to(sink, least):
+        return ZC_OK
+    return ZC_ENOMEM
+
+
+cdef bint _grow_to(zc_shard_sink *sink, size_t capacity) noexcept nogil:
+    cdef zc_blob *blob = NULL
+    cdef uint8_t *data
+    if not sink.in_blob:
+        data = <uint8_t *>realloc(sink.data, capacity)
+        if data is NULL:
+            return False
+    else:
         data = object_new(capacity, &blob)
         if data is NULL:
-            return ZC_ENOMEM
+            return False
         if sink.nbytes:
             memcpy(data, sink.data, sink.nbytes)
         if sink.blob is not NULL:
             object_drop(sink.blob)
         sink.blob = blob
-    else:
-        data = <uint8_t *>realloc(sink.data, capacity)
-        if data is NULL:
-            return ZC_ENOMEM
     sink.data, sink.capacity = data, capacity
-    return ZC_OK
+    return True
 
 
 cdef void sink_drop(zc_shard_sink *sink) noexcept nogil:
