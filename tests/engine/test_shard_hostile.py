@@ -179,6 +179,21 @@ def test_odd_but_legal_shards_are_read_and_changed(any_store: Any, name: str) ->
     check_stored(array, expected)
 
 
+@pytest.mark.parametrize("config", [{}, {"shard_update": "append"}], ids=repr)
+def test_inner_chunks_may_be_behind_4_gib(config: dict[str, str], tmp_path: Path) -> None:
+    array = bad_array(str(tmp_path), SHARD, config=config)
+    far = 5 * 2**30 + 3
+    with open(tmp_path / KEY, "r+b") as file:  # which is sparse: it takes a few blocks
+        file.seek(far)
+        file.write(BODY[16:24] + index([GOOD[0], GOOD[1], (far, 8), GOOD[3]]))
+    np.testing.assert_array_equal(array[...], VALUES)
+    assert array[4:6].tolist() == [5, 6]
+    array[0] = 9
+    assert array[:8].tolist() == [9, *range(2, 9)]
+    size = (tmp_path / KEY).stat().st_size
+    assert size > far if config else size == len(SHARD)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_huge_index_of_a_tiny_object_takes_no_memory(kind: str, tmp_path: Path) -> None:
     report = json.loads(run_module("tests.engine.programs.shard_huge_index", kind, str(tmp_path)))
