@@ -20,6 +20,7 @@ from tests.engine.programs import shard_kills
 from tests.engine.programs.shard_kills import GRID, INNER, KINDS, SHAPE, SHARD
 from tests.peers.client import Peers
 from tests.soak import count, soaking
+from zarrc.tools.copying import copy_array
 
 UPDATES = ("rewrite", "append")
 GZIP: shards.Json = {"name": "gzip", "configuration": {"level": 1}}
@@ -176,6 +177,8 @@ def hidden_from_listings(path: Path) -> None:
     store = zarrc.storage.LocalStore(path)
     keys = set(store.list_prefix(""))
     assert keys <= {"zarr.json", *(f"c/{i}/{j}" for i, j in itertools.product(*map(range, GRID)))}
+    nbytes = sum((path / key).stat().st_size for key in keys)
+    assert zarrc.open_array(store, mode="r").nbytes_stored() == nbytes
 
 
 def check_indexes(array: Any) -> None:
@@ -218,6 +221,46 @@ def test_a_writer_killed_at_any_point_leaves_each_shard_old_or_new(
     assert set(victims.outcomes) == {"old", "new"} or not soaking()
 
 
+@pytest.mark.parametrize("case", ["end zstd", "start none"])
+def test_a_compaction_killed_at_any_point_changes_nothing(
+    case: str, tmp_path: Path, killer: Killer, other: Peers | None
+) -> None:
+    victims = Victims(killer, tmp_path / "a", case, "append", other)
+    killed = True
+    for n in itertools.count(1):
+        victims.look("any", *reversed(victims.kill("any", n=4)))
+        # Somebody was killed in the middle of appending, too.
+        victims.look("several", *reversed(victims.kill("several", kill_at=6)))
+        killed, done = victims.kill("compact", kill_at=n)
+        victims.look("compact", done, killed)
+        if not killed:
+            break
+        if n % 2:
+            victims.write_on()
+    victims.write_on()
+    victims.writer.compact(0)
+    assert victims.writer.compact(0).n_written == 0
+    shards.check_stored(victims.writer, victims.values)
+    print(f"compacting, {case}: {n - 1} kills")
+    assert n > 4
+
+
+@pytest.mark.xfail(reason="objects are copied as they are", strict=True)
+@pytest.mark.parametrize("case", ["end zstd", "start none"])
+def test_a_copy_of_shards_that_a_killed_writer_left_is_what_readers_see(
+    case: str, tmp_path: Path, killer: Killer
+) -> None:
+    for n in itertools.count(1):
+        victims = Victims(killer, tmp_path / str(n), case, "append", None)
+        killed, done = victims.kill("across", kill_at=n)
+        victims.look("across", done, killed)
+        for target in (str(tmp_path / f"{n} copy"), zarrc.storage.MemoryStore()):
+            copy_array(zarrc.open_array(str(victims.path), mode="r"), target)
+            assert (zarrc.open_array(target, mode="r")[...] == victims.values).all()
+        if not killed:
+            break
+
+
 @pytest.mark.parametrize("mode", UPDATES)
 def test_a_writer_killed_at_random_leaves_each_shard_old_or_new(
     mode: str, tmp_path: Path, killer: Killer, other: Peers | None
@@ -236,4 +279,8 @@ def test_a_writer_killed_at_random_leaves_each_shard_old_or_new(
                 victims.write_on()
         victims.write_on()
         outcomes += victims.outcomes
+        # An array that is made in this one's place has nothing of what was left.
+        array = zarrc.create_array(str(victims.path), shape=SHAPE, dtype="i4", fill_value=0, overwrite=True)
+        assert not array[...].any()
+        assert list(victims.path.rglob(".zc-*")) == []
     print(f"{mode}, at random: {n_done} updates before the kills, the last of each shard {dict(outcomes)}")

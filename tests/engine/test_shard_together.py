@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -69,7 +70,7 @@ def at_once(path: str, in_threads: list[Job], in_processes: list[Job], array: An
 
 def _run(path: str, in_threads: list[Job], in_processes: list[tuple[Job, Any]], array: Any) -> str:
     began = time.perf_counter()
-    n_done = {"reads": 0, "writes": 0}
+    n_done: Counter[str] = Counter()
     stop = shard_together.stop_file(path)
     gate = threading.Barrier(len(in_threads) + len(in_processes))
 
@@ -87,15 +88,15 @@ def _run(path: str, in_threads: list[Job], in_processes: list[tuple[Job, Any]], 
         tasks = [(job, pool.submit(in_thread, job)) for job in in_threads]
         tasks += [(job, pool.submit(in_process, job, process)) for job, process in in_processes]
         try:
-            for job, task in sorted(tasks, key=lambda pair: pair[0]["deed"] in shard_together.READERS):
-                if job["deed"] in shard_together.READERS:
+            for job, task in sorted(tasks, key=lambda pair: pair[0]["deed"] in shard_together.OTHERS):
+                if job["deed"] in shard_together.OTHERS:
                     stop.touch()
-                n_done["reads" if job["deed"] in shard_together.READERS else "writes"] += task.result()
+                n_done[job["deed"]] += task.result()
         finally:
             stop.touch()
     stop.unlink()
     seconds = time.perf_counter() - began
-    return f"{n_done['writes']} writes, {n_done['reads']} reads in {seconds:.1f} s"
+    return ", ".join(f"{deed} {n}" for deed, n in n_done.items()) + f" in {seconds:.1f} s"
 
 
 def nothing_is_left(path: str) -> None:
@@ -161,14 +162,17 @@ def test_nothing_is_lost_where_flock_is_refused(mode: str, tmp_path: Path, flock
 
 
 @pytest.mark.parametrize("location", ["start", "end"] if soaking() else ["start"])
-def test_one_appends_and_another_rewrites_the_same_shards(location: str, tmp_path: Path) -> None:
+def test_one_appends_another_rewrites_and_a_third_compacts_the_same_shards(
+    location: str, tmp_path: Path
+) -> None:
     path, n = make(tmp_path, location), count(1000)
     reader = {"path": path, "deed": "read"}
     jobs = [
         {"path": path, "deed": "write", "config": config(MODES[worker % 2]), "n": n, "worker": worker}
         for worker in range(4)
     ]
-    done = at_once(path, [*jobs[:2], reader], [*jobs[2:], reader])
+    compacting = {**jobs[0], "deed": "compact"}
+    done = at_once(path, [*jobs[:2], reader, compacting], [*jobs[2:], reader, compacting])
     print(f"both, index at the {location}: {done}")
     counted(path, 4, n)
 

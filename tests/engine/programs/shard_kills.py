@@ -4,7 +4,7 @@ Each job is done by a forked child, which has everything loaded and opens the ar
 
     path      of the array
     config    of the handle
-    kind      what is written (`update`)
+    kind      what is written (`update`), or "compact"
     first     number of the first update
     n         updates
     kill_at   the place (`_kill_at`) where the child is killed, or 0
@@ -61,6 +61,8 @@ def update(kind: str, number: int) -> tuple[Box, int]:
 
 def after(values: Any, kind: str, number: int) -> Any:
     """The array's values after an update."""
+    if kind == "compact":
+        return values
     box, value = update(kind, number)
     changed = np.array(values)
     changed[box] = value
@@ -72,8 +74,11 @@ def child(path: str, job: dict[str, Any], done: int) -> None:
     array = zarrc.open_array(path, mode="r+", config=job["config"])
     local_io._kill_at(job["kill_at"])
     for number in range(job["first"], job["first"] + job["n"]):
-        box, value = update(job["kind"], number)
-        array[box] = value
+        if job["kind"] == "compact":
+            array.compact(0)
+        else:
+            box, value = update(job["kind"], number)
+            array[box] = value
         os.write(done, b".")
 
 

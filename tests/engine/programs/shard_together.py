@@ -88,6 +88,14 @@ def write_over(array: Any, worker: int, n: int) -> int:
     return N_SHARDS * n
 
 
+def compact(array: Any, stop: Path) -> int:
+    """Write shards without garbage, until there is such a file."""
+    n = 0
+    while not stop.exists():
+        n += array.compact(0).n_written
+    return n
+
+
 def read(array: Any, stop: Path) -> int:
     """Read until there is such a file: all of it or a part; numbers never go down."""
     n = 0
@@ -114,17 +122,18 @@ def read_numbers(array: Any, stop: Path) -> int:
 
 
 WRITERS = {"write": write, "add": add, "cover": cover, "write over": write_over}
-READERS = {"read": read, "read numbers": read_numbers}
+# Until the writers are done.
+OTHERS = {"read": read, "read numbers": read_numbers, "compact": compact}
 
 
 def do(job: dict[str, Any], array: Any = None) -> int:
     """A job, with a handle of its own or the given one."""
     path, deed = job["path"], job["deed"]
     if array is None:
-        mode = "r" if deed in READERS else "r+"
+        mode = "r" if deed.startswith("read") else "r+"
         array = zarrc.open_array(path, mode=mode, config=job.get("config"))
-    if deed in READERS:
-        return READERS[deed](array, stop_file(path))
+    if deed in OTHERS:
+        return OTHERS[deed](array, stop_file(path))
     return WRITERS[deed](array, job["worker"], job["n"])
 
 
