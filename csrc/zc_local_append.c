@@ -20,6 +20,7 @@ typedef struct header {
 	uint64_t flags;
 	uint64_t device;
 	uint64_t inode;
+	uint64_t birth;		/* of the inode, in ns; 0 if the file system does not tell */
 	uint64_t nbytes;	/* of the shard before */
 	uint64_t index_nbytes;	/* in this record */
 } header;
@@ -104,6 +105,31 @@ static checksum sum_of(const header *head, const uint8_t *index)
 }
 
 /* System calls. */
+
+/*
+ * When the inode was made.  A shard that somebody removed who knows nothing of records can leave its inode to another file:
+ * ext4 gives it to the next one.  To undo what was never appended to that would destroy it.
+ */
+static uint64_t birth_of(const char *path, uint64_t inode)
+{
+#if defined(__linux__) && defined(STATX_BTIME)
+	const unsigned int wanted = STATX_BTIME | STATX_INO;
+	struct statx info;
+
+	if (statx(AT_FDCWD, path, 0, wanted, &info) != 0 || (info.stx_mask & wanted) != wanted || info.stx_ino != inode)
+		return 0;
+	return (uint64_t)info.stx_btime.tv_sec * 1000000000 + info.stx_btime.tv_nsec;
+#elif defined(__APPLE__)
+	struct stat info;
+
+	if (stat(path, &info) != 0 || (uint64_t)info.st_ino != inode)
+		return 0;
+	return (uint64_t)info.st_birthtimespec.tv_sec * 1000000000 + (uint64_t)info.st_birthtimespec.tv_nsec;
+#else
+	(void)path, (void)inode;
+	return 0;
+#endif
+}
 
 static zc_status flush_fd(int fd, int *errno_ret)
 {
@@ -197,7 +223,7 @@ static zc_status open_shard(const char *path, int *fd_ret, uint64_t *identity_re
 
 /* Writing. */
 
-static zc_status fill_record(int fd, const zc_local_append_spec *what, int *errno_ret)
+static zc_status fill_record(int fd, const char *path, const zc_local_append_spec *what, int *errno_ret)
 {
 	header head = { .magic = MAGIC };
 	checksum sum;
@@ -206,6 +232,7 @@ static zc_status fill_record(int fd, const zc_local_append_spec *what, int *errn
 	head.flags = (what->index_at_start ? FLAG_INDEX_AT_START : 0u) | (what->durable ? FLAG_DURABLE : 0u);
 	head.device = what->identity[ZC_IDENTITY_DEVICE];
 	head.inode = what->identity[ZC_IDENTITY_INODE];
+	head.birth = birth_of(path, head.inode);
 	head.nbytes = what->identity[ZC_IDENTITY_NBYTES];
 	head.index_nbytes = what->index_at_start ? what->index_nbytes : 0;
 	sum = sum_of(&head, what->old_index);
@@ -224,7 +251,7 @@ static zc_status fill_record(int fd, const zc_local_append_spec *what, int *errn
 }
 
 /* Write the record; whatever fails, there is none afterwards. */
-static zc_status make_record(const record_path *name, const zc_local_append_spec *what, int *errno_ret)
+static zc_status make_record(const record_path *name, const char *path, const zc_local_append_spec *what, int *errno_ret)
 {
 	zc_status status, closed;
 	int close_errno = 0, fd, ignored;
@@ -236,7 +263,7 @@ static zc_status make_record(const record_path *name, const zc_local_append_spec
 	if (fd < 0)
 		return errno == EEXIST ? ZC_ECANCELLED : zc_local_os_failure(errno_ret);
 	ZC_FAULT_POINT();
-	status = fill_record(fd, what, errno_ret);
+	status = fill_record(fd, path, what, errno_ret);
 	if (status == ZC_OK && what->durable)
 		status = flush_fd(fd, errno_ret);
 	closed = zc_local_close_written(fd, &close_errno);
@@ -395,7 +422,7 @@ zc_status zc_local_append(const char *path, const zc_local_append_spec *what,
 	if (memcmp(found, what->identity, sizeof(found)) != 0)
 		status = ZC_ECANCELLED;
 	if (status == ZC_OK)
-		status = make_record(&name, what, errno_ret);
+		status = make_record(&name, path, what, errno_ret);
 	if (status == ZC_OK)
 		status = append_to(fd, &name, what, identity_ret, errno_ret);
 	close(fd);
@@ -456,8 +483,16 @@ static int is_plausible(const header *head, uint64_t record_nbytes, size_t max_i
 	       head->nbytes <= INT64_MAX && head->index_nbytes <= head->nbytes;
 }
 
-static zc_status read_record(int fd, uint64_t record_nbytes, uint64_t device, uint64_t inode, size_t max_index_nbytes,
-			     zc_local_undo *undo, int *errno_ret)
+/* Whether the record is of that file, which has the name 'path', or had it. */
+static int is_of(const header *head, const char *path, uint64_t device, uint64_t inode)
+{
+	uint64_t birth = head->birth != 0 ? birth_of(path, inode) : 0;
+
+	return head->device == device && head->inode == inode && (birth == 0 || head->birth == birth);
+}
+
+static zc_status read_record(int fd, uint64_t record_nbytes, const char *path, uint64_t device, uint64_t inode,
+			     size_t max_index_nbytes, zc_local_undo *undo, int *errno_ret)
 {
 	header head;
 	zc_status status;
@@ -470,15 +505,15 @@ static zc_status read_record(int fd, uint64_t record_nbytes, uint64_t device, ui
 	if (!is_plausible(&head, record_nbytes, max_index_nbytes))
 		return ZC_OK;
 	status = read_index(fd, &head, undo, errno_ret);
-	if (undo->state == ZC_UNDO_VALID && (head.device != device || head.inode != inode)) {
+	if (undo->state == ZC_UNDO_VALID && !is_of(&head, path, device, inode)) {
 		zc_local_undo_free(undo);
 		undo->state = ZC_UNDO_OTHER;
 	}
 	return status;
 }
 
-static zc_status undo_read(const record_path *name, uint64_t device, uint64_t inode, size_t max_index_nbytes,
-			   zc_local_undo *undo_ret, int *errno_ret)
+static zc_status undo_read(const record_path *name, const char *path, uint64_t device, uint64_t inode,
+			   size_t max_index_nbytes, zc_local_undo *undo_ret, int *errno_ret)
 {
 	uint64_t nbytes;
 	zc_status status;
@@ -491,7 +526,7 @@ static zc_status undo_read(const record_path *name, uint64_t device, uint64_t in
 	if (status != ZC_OK)
 		return status;
 	undo_ret->state = ZC_UNDO_INVALID;
-	status = read_record(fd, nbytes, device, inode, max_index_nbytes, undo_ret, errno_ret);
+	status = read_record(fd, nbytes, path, device, inode, max_index_nbytes, undo_ret, errno_ret);
 	zc_local_close(fd);
 	return status;
 }
@@ -502,7 +537,9 @@ zc_status zc_local_undo_read(const char *path, uint64_t device, uint64_t inode, 
 	record_path name;
 	zc_status status = name_record(path, &name, errno_ret);
 
-	return status == ZC_OK ? undo_read(&name, device, inode, max_index_nbytes, undo_ret, errno_ret) : status;
+	if (status != ZC_OK)
+		return status;
+	return undo_read(&name, path, device, inode, max_index_nbytes, undo_ret, errno_ret);
 }
 
 void zc_local_undo_free(zc_local_undo *undo)
@@ -514,12 +551,12 @@ void zc_local_undo_free(zc_local_undo *undo)
 
 /* Repairing. */
 
-static zc_status take_back(int fd, const uint64_t *identity, const record_path *name, size_t max_index_nbytes,
-			   int *errno_ret)
+static zc_status take_back(int fd, const char *path, const uint64_t *identity, const record_path *name,
+			   size_t max_index_nbytes, int *errno_ret)
 {
 	zc_local_undo undo;
-	zc_status status = undo_read(name, identity[ZC_IDENTITY_DEVICE], identity[ZC_IDENTITY_INODE], max_index_nbytes, &undo,
-				     errno_ret);
+	zc_status status = undo_read(name, path, identity[ZC_IDENTITY_DEVICE], identity[ZC_IDENTITY_INODE], max_index_nbytes,
+				     &undo, errno_ret);
 
 	if (status != ZC_OK)
 		return status;
@@ -543,7 +580,7 @@ zc_status zc_local_repair(const char *path, size_t max_index_nbytes, int *errno_
 		return ZC_ABSENT;
 	status = open_shard(path, &fd, identity, errno_ret);
 	if (status == ZC_OK) {
-		status = take_back(fd, identity, &name, max_index_nbytes, errno_ret);
+		status = take_back(fd, path, identity, &name, max_index_nbytes, errno_ret);
 		close(fd);
 	} else if (status == ZC_ABSENT) {
 		status = ZC_OK;

@@ -11,6 +11,9 @@
  * Every append makes the file longer, so that one that came and went between the two looks is seen by the size.  If there is
  * a record, they read it: if it is valid and of this file, the shard is that of the record; if it is not, it is the file as
  * it is, unless something changed meanwhile.  Inner chunks are never written over.
+ * A record can be of a longer file than they found, when one append was finished and another begun since: the file has that
+ * size by now.  An index at the start can be written over and put back between the two looks, by one writer that is killed
+ * and the next that repairs; then the time of the last change is another.
  */
 #ifndef ZC_LOCAL_APPEND_H
 #define ZC_LOCAL_APPEND_H
