@@ -7,6 +7,7 @@ list), so a build after an edit compiles one file.  setup.py links the objects i
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import hashlib
 import os
 import platform
@@ -37,6 +38,12 @@ OUR_WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror=implici
 # Upstream's warnings are upstream's; the generated C of Cython is not for reading either.
 NO_WARNINGS = ("-w",)
 
+# For the loop of zstd 1.5.7 that decodes sequences, 5 % slower than that of 1.5.5 for a check more.  With
+# these, gcc 12 runs 3 % fewer instructions in it and decodes 512 KiB of uint16 at level 3 in 707 us for 764,
+# 16 KiB of float32 in 28.7 for 30.3, source text in 402 for 435 (Zen 3); at level 1 there are few sequences
+# and little changes.  gcc 14 has half of that without them, and the same with them.
+_SEQUENCE_FLAGS = ("-fno-tree-sink", "-fno-tree-ch", "-fno-caller-saves")
+
 # Where our adapters look for the libraries' headers: as system headers, so that only our own code is warned
 # about.
 VENDOR_INCLUDES = ("c-blosc2/include", "c-blosc2/blosc", "lz4", "zstd/lib", "libdeflate")
@@ -44,10 +51,11 @@ VENDOR_INCLUDES = ("c-blosc2/include", "c-blosc2/blosc", "lz4", "zstd/lib", "lib
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file to compile, and its flags."""
+    """One file to compile, its flags, and those that it gets from gcc alone."""
 
     path: Path
     flags: tuple[str, ...]
+    gcc_flags: tuple[str, ...] = ()
 
 
 def sanitizing() -> bool:
@@ -111,7 +119,8 @@ def _zstd(machine: str) -> Iterator[Source]:
     library = SOURCES / "zstd" / "lib"
     for folder in ("common", "compress", "decompress"):
         for path in sorted((library / folder).glob("*.c")):
-            yield Source(path, tuple(flags))
+            tuned = machine == "x86_64" and not sanitizing() and path.name == "zstd_decompress_block.c"
+            yield Source(path, tuple(flags), _SEQUENCE_FLAGS if tuned else ())
     if assembly:
         yield Source(library / "decompress" / "huf_decompress_amd64.S", tuple(flags))
 
@@ -192,12 +201,20 @@ class Compiler:
             *COMMON_FLAGS,
             *(SANITIZE_FLAGS if sanitizing() else RELEASE_FLAGS),
             *source.flags,
+            *(source.gcc_flags if source.gcc_flags and _is_gcc(self.command) else ()),
         ]
 
     def _target(self, source: Source) -> Path:
         # Two libraries may have a file of one name, so the folder's digest keeps them apart.
         folder = hashlib.sha256(str(source.path.parent).encode()).hexdigest()[:8]
         return self.directory / f"{source.path.stem}-{folder}.o"
+
+
+@functools.cache
+def _is_gcc(command: tuple[str, ...]) -> bool:
+    """Whether ``command`` is gcc, and not a compiler that only says so: clang stops at flags of gcc's."""
+    result = subprocess.run([*command, "-dM", "-E", "-x", "c", os.devnull], capture_output=True, text=True)
+    return "__GNUC__" in result.stdout and "__clang__" not in result.stdout
 
 
 def _n_jobs() -> int:

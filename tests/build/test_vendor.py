@@ -28,6 +28,17 @@ def fetch(source_root: Path) -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="module")
+def native(source_root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("zarrc_vendor_native", source_root / "vendor" / "native.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 def make_archive(path: Path, files: dict[str, bytes], link: str | None = None) -> str:
     """A .tar.gz with ``files``; its sha256."""
     with tarfile.open(path, "w:gz") as tar:
@@ -151,6 +162,23 @@ def test_bringing_a_package_runs_none_of_its_code(
     assert fetch.fetch([library(fetch, sha256)], tmp_path / "src") == ["x"]
     assert (tmp_path / "src/x/lib/a.c").read_bytes() == FILES["x-1/lib/a.c"]
     assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    ("macros", "expected"),
+    [("#define __GNUC__ 12", True), ("#define __GNUC__ 4\n#define __clang__ 1", False), ("", False)],
+)
+def test_flags_of_gcc_go_to_gcc_alone(
+    native: ModuleType, tmp_path: Path, macros: str, expected: bool
+) -> None:
+    """clang says __GNUC__ too, and stops at flags that it does not know."""
+    compiler = tmp_path / "compiler"
+    compiler.write_text(f"#!{sys.executable}\nprint({macros!r})\n")
+    compiler.chmod(0o755)
+    source = native.Source(tmp_path / "a.c", ("-a",), ("-of-gcc",))
+    command = native.Compiler((str(compiler),), tmp_path)._command(source)
+    assert "-a" in command
+    assert ("-of-gcc" in command) == expected
 
 
 def test_the_manifest_says_what_why_and_under_which_licence(source_root: Path) -> None:
