@@ -296,6 +296,8 @@ class Array(ArrayFacts):
     def compact(self, ratio: float = 0.25) -> Compaction:
         """Write shards anew that hold bytes nobody needs, as appending leaves them behind.
 
+        What a writer began to append and did not finish, because it was killed, is taken back too.
+
         Parameters
         ----------
         ratio : float, default 0.25

@@ -245,7 +245,6 @@ def test_a_compaction_killed_at_any_point_changes_nothing(
     assert n > 4
 
 
-@pytest.mark.xfail(reason="objects are copied as they are", strict=True)
 @pytest.mark.parametrize("case", ["end zstd", "start none"])
 def test_a_copy_of_shards_that_a_killed_writer_left_is_what_readers_see(
     case: str, tmp_path: Path, killer: Killer

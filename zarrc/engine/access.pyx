@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Read and write an array's data: what a handle holds, parsed once."""
 
+import os
 import warnings
 
 import numpy as np
@@ -261,6 +262,19 @@ cdef class ArrayAccess:
             return self.shards.usage(&plan, self.objects)
         except ZarrcError as error:
             raise self._named(error)
+
+    def repair(self, shard):
+        """Take back what somebody began to append to a shard of a local store and did not finish; whether there was such."""
+        root = self.store.local_root
+        if root is None:
+            return False
+        from zarrc.kernels import local_io
+
+        path = os.fsencode(os.path.join(root, self._key_of(shard)))
+        if not local_io.undo_exists(path):
+            return False
+        with self.locked(shard):
+            return local_io.repair(path, 1 << 62)
 
     cdef str _key_of(self, chunk):
         cdef int64_t indices[MAX_NDIM]

@@ -133,6 +133,11 @@ cdef class _Copy:
     cdef int _set_limits(self, bint is_shard) except -1:
         self.job.python_layout = <void *>self.layout
         self.job.chain = NULL if self.layout.chain is None else &self.layout.chain.c
+        self.job.is_shard = is_shard
+        if is_shard:
+            codec, spec = next((one, spec) for one, spec in self.layout.codecs if one.name == "sharding_indexed")
+            is_last = self.layout.codecs[len(self.layout.codecs) - 1][0] is codec
+            self.job.least = codec.index_nbytes(spec.shape) if is_last else 0
         # A shard has whatever is between its inner chunks: its size has no bound of its own.
         self.job.limit = <size_t>-1 if is_shard else self.layout.c.object_limit
         self.job.exact = self.job.chain is not NULL and self.job.chain.fixed_size

@@ -25,7 +25,9 @@ ctypedef struct zc_copy_job:
     bint is_new                 # the target has no objects
     bint only_removes           # of the target's chunks those that the source has not
     bint verify
+    bint is_shard               # objects are shards, to which somebody may be appending (zc_local_append.h)
     bint exact                  # every object has 'limit' bytes
+    size_t least                # the fewest bytes of an object
     size_t limit                # the most bytes of an object
     const zc_chain *chain       # NULL where a codec runs in Python
     void *python_layout         # the ChunkLayout, borrowed

@@ -57,6 +57,7 @@ def compact_array(
     shards = sorted(stored_chunks(array.store, array.path, array.metadata)) if access.has_shards else []
     n_shards = n_written = before = after = 0
     for number, shard in enumerate(shards, 1):
+        access.repair(shard)
         usage = access.shard_usage(shard)
         if usage is not None:
             n_shards += 1
