@@ -54,10 +54,10 @@ def test_inner_chunks_are_counted_by_the_indexes(keywords: Any) -> None:
 def test_a_damaged_index_names_the_shard() -> None:
     array = zarrc.create_array(MemoryStore(), name="a", shape=(4,), chunks=2, shards=4, dtype="i4")
     array.store.set("a/c/0", bytes(50))
-    with pytest.raises(CorruptChunkError, match=r"the shard's index: .*'a/c/0'"):
+    with pytest.raises(CorruptChunkError, match=r"the shard's index .*'a/c/0'"):
         _ = array.nchunks_initialized
     array.store.set("a/c/0", bytes(5))
-    with pytest.raises(CorruptChunkError, match=r"its index of 2 inner chunks alone 36 .*'a/c/0'"):
+    with pytest.raises(CorruptChunkError, match=r"shorter than its index .*'a/c/0'"):
         _ = array.nchunks_initialized
 
 

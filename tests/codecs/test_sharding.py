@@ -373,8 +373,8 @@ def test_unordered_overlapping_and_gappy_ranges_are_read() -> None:
         ((24, ABSENT), "inner chunk (2, 0): the index puts its 18446744073709551615 bytes at byte 24"),
         ((ABSENT, 24), "inner chunk (2, 0): the index puts its 24 bytes at byte 18446744073709551615"),
         ((24, ABSENT - 23), "inner chunk (2, 0): the index puts its 18446744073709551592 bytes at byte 24"),
-        ((0, 23), "inner chunk (2, 0): 23 bytes where 24 are due (codec 'bytes')"),
-        ((0, 0), "inner chunk (2, 0): 0 bytes where 24 are due (codec 'bytes')"),
+        ((0, 23), "23 bytes where 24 are due; in inner chunk (2, 0) (codec 'bytes')"),
+        ((0, 0), "0 bytes where 24 are due; in inner chunk (2, 0) (codec 'bytes')"),
     ],
 )
 def test_an_entry_that_leaves_the_shard_names_the_inner_chunk(entry: tuple[int, int], text: str) -> None:
@@ -401,7 +401,7 @@ def test_a_damaged_inner_chunk_names_itself_and_its_codec() -> None:
     codec = ShardingCodec(chunk_shape=(2, 3))
     shard = bytearray(codec.encode(DATA, SPEC))
     shard[0] ^= 0xFF
-    with pytest.raises(CorruptChunkError, match=r"inner chunk \(0, 0\): ") as caught:
+    with pytest.raises(CorruptChunkError, match=r"; in inner chunk \(0, 0\) ") as caught:
         codec.decode(bytes(shard), SPEC)
     assert caught.value.codec == "zstd"
 

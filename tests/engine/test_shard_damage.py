@@ -162,7 +162,6 @@ def test_damage_to_the_codecs_around_a_shard_is_told(kind: str, after: list[Json
         assert bytes(array.store.get("c/0")) == bad
 
 
-@pytest.mark.xfail(reason="it says sharding_indexed, whichever codec around the shard failed", strict=True)
 @pytest.mark.parametrize("after", [[ZSTD], [GZIP], [CRC32C], [ZSTD, CRC32C]], ids=repr)
 def test_the_codec_around_a_shard_that_failed_is_named(after: list[Json]) -> None:
     array = sharded_array(zarrc.storage.MemoryStore(), (16,), (8,), (2,), after=after)

@@ -112,7 +112,6 @@ def test_a_shard_that_lies_is_not_changed(any_store: Any, bad: BadShard) -> None
     assert (array[8:] == 5).all()
 
 
-@pytest.mark.xfail(reason="of what is kept it names the one being written, or none", strict=True)
 @pytest.mark.parametrize("where", list(CHANGES)[1:])
 def test_a_change_beside_an_inner_chunk_that_lies_names_it(where: str) -> None:
     array = bad_array(zarrc.storage.MemoryStore(), with_entry((1000, 8)))

@@ -85,9 +85,6 @@ def test_one_element_of_a_shard_larger_than_any_memory_is_written(kind: str, tmp
     assert array[:: 2**40].sum() == 0
 
 
-@pytest.mark.xfail(
-    reason="the version of a mapping's value is a hash of all of it, for each range", strict=True
-)
 def test_a_range_of_a_mapping_does_not_cost_a_hash_of_the_whole_shard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -193,7 +193,6 @@ def test_a_cut_shard_is_an_error_in_both_ways(after: list[Json], kind: str, tmp_
         np.testing.assert_array_equal(array[:8], range(1, 9))
 
 
-@pytest.mark.xfail(reason="its compressor is given room for the shard's data, not for its index", strict=True)
 def test_a_whole_shard_may_be_mostly_index() -> None:
     array = sharded_array(
         {}, (50_000,), (50_000,), (1,), after=[*_named("tests.flip"), ZSTD], dtype="u1", fill_value=0

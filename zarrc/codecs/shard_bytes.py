@@ -67,7 +67,7 @@ def decode_shard(codec: ShardingCodec, data: Buffer, spec: ChunkSpec) -> npt.NDA
         try:
             shard[region] = decode_chunk(codec.codecs, view[offset : offset + nbytes], inner)
         except ZarrcError as error:
-            error.message = f"inner chunk {coords}: {error.message}"
+            error.message = f"{error.message}; in inner chunk {coords}"
             error.args = (error.message,)
             raise
     return shard

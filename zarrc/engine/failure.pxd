@@ -10,6 +10,7 @@ from zarrc.indexing.plan cimport zc_plan
 
 cdef enum:
     FAILED_SHARD = -2
+    FAILED_AROUND = -16     # that and less: -16 - i is codec i of those around a shard
 
 ctypedef struct zc_failure:
     int claimed             # by the first thread that fails
@@ -39,4 +40,5 @@ cdef int poll_signals(zc_failure *failure) noexcept nogil
 cdef object take_owned(PyObject **owned)
 
 # Raise what was kept, with key and codec; 0 if nothing was.
-cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects, Chain chain) except -1
+# 'around': the codecs around a shard.
+cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects, Chain chain, Chain around=*) except -1

@@ -65,7 +65,7 @@ cdef void _keep_interrupt(zc_failure *failure, object error) noexcept:
         failure.status = ZC_ECANCELLED
 
 
-cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects, Chain chain) except -1:
+cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects, Chain chain, Chain around=None) except -1:
     if failure.status == ZC_OK:
         return 0
     interrupt = take_owned(&failure.interrupt)
@@ -77,10 +77,12 @@ cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects
     if error is not None:
         raise _placed(error, key)
     if failure.status == ZC_ABSENT:
-        raise _missing(objects, key)
+        raise _missing(objects, key, failure.where.decode())
     codec = chain.name_of(failure.step) if chain is not None else None
     if failure.step == FAILED_SHARD:
         codec = "sharding_indexed"
+    elif failure.step <= FAILED_AROUND and around is not None:
+        codec = around.name_of(FAILED_AROUND - failure.step)
     elif codec is None and failure.status == ZC_ELENGTH:
         codec = "bytes"     # nothing encodes the chunk but the codec that every chain has
     raised = exception_of(failure.status, failure.detail, failure.error_number, codec)
@@ -98,11 +100,11 @@ cdef object take_owned(PyObject **owned):
     return taken
 
 
-def _missing(Objects objects, key):
+def _missing(Objects objects, key, str where):
     """Of a read where missing chunks are errors, or of a write whose array was deleted meanwhile."""
     if objects.gone():
         return NodeNotFoundError("the array was deleted", key=key)
-    return ChunkNotFoundError("the chunk is not stored, and read_missing_chunks is False", key=key)
+    return ChunkNotFoundError(f"{where or 'the chunk'} is not stored, and read_missing_chunks is False", key=key)
 
 
 def _placed(error, key):

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from zarrc.codecs.base import ChunkSpec
+from zarrc.codecs.base import BytesBytesCodec, ChunkSpec
 from zarrc.errors import CodecError, ZarrcError
 
 cimport cython
@@ -118,8 +118,9 @@ cdef class ChunkLayout:
     cdef object decode_chunk(self, const uint8_t *data, size_t nbytes):
         """The bytes of one chunk in native byte order and C order, flat, by the codecs' Python side."""
         chunk = PyBytes_FromStringAndSize(<const char *>data, nbytes)
+        room = _index_room(self.codecs)
         for (codec, spec), decoded_nbytes in zip(reversed(self.codecs), reversed(self._decoded_nbytes)):
-            chunk = _blaming(codec, _decode_step, chunk, spec, decoded_nbytes)
+            chunk = _blaming(codec, _decode_step, chunk, spec, decoded_nbytes, room)
         return chunk.reshape(-1).view("u1")
 
 
@@ -164,7 +165,10 @@ def _encode_step(codec, data, spec, next_spec):
     return result if type(result) is bytes else memoryview(result).tobytes()
 
 
-def _decode_step(codec, data, spec, nbytes):
+def _decode_step(codec, data, spec, nbytes, room):
+    if codec.kind == "bytes_to_bytes" and nbytes is None and room and type(codec).decode is BytesBytesCodec.decode:
+        # As there, with room for the index of a shard.
+        return codec.kernel(spec).decode(data, spec.nbytes + spec.nbytes // 4 + 65536 + room, exact=False)
     if codec.kind == "bytes_to_bytes":
         return codec.decode(data, spec, nbytes)
     return _as_specified(codec.decode(data, spec), spec)

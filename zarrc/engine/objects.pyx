@@ -5,6 +5,7 @@ import os
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.errno cimport ETIMEDOUT
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -21,7 +22,7 @@ from zarrc.kernels.local_io cimport (
     local_stamp_path,
 )
 from zarrc.kernels.locks cimport ZC_FILE_LOCK_TIMEOUT_MS, file_lock_acquire, file_lock_release, lock_acquire, lock_release
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_ELENGTH, ZC_ENOMEM, ZC_ETOOLARGE, ZC_OK, check
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_ELENGTH, ZC_ENOMEM, ZC_EOS, ZC_ETOOLARGE, ZC_OK, check
 from zarrc.kernels.table cimport (
     ZC_TABLE_BATCH,
     blob_data,
@@ -218,9 +219,10 @@ cdef class _Locked:
         try:
             for name in self.names:
                 data, nbytes = PyBytes_AS_STRING(name), len(name)
+                worker.detail = NULL
                 with nogil:
                     status = object_lock(&self.objects.c, &self.locks[self.n_held], worker, data, nbytes)
-                check(status, NULL, worker.error_number, None)
+                check(status, worker.detail, worker.error_number, None)
                 self.n_held += 1
         except BaseException:
             self._release()
@@ -279,6 +281,8 @@ cdef zc_status object_lock(const zc_objects *objects, zc_object_lock *lock, zc_w
         return ZC_OK
     status = file_lock_acquire(name, objects.node_nbytes, ZC_FILE_LOCK_TIMEOUT_MS, &lock.file, &worker.error_number)
     if status != ZC_OK:
+        if status == ZC_EOS and worker.error_number == ETIMEDOUT:
+            worker.detail = b"another process holds the lock; if it is gone, remove '.zc-lock-NAME.x' beside the object"
         lock_release(&lock.lock)
     return status
 

@@ -36,6 +36,7 @@ ctypedef struct zc_shard_build:
     zc_shard_sink *sink
     zc_shard_entry *entries     # of the new index
     size_t cursor               # entries before it are as they will be
+    bint keeps_damaged          # that one was to be taken over, and cannot be
     int lock                    # for what follows, which all threads change
     int is_busy                 # a thread is adding
     size_t next                 # the part that is to be added next

@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from zarrc.engine.failure cimport FAILED_SHARD
+from zarrc.engine.failure cimport FAILED_AROUND, FAILED_SHARD
 from zarrc.engine.shard_layout cimport shard_index_encode, shard_number
 from zarrc.engine.shard_read cimport name_inner
 from zarrc.engine.shard_sink cimport sink_copy, sink_drop, sink_put, sink_put_at, sink_skip, sink_to_memory
@@ -64,24 +64,39 @@ cdef zc_status build_part(zc_shard_build *build, size_t i, zc_worker *worker, in
     status = _encode_inner(build, &part, worker, &encoded, &nested, step, where)
     if status == ZC_OK:
         status = _add_in_turn(build, i, &part, &encoded, worker)
-    if status != ZC_OK and where[0] == 0:
-        name_inner(where, &build.plan, &part)
+    if status != ZC_OK:
+        _name_fault(build, &part, step, where)
     encoded_drop(&encoded)
     sink_drop(&nested)
     return status
 
 
+cdef void _name_fault(const zc_shard_build *build, const zc_part *part, int *step, char *where) noexcept nogil:
+    """The inner chunk that failed: the part's, or one that was to be taken over."""
+    cdef zc_part kept
+    if build.keeps_damaged:
+        _place_of(build.shard, build.cursor, &kept)
+        step[0] = FAILED_SHARD
+        name_inner(where, &build.plan, &kept)
+    elif part is not NULL and where[0] == 0:
+        name_inner(where, &build.plan, part)
+
+
+cdef void _place_of(const zc_shard_layout *shard, size_t number, zc_part *part) noexcept nogil:
+    cdef int d
+    for d in range(shard.ndim - 1, -1, -1):
+        part.chunk[d] = number % shard.grid[d]
+        number //= shard.grid[d]
+
+
 cdef void _part_at(const zc_shard_build *build, size_t i, zc_part *part) noexcept nogil:
-    cdef size_t number
     cdef int64_t inside
     cdef int d
     if build.listed is NULL:
         plan_part(&build.plan, i, part)
         return
-    number = build.listed.numbers[i]
-    for d in range(build.shard.ndim - 1, -1, -1):
-        part.chunk[d] = number % build.shard.grid[d]
-        number //= build.shard.grid[d]
+    _place_of(build.shard, build.listed.numbers[i], part)
+    for d in range(build.shard.ndim):
         inside = build.plan.axis[d].extent - part.chunk[d] * build.shard.inner_shape[d]
         part.start[d], part.count[d] = 0, <size_t>min(inside, build.shard.inner_shape[d])
     part.result_offset = i * build.listed.value_nbytes
@@ -134,9 +149,9 @@ cdef zc_status _old_entry(const zc_shard_build *build, size_t number, zc_worker 
     """An inner chunk of the old shard, which is to be taken over or changed."""
     cdef zc_status status = shard_entry(build.old.index, number, build.old.nbytes, entry)
     if status == ZC_ECORRUPT:
-        worker.detail = b"the index says that an inner chunk lies outside the shard"
+        worker.detail = b"the index says that it lies outside the shard"
     elif status == ZC_OK and entry.nbytes > build.shard.inner_limit:
-        worker.detail = b"an inner chunk is larger than any encoding of it"
+        worker.detail = b"it is larger than any encoding of an inner chunk"
         return ZC_ETOOLARGE
     return status
 
@@ -225,9 +240,9 @@ cdef zc_status _add(zc_shard_build *build, const zc_part *part, bint is_empty, c
     cdef size_t number = shard_number(build.shard, part.chunk)
     cdef zc_shard_entry *entry = &build.entries[number]
     cdef zc_status status = _keep_until(build, number, worker)
-    build.cursor = number + 1
     if status != ZC_OK:
         return status
+    build.cursor = number + 1
     if is_empty:
         entry.offset = entry.nbytes = ABSENT
         return ZC_OK
@@ -253,6 +268,7 @@ cdef zc_status _keep_until(zc_shard_build *build, size_t end, zc_worker *worker)
         return ZC_OK
     while build.cursor < end:
         status = _old_entry(build, build.cursor, worker, &entry)
+        build.keeps_damaged = status != ZC_OK and status != ZC_ABSENT
         if status == ZC_OK:
             status = _make_room(build, worker)
             if status == ZC_OK and nbytes and entry.offset != first + nbytes:
@@ -277,6 +293,7 @@ cdef zc_status build_finish(zc_shard_build *build, zc_worker *worker, bint *is_e
     step[0] = FAILED_SHARD
     status = _keep_until(build, shard.n_inner, worker)
     if status != ZC_OK:
+        _name_fault(build, NULL, step, where)
         return status
     is_empty_ret[0] = True
     for i in range(shard.n_inner):
@@ -334,8 +351,7 @@ cdef zc_status build_wrap(const zc_shard_layout *shard, zc_shard_sink *sink, zc_
     cdef zc_shard_sink wrapped
     cdef zc_status status = chain_encode_any(shard.outer, worker, sink.data, sink.nbytes, &data, &nbytes, &failed)
     if status != ZC_OK:
-        step[0] = FAILED_SHARD
-        worker.detail = b"the codecs around the shard"
+        step[0] = FAILED_SHARD if shard.is_inner else FAILED_AROUND - failed
         return status
     sink_to_memory(&wrapped, nbytes, in_blob)
     status = sink_put(&wrapped, worker, data, nbytes)

@@ -24,6 +24,7 @@ ctypedef struct zc_shard_layout:
     const zc_chain *index_chain
     bint index_is_plain             # behind its chain: little-endian, in C order
     const zc_chain *outer           # what encodes the whole shard; NULL: nothing does
+    bint is_inner                   # it is inside another shard
     const zc_shard_layout *nested   # the inner chunks are shards; NULL: they are chunks
     const zc_layout *leaf           # of the innermost chunks
     const zc_chain *leaf_chain      # theirs; NULL where a codec runs in Python

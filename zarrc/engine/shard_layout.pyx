@@ -153,6 +153,7 @@ cdef class ShardLayout:
         self.unwritable = self.unwritable or self.inner.unwritable
         if isinstance(self.inner, ShardLayout):
             shard = self.inner
+            shard.c.is_inner = True
             self.c.nested = &shard.c
             self.c.leaf = shard.c.leaf
             self.c.leaf_chain = shard.c.leaf_chain

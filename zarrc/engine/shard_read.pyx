@@ -74,7 +74,7 @@ cdef int read_shards(const zc_plan *plan, ShardLayout layout, Objects objects, u
     shard_leaf_plan(&job.leaf, plan, &layout.c)
     scatter_init(&job.scatter, &job.leaf, leaf, result, plan_nbytes(plan, leaf.c.itemsize), not config.read_missing_chunks)
     _read_all(&job, n_threads)
-    raise_failure(&job.scatter.failure, plan, objects, leaf.chain)
+    raise_failure(&job.scatter.failure, plan, objects, leaf.chain, layout.outer)
     return job.scatter.missing
 
 
@@ -215,6 +215,7 @@ cdef zc_status shard_want(zc_scatter *scatter, const zc_shard_layout *shard, con
         if status == ZC_ABSENT:
             status = shard_fill(scatter, &wanted.plan, &inner)
             if status != ZC_OK:
+                name_inner(where, &wanted.plan, &inner)
                 return status
             continue
         if status == ZC_OK and raw and entry.nbytes != shard.leaf.nbytes:

@@ -11,8 +11,9 @@ from zarrc.errors import StoreConflictError, StoreError
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
-from zarrc.engine.failure cimport FAILED_SHARD, keep_failure_inside, poll_signals, raise_failure
+from zarrc.engine.failure cimport FAILED_SHARD, keep_failure_inside, poll_signals, raise_failure, take_owned, zc_failure
 from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport ChunkLayout
 from zarrc.engine.objects cimport given_bytes
@@ -29,6 +30,7 @@ from zarrc.engine.shard_read cimport (
 )
 from zarrc.engine.shard_view cimport view_bytes, view_close, view_index, zc_shard_view
 from zarrc.indexing.plan cimport plan_inside, plan_nbytes, plan_part, zc_part
+from zarrc.kernels.blob cimport Blob
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_OK, check, zc_status
 from zarrc.kernels.worker cimport lease_worker, return_worker, zc_worker
@@ -126,7 +128,7 @@ cdef int read_remote_shards(const zc_plan *plan, ShardLayout layout, Objects obj
         nbytes += shard.wanted_nbytes
         if len(window) == MOST_SHARDS or nbytes >= WINDOW_NBYTES or i == plan.n_parts - 1:
             _read_window(job, window)
-            raise_failure(&job.scatter.failure, plan, objects, leaf.chain)
+            raise_failure(&job.scatter.failure, plan, objects, leaf.chain, layout.outer)
             window, nbytes = [], 0
     return job.scatter.missing
 
@@ -155,7 +157,7 @@ cdef int _read_window(_Job job, list shards) except -1:
         _read_whole(job, [shard for shard in shards if (<_Shard>shard).held is not None])
         if not job.scatter.failure.claimed:
             _read_ranges(job, [shard for shard in shards if (<_Shard>shard).wanted.n_runs and (<_Shard>shard).held is None])
-        if job.scatter.failure.claimed:
+        if job.scatter.failure.claimed and not _failed_by_change(job, shards):
             return 0
         shards = [shard for shard in shards if (<_Shard>shard).changed]
         if not shards:
@@ -165,6 +167,20 @@ cdef int _read_window(_Job job, list shards) except -1:
             if job.indexes is not None:
                 job.indexes.drop(shard.key)
     raise StoreConflictError(f"the shard changed {ROUNDS} times while it was read", key=shards[0].key)
+
+
+cdef bint _failed_by_change(_Job job, list shards) except -1:
+    """Whether what could not be decoded was of another version than its index: it is no failure then."""
+    cdef zc_failure *failure = &job.scatter.failure
+    cdef _Shard shard
+    for shard in shards:
+        if shard.part_index == failure.part and shard.held is None and shard.index is not None and failure.interrupt is NULL:
+            _check_versions(job, [shard], of_index=True)
+            if shard.changed:
+                take_owned(&failure.exception)
+                memset(failure, 0, sizeof(zc_failure))
+                return True
+    return False
 
 
 cdef int _fetch_heads(_Job job, list shards) except -1:
@@ -189,7 +205,7 @@ cdef int _fetch_heads(_Job job, list shards) except -1:
             shard.held = given_bytes(blob, shard.key)
         else:
             stored = bytes(given_bytes(blob, shard.key))
-            nbytes, version = getattr(blob, "object_nbytes", None), getattr(blob, "version", None)
+            nbytes, version = getattr(blob, "object_nbytes", None), _version_of(blob)
             if job.indexes is not None:
                 job.indexes.put(shard.key, (stored, nbytes, version))
             _take_index(job, shard, stored, nbytes, version)
@@ -339,17 +355,37 @@ cdef int _read_range_window(_Job job, list window) except -1:
             raise
         return 0
     for (shard, i), blob in zip(window, answers):
-        version = getattr(blob, "version", None)
-        if blob is None or (version is not None and shard.version is not None and version != shard.version):
+        same = blob is not None and _same_version(_version_of(blob), shard.version)
+        if blob is None or same is False:
             shard.changed = True
             continue
-        if version is None:
+        if same is None:
             shard.version = None        # ranges do not say: the index will
         data = given_bytes(blob, shard.key)
         if <uint64_t>len(data) != shard.wanted.runs[i].nbytes:
             raise StoreError(f"{len(data)} bytes came where {shard.wanted.runs[i].nbytes} were asked for", key=shard.key)
         came.append((shard, i, data))
     return _decode(job, [task for task in came if not (<_Shard>task[0]).changed])
+
+
+cdef object _version_of(blob):
+    """A text, or the object that has all bytes (a text would be made of them, at each range), or None: not known."""
+    cdef Blob ours
+    if type(blob) is not Blob:
+        return getattr(blob, "version", None)
+    ours = blob
+    if ours.known_version is not None:
+        return ours.known_version
+    return ours.owner if ours.owner is not None and len(ours.owner) == ours.object_nbytes else None
+
+
+cdef object _same_version(left, right):
+    """Whether two blobs are of one version; None where that is not known."""
+    if left is None or right is None:
+        return None
+    if left is right:
+        return True
+    return left == right if isinstance(left, str) and isinstance(right, str) else None
 
 
 cdef int _check_versions(_Job job, list shards, bint of_index=False) except -1:

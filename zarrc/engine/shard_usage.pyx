@@ -47,7 +47,7 @@ cdef object usage_of_shard(const zc_plan *plan, ShardLayout layout, Objects obje
         keep_failure_inside(&failure, status, 0, step, worker, b"")
     view_close(&view)
     return_worker(worker)
-    raise_failure(&failure, plan, objects, None)
+    raise_failure(&failure, plan, objects, None, layout.outer)
     return None if status == ZC_ABSENT else (nbytes, min(used, nbytes), n_stored)
 
 

@@ -9,7 +9,7 @@ zc_local_append.h.
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from zarrc.engine.failure cimport FAILED_SHARD
+from zarrc.engine.failure cimport FAILED_AROUND, FAILED_SHARD
 from zarrc.engine.objects cimport PLACE_LOCAL, object_fetch, zc_object
 from zarrc.engine.shard_layout cimport shard_index_decode, shard_index_offset
 from zarrc.kernels.chain cimport chain_decode_any, chain_object_limit
@@ -240,7 +240,7 @@ cdef zc_status _look_inside(zc_shard_view *view, const zc_shard_layout *shard, z
     step[0] = FAILED_SHARD
     worker.detail = NULL
     if shard.outer is not NULL:
-        status = _decode_whole(view, shard, worker)
+        status = _decode_whole(view, shard, worker, step)
         if status != ZC_OK:
             return status
     status = shard_index_offset(shard, worker, view.nbytes, &offset)
@@ -269,7 +269,7 @@ cdef zc_status view_index(zc_shard_view *view, const zc_shard_layout *shard, zc_
     return status
 
 
-cdef zc_status _decode_whole(zc_shard_view *view, const zc_shard_layout *shard, zc_worker *worker) noexcept nogil:
+cdef zc_status _decode_whole(zc_shard_view *view, const zc_shard_layout *shard, zc_worker *worker, int *step) noexcept nogil:
     cdef const uint8_t *src = NULL
     cdef const uint8_t *decoded = NULL
     cdef size_t nbytes = 0
@@ -280,8 +280,9 @@ cdef zc_status _decode_whole(zc_shard_view *view, const zc_shard_layout *shard, 
         return ZC_ETOOLARGE
     status = view_read(view, worker, 0, view.nbytes, &src)
     if status == ZC_OK:
-        worker.detail = b"the codecs around the shard"
         status = chain_decode_any(shard.outer, worker, src, view.nbytes, &decoded, &nbytes, &failed)
+        if status != ZC_OK and failed >= 0 and not shard.is_inner:
+            step[0] = FAILED_AROUND - failed
     if status != ZC_OK:
         return status
     worker.detail = NULL

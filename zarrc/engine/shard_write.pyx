@@ -93,7 +93,7 @@ cdef int write_shards(const zc_plan *plan, ShardLayout layout, Objects objects, 
         _write_to_python(&job, objects, n_threads)
     else:
         _run(&job, n_threads)
-    raise_failure(&job.gather.failure, plan, objects, layout.leaf().chain)
+    raise_failure(&job.gather.failure, plan, objects, layout.leaf().chain, layout.outer)
     return 0
 
 
@@ -130,7 +130,7 @@ cdef int write_inner_chunks(const zc_plan *plan, ShardLayout layout, Objects obj
         with nogil:
             _change_listed(&job, n_threads, worker)
             return_worker(worker)
-    raise_failure(&job.gather.failure, plan, objects, layout.leaf().chain)
+    raise_failure(&job.gather.failure, plan, objects, layout.leaf().chain, layout.outer)
     return 0
 
 

@@ -32,6 +32,16 @@ class _Staged:
         self.data = np.zeros(shape, dtype)
         self.mask: npt.NDArray[np.bool_] | None = np.zeros(shape, np.bool_)
 
+    @property
+    def nbytes(self) -> int:
+        """Of the elements, and of the mask that there is at first."""
+        return self.data.nbytes + self.data.size
+
+    def get(self, box: tuple[slice, ...], target: npt.NDArray[Any]) -> None:
+        """Put the elements that wait where those that are stored were read to."""
+        mask = True if self.mask is None else self.mask[box]
+        np.copyto(target, self.data[box], where=mask)
+
     def set(self, box: tuple[slice, ...], values: npt.NDArray[Any]) -> None:
         self.data[box] = values
         if self.mask is not None:
@@ -86,7 +96,7 @@ class WriteBuffer:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the elements that wait."""
+        """Bytes of what waits: elements, and which of them."""
         with self._own():
             return self._nbytes
 
@@ -108,15 +118,28 @@ class WriteBuffer:
                 self._flush_object(next(iter(self._waiting)))
 
     def read(self, key: Any, out: npt.NDArray[Any] | None = None) -> Any:
-        """Read as `ArrayAccess.read` does, with what waits."""
+        """Read as `ArrayAccess.read` does, with what waits in the place of what is stored."""
         with self._own():
+            result = self.access.read(key, out)
             if not self._waiting:
-                return self.access.read(key, out)
+                return result
             selection = Selection(key, self._metadata.shape)
-            places = {self._object_of(place) for place, _, _ in self._parts(selection.axes)}
-            for place in places & set(self._waiting):
-                self._flush_object(place)
-        return self.access.read(key, out)
+            whole = result if isinstance(result, np.ndarray) else np.array(result)
+            # Axes of one element added and left out: always a view.
+            view = whole.reshape(tuple(count for _, _, count in selection.axes))
+            for place, box, part in self._parts(selection.axes):
+                staged = self._waiting_at(place)
+                if staged is not None:
+                    index: tuple[Any, ...] = (*part, ...)
+                    staged.get(box, view[index])
+        return result if isinstance(result, np.ndarray) else whole[()]
+
+    def _waiting_at(self, place: Place) -> _Staged | None:
+        chunks = self._waiting.get(self._object_of(place))
+        return None if chunks is None else chunks.get(self._inner_of(place))
+
+    def _inner_of(self, place: Place) -> Place:
+        return tuple(i % n for i, n in zip(place, self._per_object, strict=True))
 
     def flush(self) -> None:
         """Write everything that waits."""
@@ -128,11 +151,11 @@ class WriteBuffer:
         owner = self._object_of(place)
         chunks = self._waiting.pop(owner, None) or {}
         self._waiting[owner] = chunks
-        inner = tuple(i % n for i, n in zip(place, self._per_object, strict=True))
+        inner = self._inner_of(place)
         staged = chunks.get(inner)
         if staged is None:
             staged = chunks[inner] = _Staged(self._inside(place), self._metadata.dtype)
-            self._nbytes += staged.data.nbytes
+            self._nbytes += staged.nbytes
         return staged
 
     def _object_of(self, place: Place) -> Place:
@@ -167,7 +190,7 @@ class WriteBuffer:
                 region = self._region(owner, (0,) * len(owner))
                 self.access.write_locked(region, self._merged(chunks[(0,) * len(owner)], region))
         del self._waiting[owner]
-        self._nbytes -= sum(staged.data.nbytes for staged in chunks.values())
+        self._nbytes -= sum(staged.nbytes for staged in chunks.values())
 
     def _write_inner(self, owner: Place, chunks: dict[Place, _Staged]) -> None:
         numbers = {self.access.inner_number(inner): inner for inner in chunks}

@@ -29,7 +29,7 @@ _MEANING = {
 
 cdef object exception_of(zc_status status, const char *detail, int error_number, str codec):
     if status == ZC_EOS:
-        return _os_error(error_number)
+        return _os_error(error_number, "" if detail is NULL else f": {detail.decode('ascii', 'replace')}")
     cls, text = _MEANING[status]
     if detail is not NULL:
         text = f"{text}: {detail.decode('ascii', 'replace')}"
@@ -44,13 +44,13 @@ cdef int check(zc_status status, const char *detail, int error_number, str codec
     raise exception_of(status, detail, error_number, codec)
 
 
-def _os_error(int error_number):
+def _os_error(int error_number, str detail):
     """An OSError of ours with its errno set, so that callers can compare it."""
     if error_number == ZC_LOCAL_NOT_REGULAR:
         error = StoreError("not a regular file")
         error.errno = errno.EINVAL
         return error
     cls = StoreDeniedError if error_number in (1, 13, 30) else StoreError    # EPERM, EACCES, EROFS
-    error = cls(f"{os.strerror(error_number)} [errno {error_number}]")
+    error = cls(f"{os.strerror(error_number)} [errno {error_number}]{detail}")
     error.errno = error_number
     return error
