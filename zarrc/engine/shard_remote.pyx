@@ -77,6 +77,7 @@ cdef class _Shard:
     cdef zc_shard_view view
     cdef zc_shard_wanted wanted
     cdef readonly bint changed      # meanwhile: what was read is of two versions
+    cdef bint left                  # not all of it was decoded, because of another that changed
 
     def __dealloc__(self):
         shard_unwant(&self.wanted)
@@ -86,7 +87,7 @@ cdef class _Shard:
         shard_unwant(&self.wanted)
         view_close(&self.view)
         self.index = self.version = self.held = None
-        self.changed = False
+        self.changed = self.left = False
 
 
 ctypedef struct zc_remote_task:
@@ -159,13 +160,13 @@ cdef int _read_window(_Job job, list shards) except -1:
             _read_ranges(job, [shard for shard in shards if (<_Shard>shard).wanted.n_runs and (<_Shard>shard).held is None])
         if job.scatter.failure.claimed and not _failed_by_change(job, shards):
             return 0
-        shards = [shard for shard in shards if (<_Shard>shard).changed]
+        shards = [shard for shard in shards if (<_Shard>shard).changed or (<_Shard>shard).left]
         if not shards:
             return 0
         for shard in shards:
-            shard._forget()
-            if job.indexes is not None:
+            if job.indexes is not None and shard.changed:
                 job.indexes.drop(shard.key)
+            shard._forget()
     raise StoreConflictError(f"the shard changed {ROUNDS} times while it was read", key=shards[0].key)
 
 
@@ -179,8 +180,17 @@ cdef bint _failed_by_change(_Job job, list shards) except -1:
             if shard.changed:
                 take_owned(&failure.exception)
                 memset(failure, 0, sizeof(zc_failure))
+                _leave(shards)
                 return True
     return False
+
+
+cdef int _leave(list shards) except -1:
+    """Read what may not have been decoded, of shards that did not change themselves, once more."""
+    cdef _Shard shard
+    for shard in shards:
+        shard.left = True
+    return 0
 
 
 cdef int _fetch_heads(_Job job, list shards) except -1:
@@ -353,6 +363,7 @@ cdef int _read_range_window(_Job job, list window) except -1:
         _check_versions(job, list({id(shard): shard for shard, _ in window}.values()), of_index=True)
         if not any([(<_Shard>shard).changed for shard, _ in window]):
             raise
+        _leave([shard for shard, _ in window])
         return 0
     for (shard, i), blob in zip(window, answers):
         same = blob is not None and _same_version(_version_of(blob), shard.version)
