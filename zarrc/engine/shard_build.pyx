@@ -263,23 +263,25 @@ cdef zc_status _keep_until(zc_shard_build *build, size_t end, zc_worker *worker)
     cdef zc_shard_entry entry
     cdef uint64_t first = 0
     cdef uint64_t nbytes = 0
-    cdef zc_status status = ZC_OK
+    cdef zc_status status
     if build.old is NULL or build.appends:
         return ZC_OK
     while build.cursor < end:
         status = _old_entry(build, build.cursor, worker, &entry)
         build.keeps_damaged = status != ZC_OK and status != ZC_ABSENT
+        if build.keeps_damaged:
+            return status
         if status == ZC_OK:
             status = _make_room(build, worker)
             if status == ZC_OK and nbytes and entry.offset != first + nbytes:
                 status = sink_copy(build.sink, worker, build.old, first, nbytes)
                 nbytes = 0
+            if status != ZC_OK:
+                return status       # also ZC_ABSENT: the array's directory is gone
             if nbytes == 0:
                 first = entry.offset
             build.entries[build.cursor] = zc_shard_entry(offset=build.sink.nbytes + nbytes, nbytes=entry.nbytes)
             nbytes += entry.nbytes
-        if status != ZC_OK and status != ZC_ABSENT:
-            return status
         build.cursor += 1
     return sink_copy(build.sink, worker, build.old, first, nbytes) if nbytes else ZC_OK
 
@@ -351,7 +353,9 @@ cdef zc_status build_wrap(const zc_shard_layout *shard, zc_shard_sink *sink, zc_
     cdef zc_shard_sink wrapped
     cdef zc_status status = chain_encode_any(shard.outer, worker, sink.data, sink.nbytes, &data, &nbytes, &failed)
     if status != ZC_OK:
-        step[0] = FAILED_SHARD if shard.is_inner else FAILED_AROUND - failed
+        step[0] = FAILED_SHARD if shard.is_inner or failed < 0 else FAILED_AROUND - failed
+        if status == ZC_ETOOLARGE and failed < 0:
+            worker.detail = b"with what is kept of it the shard is larger than any that is written here"
         return status
     sink_to_memory(&wrapped, nbytes, in_blob)
     status = sink_put(&wrapped, worker, data, nbytes)

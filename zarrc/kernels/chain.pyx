@@ -256,6 +256,10 @@ cdef zc_status chain_encode(const zc_chain *chain, zc_worker *worker, const uint
 
 cdef zc_status chain_encode_any(const zc_chain *chain, zc_worker *worker, const uint8_t *src, size_t src_nbytes,
                                 const uint8_t **result_ret, size_t *nbytes_ret, int *failed_ret) noexcept nogil:
+    if src_nbytes > chain.decoded_nbytes:
+        # The buffers have room for no more.
+        failed_ret[0] = -1
+        return ZC_ETOOLARGE
     return _encode_steps(chain, worker, src, src_nbytes, NULL, NULL, result_ret, nbytes_ret, failed_ret)
 
 
