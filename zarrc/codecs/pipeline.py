@@ -120,4 +120,5 @@ def stored_axes(before: Sequence[Codec], ndim: int) -> tuple[int, ...] | None:
 def _is_own(codec: Codec, module: str, name: str) -> bool:
     """Whether it is that codec of ours, without loading its module: whoever made one has done so."""
     loaded = sys.modules.get(f"zarrc.codecs.{module}")
-    return loaded is not None and isinstance(codec, getattr(loaded, name))
+    # Another thread may be loading it just now, and not have come to the class.
+    return isinstance(codec, getattr(loaded, name, ()))
