@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from _thread import allocate_lock
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     BasicSelection = BasicIndex | tuple[BasicIndex, ...]
 
 __all__ = ["Array"]
+
+# Held for the moment in which a handle's writes begin to wait, or cease to.
+_beginning = allocate_lock()
 
 _INSTEAD_OF_FANCY = "read the box around the elements, and index the result"
 _INSTEAD_OF_RESIZE = "zarrc.from_array copies it into another array"
@@ -158,7 +163,8 @@ class Array(ArrayFacts):
             return self.nshards_initialized
         from zarrc.stored_inner import stored_inner_chunks
 
-        return stored_inner_chunks(self._direct())
+        access = self._data()
+        return stored_inner_chunks(access if access.is_direct else access.access)
 
     @property
     def nshards_initialized(self) -> int:
@@ -205,24 +211,30 @@ class Array(ArrayFacts):
         """Return the engine's view of this array, made on first use."""
         access = self._access
         if access is None:
-            from zarrc.engine import ArrayAccess
-
-            config = self._config
-            if config.order != self.order:
-                config = changed(config, order=self.order)
-            access = self._access = ArrayAccess(self._store, self._path, self._metadata, config)
+            made = self._new_access()
+            # Another thread may have been faster, and be in a buffered block by now.
+            access = self._access = self._access or made
         return access
+
+    def _new_access(self) -> ArrayAccess:
+        from zarrc.engine import ArrayAccess
+
+        config = self._config
+        if config.order != self.order:
+            config = changed(config, order=self.order)
+        return ArrayAccess(self._store, self._path, self._metadata, config)
 
     def _repair_fill(self) -> object:
         return self._metadata.fill_value
 
     def _set_metadata(self, metadata: NodeMetadata) -> None:
-        waiting = self._access
         super()._set_metadata(metadata)
-        self._access = None
-        if waiting is not None and not waiting.is_direct:
-            # What waits for the end of a buffered block was written under the old metadata.
-            waiting.flush()
+        access = self._access
+        if access is None or access.is_direct:
+            self._access = None
+        else:
+            # Inside a buffered block; what waits goes on waiting.
+            access.go_on_with(self._new_access())
 
     def buffered(self, nbytes: int = 256 * 2**20) -> Buffered:
         """Collect small writes: in a ``with`` block, each shard (or chunk) is written once, at its end.
@@ -245,14 +257,17 @@ class Array(ArrayFacts):
         ------
         ReadOnlyError
             If the array was opened for reading only.
-        ValueError
-            If ``nbytes`` is negative.
+        TypeError, ValueError
+            If ``nbytes`` is no integer, or negative.
 
         Notes
         -----
-        A write of more than half of ``nbytes`` does not wait; what waits goes before it. If the block ends by
-        an exception, what was assigned before it is written all the same. A write that fails at the end of
-        the block raises there; what was not written then is lost with the block.
+        A write of more than half of ``nbytes``, or to chunks of more than all of it, does not wait; what
+        waits goes before it. If the block ends by an exception, what was assigned before it is written all
+        the same. If some shards cannot be written at the end of the block, the others are, and the first
+        failure is raised there; what was not written then is lost with the block. Blocks may be inside one
+        another, and in several threads: what waits is then written at the end of each. In a forked child
+        writes do not wait.
 
         Examples
         --------
@@ -267,23 +282,36 @@ class Array(ArrayFacts):
         from zarrc.buffering import Buffered
 
         self._check_writable("write")
+        try:
+            nbytes = operator.index(nbytes)
+        except TypeError:
+            raise TypeError(f"nbytes must be an integer, got {type(nbytes).__name__}") from None
         if nbytes < 0:
             raise ValueError(f"nbytes must not be negative, got {nbytes}")
         return Buffered(self, nbytes)
 
-    def _begin_buffer(self, nbytes: int) -> tuple[WriteBuffer, bool]:
-        """Make writes wait; the buffer, and whether it is a new one (blocks can be inside one another)."""
+    def _begin_buffer(self, nbytes: int) -> WriteBuffer:
+        """Make writes wait; blocks inside one another, and those of several threads, share one buffer."""
         from zarrc.engine.write_buffer import WriteBuffer
 
-        access = self._data()
-        if isinstance(access, WriteBuffer):
-            return access, False
-        buffer = self._access = WriteBuffer(access, nbytes)
-        return buffer, True
+        while True:
+            access = self._data()
+            if isinstance(access, WriteBuffer):
+                if access.enter():
+                    return access
+                self._end_buffer(access)
+                continue
+            buffer = WriteBuffer(access, nbytes)
+            with _beginning:
+                if self._access is access:
+                    self._access = buffer
+                    return buffer
 
     def _end_buffer(self, buffer: WriteBuffer) -> None:
-        if self._access is buffer:
-            self._access = buffer.access
+        """Go back to writing at once, if the buffer's last block has ended."""
+        with _beginning:
+            if self._access is buffer and buffer.is_closed:
+                self._access = buffer.access
 
     def _direct(self) -> ArrayAccess:
         """Return the engine's view of what is stored, after what waits was written."""
@@ -485,8 +513,6 @@ class Array(ArrayFacts):
     def __index__(self) -> int:
         if self.ndim != 0:
             raise TypeError("only integer scalar arrays can be converted to a scalar index")
-        import operator
-
         return operator.index(self._scalar())
 
     def _only(self, to: str) -> Any:

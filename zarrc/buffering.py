@@ -27,12 +27,11 @@ class Buffered:
         self._array = array
         self._limit = nbytes
         self._buffer: WriteBuffer | None = None
-        self._is_outer = False
 
     def __enter__(self) -> Self:
         if self._buffer is not None:
             raise RuntimeError("this buffer is in use; call buffered() again for another block")
-        self._buffer, self._is_outer = self._array._begin_buffer(self._limit)
+        self._buffer = self._array._begin_buffer(self._limit)
         return self
 
     def __exit__(
@@ -41,10 +40,9 @@ class Buffered:
         buffer, self._buffer = self._buffer, None
         assert buffer is not None
         try:
-            buffer.flush()
+            buffer.leave()
         finally:
-            if self._is_outer:
-                self._array._end_buffer(buffer)
+            self._array._end_buffer(buffer)
 
     @property
     def nbytes(self) -> int:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from zarrc.engine.values import as_values
+from zarrc.errors import ChunkNotFoundError, CorruptChunkError, ZarrcError
 from zarrc.indexing.selection import Selection
 
 if TYPE_CHECKING:
+    from types import EllipsisType
+
     import numpy.typing as npt
 
     from zarrc.engine.access import ArrayAccess
@@ -37,7 +42,7 @@ class _Staged:
         """Of the elements, and of the mask that there is at first."""
         return self.data.nbytes + self.data.size
 
-    def get(self, box: tuple[slice, ...], target: npt.NDArray[Any]) -> None:
+    def get(self, box: tuple[slice, ...] | EllipsisType, target: npt.NDArray[Any]) -> None:
         """Put the elements that wait where those that are stored were read to."""
         mask = True if self.mask is None else self.mask[box]
         np.copyto(target, self.data[box], where=mask)
@@ -58,39 +63,45 @@ class WriteBuffer:
     access : ArrayAccess
         The array's data.
     nbytes : int
-        What may wait, in bytes of elements. Past it the objects that were not written to for longest are
+        What may wait, in bytes of chunks. Past it the objects that were not written to for longest are
         written.
 
     Notes
     -----
     What waits is kept by chunk (inner chunk), whatever order it came in, and goes to its object under the
     object's lock: elements that were not written here stay as they are stored then, also where others wrote
-    them meanwhile. Several threads may use it. A forked child begins with nothing: what waits is the parent's
-    to write.
+    them meanwhile. Several threads may use it. Once it is closed nothing waits any more. So it is in a forked
+    child: what waits is the parent's to write, and a child may end without leaving the block.
     """
 
     is_direct: Literal[False] = False
 
     def __init__(self, access: ArrayAccess, nbytes: int) -> None:
-        self.access = access
         self._limit = nbytes
+        self._n_blocks = 1
+        self._is_closed = False
+        self._take(access)
+        self._begin()
+
+    def _take(self, access: ArrayAccess) -> None:
+        self.access = access
         self._metadata = access.metadata
         self._objects: tuple[int, ...] = self._metadata.chunk_grid.chunk_shape
         self._chunks: tuple[int, ...] = self._metadata.chunks if access.has_shards else self._objects
         self._per_object = tuple(
             extent // chunk for extent, chunk in zip(self._objects, self._chunks, strict=True)
         )
-        self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._lock = threading.RLock()
         # Object -> chunk inside it -> what waits; the object that was written to last comes last.
         self._waiting: dict[Place, dict[Place, _Staged]] = {}
         self._nbytes = 0
+        self._pid = os.getpid()
 
     def _own(self) -> Any:
         if os.getpid() != self._pid:
+            self._is_closed = True
             self._begin()
         return self._lock
 
@@ -100,52 +111,135 @@ class WriteBuffer:
         with self._own():
             return self._nbytes
 
+    # --- blocks
+
+    def enter(self) -> bool:
+        """Begin one more block of the same buffer; False if it is closed."""
+        with self._own():
+            self._n_blocks += not self._is_closed
+            return not self._is_closed
+
+    def leave(self) -> bool:
+        """End a block: write everything that waits; whether it was the last one, and the buffer is closed.
+
+        What cannot be written goes on waiting for the next block's end; at the last one it is given up.
+        """
+        with self._own():
+            try:
+                self.flush()
+            finally:
+                self._n_blocks -= 1
+                if self._n_blocks == 0:
+                    # A thread that is about to write here writes at once.
+                    self._is_closed = True
+                    self._waiting.clear()
+                    self._nbytes = 0
+            return self._is_closed
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing waits here any more."""
+        with self._own():
+            return self._is_closed
+
+    def go_on_with(self, access: ArrayAccess) -> None:
+        """Take another view of the array, whose attributes were changed, or which was made again."""
+        with self._own():
+            if _layout(access) != _layout(self.access):
+                self.flush()
+            self._take(access)
+
+    # --- data
+
     def write(self, key: Any, value: Any) -> None:
         """Take in what `ArrayAccess.write` would write."""
-        shape, dtype = self._metadata.shape, self._metadata.dtype
-        selection = Selection(key, shape)
-        values = as_values(value, dtype, selection.result_shape, self.access.config.casting, self.access.path)
-        counts = tuple(count for _, _, count in selection.axes)
-        values = np.broadcast_to(values, selection.result_shape).reshape(counts)
+        try:
+            selection = Selection(key, self._metadata.shape)
+        except ZarrcError as error:
+            raise self._named(error) from None
+        values = as_values(
+            value,
+            self._metadata.dtype,
+            selection.result_shape,
+            self.access.config.casting,
+            self.access.path,
+        )
+        along = self._along(selection.axes)
+        met_nbytes = math.prod(map(len, along)) * _nbytes_of(self._chunks, self._metadata.dtype)
         with self._own():
-            if values.nbytes * 2 > self._limit:
+            # What would make room for itself by being written in parts had better be written at once.
+            if self._is_closed or values.nbytes * 2 > self._limit or met_nbytes > self._limit:
                 self.flush()
-                self.access.write(key, value)
+                self.access.write(key, values)
                 return
-            for place, box, part in self._parts(selection.axes):
+            counts = tuple(count for _, _, count in selection.axes)
+            values = np.broadcast_to(values, selection.result_shape).reshape(counts)
+            for cuts in itertools.product(*along):
+                place, box, part = _turned(cuts)
                 self._staged(place).set(box, values[part])
-            while self._nbytes > self._limit:
-                self._flush_object(next(iter(self._waiting)))
+                while self._nbytes > self._limit:
+                    self._flush_object(next(iter(self._waiting)))
 
     def read(self, key: Any, out: npt.NDArray[Any] | None = None) -> Any:
         """Read as `ArrayAccess.read` does, with what waits in the place of what is stored."""
         with self._own():
+            if self._waiting:
+                return self._read(key, out)
+        return self.access.read(key, out)
+
+    def _read(self, key: Any, out: npt.NDArray[Any] | None) -> Any:
+        selection = None
+        try:
             result = self.access.read(key, out)
-            if not self._waiting:
-                return result
+        except (ChunkNotFoundError, CorruptChunkError):
+            # What is missing there may wait here.
             selection = Selection(key, self._metadata.shape)
-            whole = result if isinstance(result, np.ndarray) else np.array(result)
-            # Axes of one element added and left out: always a view.
-            view = whole.reshape(tuple(count for _, _, count in selection.axes))
-            for place, box, part in self._parts(selection.axes):
-                staged = self._waiting_at(place)
-                if staged is not None:
-                    index: tuple[Any, ...] = (*part, ...)
-                    staged.get(box, view[index])
+            met = {owner for owner, _, _, _ in self._waiting_in(selection)}
+            for owner in met:
+                self._flush_object(owner)
+            if not met:
+                raise
+            result = self.access.read(key, out)
+        selection = selection or Selection(key, self._metadata.shape)
+        whole = np.asarray(result) if isinstance(result, np.ndarray) else np.array(result)
+        # Axes of one element added and left out: always a view.
+        view = whole.reshape(tuple(count for _, _, count in selection.axes))
+        for _, staged, box, part in self._waiting_in(selection):
+            index: tuple[Any, ...] = (*part, ...)
+            staged.get(box, view[index])
         return result if isinstance(result, np.ndarray) else whole[()]
 
-    def _waiting_at(self, place: Place) -> _Staged | None:
-        chunks = self._waiting.get(self._object_of(place))
-        return None if chunks is None else chunks.get(self._inner_of(place))
-
-    def _inner_of(self, place: Place) -> Place:
-        return tuple(i % n for i, n in zip(place, self._per_object, strict=True))
+    def _waiting_in(
+        self, selection: Selection
+    ) -> Iterator[tuple[Place, _Staged, tuple[slice, ...], tuple[slice, ...]]]:
+        """(object, chunk that waits, box in it, part of the values) of a selection."""
+        along = [{cut[0]: cut for cut in cuts} for cuts in self._along(selection.axes)]
+        places: Iterable[Place] = itertools.product(*along)
+        if math.prod(map(len, along)) > sum(map(len, self._waiting.values())):
+            places = [
+                self._place_of(owner, inner) for owner in self._waiting for inner in self._waiting[owner]
+            ]
+        for place in places:
+            owner = self._object_of(place)
+            staged = self._waiting.get(owner, {}).get(self._inner_of(place))
+            cuts = [known.get(i) for known, i in zip(along, place, strict=True)]
+            if staged is not None and None not in cuts:
+                _, box, part = _turned(cuts)
+                yield owner, staged, box, part
 
     def flush(self) -> None:
-        """Write everything that waits."""
+        """Write everything that waits, whatever of it can be written; the first failure is raised then."""
         with self._own():
-            while self._waiting:
-                self._flush_object(next(iter(self._waiting)))
+            failures = []
+            for owner in list(self._waiting):
+                try:
+                    self._flush_object(owner)
+                except Exception as error:
+                    failures.append(error)
+            if failures:
+                if len(failures) > 1:
+                    failures[0].add_note(f"{len(failures) - 1} more objects of the array were not written")
+                raise failures[0]
 
     def _staged(self, place: Place) -> _Staged:
         owner = self._object_of(place)
@@ -158,8 +252,16 @@ class WriteBuffer:
             self._nbytes += staged.nbytes
         return staged
 
+    # --- places
+
     def _object_of(self, place: Place) -> Place:
         return tuple(i // n for i, n in zip(place, self._per_object, strict=True))
+
+    def _inner_of(self, place: Place) -> Place:
+        return tuple(i % n for i, n in zip(place, self._per_object, strict=True))
+
+    def _place_of(self, owner: Place, inner: Place) -> Place:
+        return tuple(i * n + j for i, n, j in zip(owner, self._per_object, inner, strict=True))
 
     def _inside(self, place: Place) -> tuple[int, ...]:
         """Shape of the chunk's part inside the array."""
@@ -168,55 +270,107 @@ class WriteBuffer:
             for i, chunk, length in zip(place, self._chunks, self._metadata.shape, strict=True)
         )
 
-    def _parts(
-        self, axes: tuple[tuple[int, int, int], ...]
-    ) -> Iterator[tuple[Place, tuple[slice, ...], tuple[slice, ...]]]:
-        """(chunk, box in it, part of the values) of a selection's start, step and count along each axis."""
-        along = [_cuts(*axis, chunk) for axis, chunk in zip(axes, self._chunks, strict=True)]
-        for cuts in itertools.product(*along):
-            yield (
-                tuple(cut[0] for cut in cuts),
-                tuple(cut[1] for cut in cuts),
-                tuple(cut[2] for cut in cuts),
-            )
-
-    def _flush_object(self, owner: Place) -> None:
-        """Write what waits for one object; if that fails, it goes on waiting."""
-        chunks = self._waiting[owner]
-        with self.access.locked(owner):
-            if self.access.has_shards:
-                self._write_inner(owner, chunks)
-            else:
-                region = self._region(owner, (0,) * len(owner))
-                self.access.write_locked(region, self._merged(chunks[(0,) * len(owner)], region))
-        del self._waiting[owner]
-        self._nbytes -= sum(staged.nbytes for staged in chunks.values())
-
-    def _write_inner(self, owner: Place, chunks: dict[Place, _Staged]) -> None:
-        numbers = {self.access.inner_number(inner): inner for inner in chunks}
-        values = np.zeros((len(chunks), *self._chunks), self._metadata.dtype)
-        for row, number in enumerate(sorted(numbers)):
-            inner = numbers[number]
-            region = self._region(owner, inner)
-            merged = self._merged(chunks[inner], region)
-            values[row][tuple(slice(extent) for extent in merged.shape)] = merged
-        self.access.write_inner(owner, sorted(numbers), values)
-
-    def _region(self, owner: Place, inner: Place) -> tuple[slice, ...]:
-        place = tuple(i * n + j for i, n, j in zip(owner, self._per_object, inner, strict=True))
+    def _region(self, place: Place) -> tuple[slice, ...]:
         return tuple(
             slice(i * chunk, min((i + 1) * chunk, length))
             for i, chunk, length in zip(place, self._chunks, self._metadata.shape, strict=True)
         )
 
-    def _merged(self, staged: _Staged, region: tuple[slice, ...]) -> npt.NDArray[Any]:
-        """What was written, and where nothing was, what is stored: under the object's lock."""
-        if staged.mask is None:
-            return staged.data
-        return np.where(staged.mask, staged.data, np.asarray(self.access.read(region)))
+    def _along(self, axes: tuple[tuple[int, int, int], ...]) -> list[list[_Cut]]:
+        """The chunks that a selection's start, step and count along each axis meet."""
+        return [_cuts(*axis, chunk) for axis, chunk in zip(axes, self._chunks, strict=True)]
+
+    # --- writing
+
+    def _flush_object(self, owner: Place) -> None:
+        """Write what waits for one object; if that fails, it goes on waiting."""
+        chunks = self._waiting[owner]
+        try:
+            with self.access.locked(owner):
+                if self.access.has_shards:
+                    self._write_inner(owner, chunks)
+                else:
+                    self._write_chunk(owner, chunks)
+        except ZarrcError as error:
+            if error.key is None:
+                name = self._metadata.chunk_key_encoding.encode(owner)
+                error.key = f"{self.access.path}/{name}" if self.access.path else name
+            raise self._named(error) from None
+        del self._waiting[owner]
+        self._nbytes -= sum(staged.nbytes for staged in chunks.values())
+
+    def _named(self, error: ZarrcError) -> ZarrcError:
+        if error.array is None:
+            error.array = self.access.path
+        return error
+
+    def _write_chunk(self, owner: Place, chunks: dict[Place, _Staged]) -> None:
+        region = self._region(owner)
+        (staged,) = chunks.values()
+        data = staged.data
+        if staged.mask is not None:
+            data = np.array(self.access.read(region), self._metadata.dtype)
+            staged.get(..., data)
+        self.access.write_locked(region, data)
+
+    def _write_inner(self, owner: Place, chunks: dict[Place, _Staged]) -> None:
+        numbers = {self.access.inner_number(inner): inner for inner in chunks}
+        values = np.zeros((len(chunks), *self._chunks), self._metadata.dtype)
+        stored = self._stored_parts(owner, [inner for inner in chunks if chunks[inner].mask is not None])
+        for row, number in enumerate(sorted(numbers)):
+            inner = numbers[number]
+            staged = chunks[inner]
+            box: Any = (row, *map(slice, staged.data.shape), ...)
+            target = values[box]
+            if inner in stored:
+                target[...] = stored[inner]()
+            staged.get(..., target)
+        self.access.write_inner(owner, sorted(numbers), values)
+
+    def _stored_parts(self, owner: Place, inners: list[Place]) -> dict[Place, Callable[[], Any]]:
+        """What is stored of inner chunks that were written to in part, to be read one by one.
+
+        Or all at once, the box around them, where each read is a request.
+        """
+        places = {inner: self._region(self._place_of(owner, inner)) for inner in inners}
+        if len(places) < 2 or self.access.store.local_root is not None:
+            return {inner: partial(self.access.read, region) for inner, region in places.items()}
+        corner = [min(part.start for part in parts) for parts in zip(*places.values(), strict=True)]
+        ends = [max(part.stop for part in parts) for parts in zip(*places.values(), strict=True)]
+        box: Any = self.access.read(tuple(map(slice, corner, ends)))
+        return {
+            inner: partial(
+                box.__getitem__,
+                tuple(slice(p.start - at, p.stop - at) for p, at in zip(region, corner, strict=True)),
+            )
+            for inner, region in places.items()
+        }
 
 
-def _cuts(start: int, step: int, count: int, chunk: int) -> list[tuple[int, slice, slice]]:
+_Cut: TypeAlias = "tuple[int, slice, slice]"
+
+
+def _turned(cuts: Sequence[Any]) -> tuple[Place, tuple[slice, ...], tuple[slice, ...]]:
+    """(chunk, box in it, part of the values) of the cuts along all axes."""
+    return tuple(c[0] for c in cuts), tuple(c[1] for c in cuts), tuple(c[2] for c in cuts)
+
+
+def _nbytes_of(shape: Place, dtype: np.dtype[Any]) -> int:
+    """What a chunk that waits takes: its elements, and which of them."""
+    return math.prod(shape) * (dtype.itemsize + 1)
+
+
+def _layout(access: ArrayAccess) -> tuple[Any, ...]:
+    """What writes depend on; not the attributes."""
+    metadata = access.metadata
+    fill = metadata.fill_value
+    return (
+        (metadata.shape, metadata.dtype, metadata.chunk_grid, metadata.codecs),
+        (metadata.chunk_key_encoding, None if fill is None else fill.tobytes()),
+    )
+
+
+def _cuts(start: int, step: int, count: int, chunk: int) -> list[_Cut]:
     """Along one axis: (chunk, elements of it, numbers of the selected indices) for each chunk that is met."""
     found = []
     done = 0

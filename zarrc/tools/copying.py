@@ -237,6 +237,9 @@ def _said_in_v2(metadata: ArrayMetadata) -> dict[str, Any]:
 def _copy_data(
     source: Array, target: Array, *, is_new: bool, verify: bool, progress: Progress | None
 ) -> None:
+    # What waits in a buffered block was written before.
+    for array in (source, target):
+        array._direct()
     if not same_objects(source.metadata, target.metadata):
         _stream(source, target, progress)
         return
