@@ -269,12 +269,12 @@ def test_a_part_of_a_damaged_inner_chunk_is_an_error_that_says_where() -> None:
     blob = bytearray(array.store.get("a/b/c/0"))
     blob[0] ^= 1
     array.store.set("a/b/c/0", bytes(blob))
-    with (
-        pytest.raises(zarrc.errors.CorruptChunkError, match=r"inner chunk \(0,\)") as caught,
-        array.buffered(),
-    ):  # noqa: PT012 (it is raised at the end)
-        array[0] = 1
-        array[5] = 50
+    block = array.buffered()
+    block.__enter__()
+    array[0] = 1
+    array[5] = 50
+    with pytest.raises(zarrc.errors.CorruptChunkError, match=r"inner chunk \(0,\)") as caught:
+        block.__exit__(None, None, None)
     assert (caught.value.array, caught.value.key) == ("a/b", "a/b/c/0")
     assert bytes(array.store.get("a/b/c/0")) == bytes(blob)
     assert array[4:].tolist() == [4, 50, 6, 7]

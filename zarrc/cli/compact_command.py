@@ -33,6 +33,9 @@ def compact_command(path: str, ratio: float, locking: str, quiet: bool) -> None:
     if array.store.local_root is not None:
         array = array.with_config({"locking": locking})
     done = array.compact(ratio)
-    if not quiet:
+    if array.shards is None:
+        if not quiet:
+            click.echo(f"{path}: an array without shards, there is nothing to do")
+    elif not quiet:
         sizes = f"{human_nbytes(done.nbytes_before)} -> {human_nbytes(done.nbytes_after)}"
         click.echo(f"{path}: {done.n_written} of {done.n_shards} shards written anew, {sizes}")

@@ -62,7 +62,7 @@ def compact_array(
         if usage is not None:
             n_shards += 1
             before += usage[0]
-            if usage[0] - usage[1] > ratio * usage[0] or (ratio == 0 and usage[0] > usage[1]):
+            if usage[0] - usage[1] > ratio * usage[0]:
                 usage = _written_anew(access, shard)
                 n_written += 1
             after += 0 if usage is None else usage[0]
