@@ -166,9 +166,16 @@ cdef zc_status _copy_shard(zc_copy_job *job, const char *name, size_t item, cons
 cdef zc_status _copy_undone(zc_copy_job *job, int fd, const zc_local_undo *undo, size_t item, const char *target,
                             size_t target_nbytes, zc_worker *worker, int *step, int *side) noexcept nogil:
     """The shard as of its undo record."""
-    cdef uint8_t *data = zc_worker_scratch(worker, ZC_SCRATCH_ENCODED, undo.nbytes)
-    cdef zc_status status = ZC_ENOMEM if data is NULL else local_pread(fd, 0, data, undo.nbytes, &worker.error_number)
+    cdef uint64_t now[4]
+    cdef uint8_t *data = NULL
     cdef zc_blob *blob = NULL
+    cdef zc_status status = local_identify_fd(fd, now, &worker.error_number)
+    if status == ZC_OK and undo.nbytes > now[SIZE_WORD]:
+        worker.detail = b"the undo record beside the shard is of another one"
+        status = ZC_ECORRUPT
+    if status == ZC_OK:
+        data = zc_worker_scratch(worker, ZC_SCRATCH_ENCODED, undo.nbytes)
+        status = ZC_ENOMEM if data is NULL else local_pread(fd, 0, data, undo.nbytes, &worker.error_number)
     if status == ZC_OK and undo.index is not NULL:
         memcpy(data, undo.index, min(<uint64_t>undo.index_nbytes, undo.nbytes))
     if status == ZC_OK:
