@@ -1,6 +1,7 @@
 """The first thing that went wrong in a job, kept by the thread that met it for the caller to raise."""
 
 from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
 
 from zarrc.kernels.chain cimport Chain
 from zarrc.kernels.status cimport zc_status
@@ -35,6 +36,9 @@ cdef void keep_exception(zc_failure *failure, size_t part, object error) noexcep
 
 # Run Python's signal handlers; 1 if one raised.  A zc_poll's body.
 cdef int poll_signals(zc_failure *failure) noexcept nogil
+
+# The same in a loop of jobs that may each be too short for a poll: about every 50 ms, by '*polled_ns', which begins as 0.
+cdef int poll_at_times(zc_failure *failure, int64_t *polled_ns) noexcept nogil
 
 # The object that was owned, or None; it is not owned any more.
 cdef object take_owned(PyObject **owned)

@@ -4,6 +4,7 @@
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.string cimport strncpy
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from zarrc.errors import ChunkNotFoundError, NodeNotFoundError, ZarrcError
 
@@ -14,6 +15,8 @@ cdef extern from "zc_thread.h":
 
 cdef extern from "zc_atomic.h":
     int zc_claim(int *flag) noexcept nogil
+
+cdef int64_t POLL_INTERVAL_NS = 50000000
 
 
 cdef void keep_failure(zc_failure *failure, zc_status status, size_t part, int step, const zc_worker *worker) noexcept nogil:
@@ -54,6 +57,19 @@ cdef int poll_signals(zc_failure *failure) noexcept nogil:
             _keep_interrupt(failure, error)
             return 1
     return 0
+
+
+cdef int poll_at_times(zc_failure *failure, int64_t *polled_ns) noexcept nogil:
+    cdef timespec now
+    cdef int64_t now_ns
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    now_ns = <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+    if polled_ns[0] == 0:
+        polled_ns[0] = now_ns
+    if now_ns - polled_ns[0] < POLL_INTERVAL_NS:
+        return 0
+    polled_ns[0] = now_ns
+    return poll_signals(failure)
 
 
 cdef void _keep_interrupt(zc_failure *failure, object error) noexcept:

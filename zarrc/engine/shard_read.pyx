@@ -6,10 +6,11 @@ chunks that lie together, so that one shard keeps all threads busy.
 """
 
 from libc.stdio cimport snprintf
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from zarrc.engine.failure cimport FAILED_SHARD, keep_failure_inside, poll_signals, raise_failure
+from zarrc.engine.failure cimport FAILED_SHARD, keep_failure_inside, poll_at_times, poll_signals, raise_failure
 from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport ChunkLayout
 from zarrc.engine.objects cimport MAX_KEY_NBYTES, PLACE_LOCAL, PLACE_PYTHON, object_name, zc_objects
@@ -103,6 +104,7 @@ cdef void shard_leaf_plan(zc_plan *leaf, const zc_plan *plan, const zc_shard_lay
 cdef int _read_all(zc_shard_job *job, int n_threads) except -1:
     """Some shards after the other."""
     cdef size_t most = min(max(<size_t>MOST_INNER // job.shard.n_inner, <size_t>1), <size_t>MOST_SHARDS)
+    cdef int64_t polled_ns = 0
     cdef zc_status status = ZC_OK
     most = min(most, job.plan.n_parts)
     job.slots = <zc_shard_slot *>calloc(most, sizeof(zc_shard_slot))
@@ -112,6 +114,7 @@ cdef int _read_all(zc_shard_job *job, int n_threads) except -1:
         while job.first_part < job.plan.n_parts and status == ZC_OK and not job.scatter.failure.claimed:
             job.n_slots = min(most, job.plan.n_parts - job.first_part)
             status = _read_some(job, n_threads)
+            poll_at_times(&job.scatter.failure, &polled_ns)
             job.first_part += job.n_slots
         free(job.slots)
     check(status, detail_of(status), 0, None)
@@ -121,6 +124,7 @@ cdef int _read_all(zc_shard_job *job, int n_threads) except -1:
 cdef zc_status _read_some(zc_shard_job *job, int n_threads) noexcept nogil:
     cdef size_t n_runs = 0
     cdef size_t n_inner = 0
+    cdef size_t selected_nbytes = 0
     cdef size_t run_nbytes, i
     cdef zc_status status
     memset(job.slots, 0, job.n_slots * sizeof(zc_shard_slot))
@@ -131,8 +135,11 @@ cdef zc_status _read_some(zc_shard_job *job, int n_threads) noexcept nogil:
             job.slots[i].first_run = n_runs
             n_runs += job.slots[i].wanted.n_runs
             n_inner += job.slots[i].wanted.n_ranges
+            selected_nbytes += plan_nbytes(&job.slots[i].wanted.plan, job.shard.leaf.itemsize) if n_runs else 0
         if n_runs:
             run_nbytes = n_inner // n_runs * job.shard.leaf.nbytes
+            if job.shard.nested is not NULL:
+                run_nbytes = max(run_nbytes, selected_nbytes // n_runs)
             status = pool_run(_read_runs, _poll, job, n_runs, grain_of(run_nbytes),
                               threads_for(n_runs, run_nbytes, job.objects.place != PLACE_LOCAL
                                           and scatter_is_copied(&job.scatter), n_threads))

@@ -439,7 +439,8 @@ cdef int _decode(_Job job, list tasks) except -1:
             shard, run, data = tasks[i]
             all_of_them.tasks[i] = zc_remote_task(view=&shard.view, wanted=&shard.wanted, run=run, data=NULL,
                                                   part_index=shard.part_index)
-            nbytes += shard.wanted.runs[<size_t>run].n * job.shard.leaf.nbytes
+            nbytes += max(shard.wanted.runs[<size_t>run].n * job.shard.leaf.nbytes,
+                          shard.wanted_nbytes // shard.wanted.n_runs if job.shard.nested is not NULL else 0)
             if data is not None:
                 view = data
                 all_of_them.tasks[i].data = &view[0] if view.shape[0] else <const uint8_t *>b""

@@ -35,6 +35,9 @@ cdef zc_status view_repair(const zc_objects *objects, const zc_shard_layout *sha
 cdef void view_remember(const zc_shard_view *view, const zc_objects *objects, const zc_shard_layout *shard, const char *name,
                         size_t name_nbytes, const uint64_t *identity, const zc_shard_entry *index) noexcept nogil
 
+# Let go of what is kept of a shard that is about to be replaced or removed.
+cdef void view_forget(const zc_objects *objects, const char *name, size_t name_nbytes) noexcept nogil
+
 # A shard whose encoded bytes are in memory, which must stay as long as the view.
 cdef zc_status view_bytes(zc_shard_view *view, const zc_shard_layout *shard, zc_worker *worker, const uint8_t *data,
                           uint64_t nbytes, int *step) noexcept nogil

@@ -31,6 +31,7 @@ from zarrc.kernels.local_io cimport (
 from zarrc.kernels.shard_cache cimport (
     open_shard_new,
     open_shard_unref,
+    shard_cache_drop,
     shard_cache_get,
     shard_cache_put,
 )
@@ -204,6 +205,11 @@ cdef void view_remember(const zc_shard_view *view, const zc_objects *objects, co
     memcpy(shared.pairs, index, shard.n_inner * sizeof(zc_shard_entry))
     shard_cache_put(objects.shards, name, name_nbytes, shared)
     open_shard_unref(shared)
+
+
+cdef void view_forget(const zc_objects *objects, const char *name, size_t name_nbytes) noexcept nogil:
+    if objects.shards is not NULL:
+        shard_cache_drop(objects.shards, name, name_nbytes)
 
 
 cdef zc_status view_repair(const zc_objects *objects, const zc_shard_layout *shard, zc_worker *worker,

@@ -8,11 +8,11 @@ thread, others by all threads together.
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from zarrc.engine.failure cimport keep_failure_inside, poll_signals, raise_failure
-from zarrc.engine.job cimport WRITE_GROUP_OBJECTS, detail_of, threads_for, write_group_of
+from zarrc.engine.failure cimport keep_failure_inside, poll_at_times, poll_signals, raise_failure
+from zarrc.engine.job cimport detail_of, threads_for, write_group_of
 from zarrc.engine.layout cimport ChunkLayout
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
@@ -44,6 +44,7 @@ from zarrc.engine.shard_sink cimport sink_drop, sink_to_file, sink_to_memory, zc
 from zarrc.engine.shard_view cimport (
     view_bytes,
     view_close,
+    view_forget,
     view_open,
     view_read,
     view_remember,
@@ -51,7 +52,7 @@ from zarrc.engine.shard_view cimport (
     zc_shard_view,
 )
 from zarrc.engine.write_part cimport gather_init, zc_gather
-from zarrc.indexing.plan cimport plan_part, zc_part
+from zarrc.indexing.plan cimport plan_nbytes, plan_part, zc_part
 from zarrc.kernels.local_io cimport (
     local_append,
     local_replace,
@@ -71,6 +72,7 @@ cdef extern from "zc_atomic.h":
 cdef enum:
     # Shards up to this size, decoded, are built by one thread each where there are several.
     SMALL_SHARD_NBYTES = 1 << 20
+    SIZE_WORD = 2               # of a file's identity
 
 # Shared by the threads of one write.
 ctypedef struct zc_shard_write:
@@ -82,7 +84,8 @@ ctypedef struct zc_shard_write:
     size_t shard_nbytes         # decoded
     bint appends                # what is changed is added to the stored shard
     const zc_shard_list *listed # of the one shard, the inner chunks to write; NULL: those of the plan
-    zc_shard_build *build       # the one that all threads are at
+    bint is_apart               # each thread is at a shard of its own
+    zc_shard_build *build       # else the one that all threads are at
 
 
 cdef int write_shards(const zc_plan *plan, ShardLayout layout, Objects objects, uint8_t *value, int n_threads,
@@ -156,11 +159,12 @@ cdef void _change_listed(zc_shard_write *job, int n_threads, zc_worker *worker) 
 
 cdef int _run(zc_shard_write *job, int n_threads) except -1:
     cdef zc_worker *worker = NULL
+    cdef int64_t polled_ns = 0
     cdef size_t i = 0
     cdef zc_status status = ZC_OK
-    cdef bint apart = job.shard_nbytes <= SMALL_SHARD_NBYTES and job.plan.n_parts >= 2 * <size_t>n_threads
+    job.is_apart = job.shard_nbytes <= SMALL_SHARD_NBYTES and job.plan.n_parts >= 2 * <size_t>n_threads
     with nogil:
-        if apart:
+        if job.is_apart:
             status = pool_run(_write_items, _poll, job, job.plan.n_parts, 1,
                               threads_for(job.plan.n_parts, job.shard_nbytes, False, n_threads))
         else:
@@ -169,6 +173,7 @@ cdef int _run(zc_shard_write *job, int n_threads) except -1:
                 status = ZC_ENOMEM
             while status == ZC_OK and i < job.plan.n_parts and not zc_flag_is_raised(&job.gather.failure.claimed):
                 status = _write_one(job, i, n_threads, worker)
+                poll_at_times(&job.gather.failure, &polled_ns)
                 i += 1
             if worker is not NULL:
                 return_worker(worker)
@@ -270,7 +275,7 @@ cdef zc_status _change(zc_shard_write *job, const zc_part *part, size_t part_ind
         if status == ZC_OK and not is_empty:
             status = _append(job, &old, &build, &sink, name, name_nbytes, worker)
         elif status == ZC_OK:
-            status = object_remove(job.objects, worker, name, name_nbytes)
+            status = _store(job, &sink, True, name, name_nbytes, worker)
     elif status == ZC_OK:
         _open_sink(job, &sink, name)
         status = _build(job, part, part_index, &old if is_stored else NULL, False, &sink, n_threads, worker, &build, &is_empty,
@@ -301,6 +306,8 @@ cdef zc_status _append(const zc_shard_write *job, const zc_shard_view *old, cons
     if what.index_at_start:
         status = view_read(old, worker, 0, what.index_nbytes, &old_index)
         what.old_index = old_index
+    if status == ZC_OK and old.nbytes != old.identity[SIZE_WORD]:
+        status = ZC_ECANCELLED      # it was read as of a record, which is gone since: its places are not those of the file
     if status == ZC_OK:
         status = local_append(name, &what, identity, &worker.error_number)
     if status == ZC_OK:
@@ -325,17 +332,19 @@ cdef zc_status _build(zc_shard_write *job, const zc_part *part, size_t part_inde
                       int *step, char *where) noexcept nogil:
     """The new shard's bytes; a failure of another thread is kept already, and this one then ZC_ECANCELLED. End '*build'."""
     cdef size_t i = 0
-    cdef int n
+    cdef bint is_long
     cdef zc_status status = build_begin(build, &job.gather, job.shard, job.plan, part, job.listed, part_index, old,
                                         appends, sink)
     if status == ZC_OK:
-        n = 1 if n_threads == 1 else threads_for(build.n_parts, job.shard.leaf.nbytes, False, n_threads)
-        if n > 1:
+        is_long = not job.is_apart and threads_for(build.n_parts, _item_nbytes(job, build), False, 2) > 1
+        if is_long:
+            # Also by one thread: signals are looked at.
             job.build = build
-            status = pool_run(_build_parts, _poll, job, build.n_parts, 1, n)
+            status = pool_run(_build_parts, _poll, job, build.n_parts, 1, n_threads)
             if status == ZC_OK and zc_flag_is_raised(&job.gather.failure.claimed):
                 status = ZC_ECANCELLED
-        while n == 1 and status == ZC_OK and i < build.n_parts:
+            worker.detail = detail_of(status)
+        while not is_long and status == ZC_OK and i < build.n_parts:
             status = build_part(build, i, worker, step, where)
             i += 1
     if status == ZC_OK:
@@ -343,6 +352,15 @@ cdef zc_status _build(zc_shard_write *job, const zc_part *part, size_t part_inde
     if status == ZC_OK and job.shard.outer is not NULL and not is_empty_ret[0]:
         status = build_wrap(job.shard, sink, worker, step)
     return status
+
+
+cdef size_t _item_nbytes(const zc_shard_write *job, const zc_shard_build *build) noexcept nogil:
+    """What is encoded of an inner chunk, which may be a shard, about."""
+    if job.shard.nested is NULL:
+        return job.shard.leaf.nbytes
+    if build.listed is not NULL:
+        return build.listed.value_nbytes
+    return max(job.shard.leaf.nbytes, plan_nbytes(&build.plan, job.shard.leaf.itemsize) // build.n_parts)
 
 
 cdef int _build_parts(void *context, size_t first, size_t count, zc_worker *worker) noexcept nogil:
@@ -367,6 +385,8 @@ cdef zc_status _store(const zc_shard_write *job, zc_shard_sink *sink, bint is_em
     """Give the new shard its name, under its lock."""
     cdef zc_local_stream *stream = sink.stream
     cdef zc_blob *blob = sink.blob
+    # An open descriptor would keep the old file on the disk.
+    view_forget(job.objects, name, name_nbytes)
     if is_empty:
         return object_remove(job.objects, worker, name, name_nbytes)
     if job.objects.place == PLACE_MEMORY:
