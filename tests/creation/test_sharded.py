@@ -214,3 +214,18 @@ def test_regions_are_what_is_read_and_written_by() -> None:
         target[region] = made[region]
     for region in made.iter_chunks():
         np.testing.assert_array_equal(target[region], DATA[region])
+
+
+def test_the_index_location_of_shards_is_not_that_of_shards_inside() -> None:
+    inner = ShardingCodec(chunk_shape=(1, 5))
+    outside = {"shape": (4, 10), "index_location": "start"}
+    nested = source(shards=outside, chunks=(2, 5), compressors="auto", codecs=[inner])
+    assert [codec.index_location for codec in nested.metadata.codecs] == ["start"]  # type: ignore[attr-defined]
+    assert nested.serializer == inner
+    nested[...] = np.arange(400).reshape(20, 20)  # type: ignore[index]
+    like: Any = zarrc.from_array({}, data=nested, chunks=(4, 5))
+    assert shapes_of(like) == ((4, 5), (4, 10))
+    assert like.metadata.codecs[0].index_location == "start"
+    np.testing.assert_array_equal(like[...], nested[...])
+    with pytest.raises(MetadataError, match="contradicts the sharding codec's, 'end'"):
+        source(shards=outside, chunks=(1, 5), compressors="auto", codecs=[inner])

@@ -184,7 +184,6 @@ def shards_of_chain(
         # What a codec of the user's own makes of a chunk is not known: the specification's form only.
         outer = parse_chunks(shards if shards is not None else chunks, shape, itemsize)
         return chain, outer
-    _check_location(codec, shards)
     asked = inner if is_auto(chunks) else parse_chunks(chunks, shape, itemsize)
     if shards is None and is_auto(chunks):
         shards = "auto"
@@ -197,6 +196,7 @@ def shards_of_chain(
         wanted = _of_three(inner, asked, parse_shards(asked, shards, shape, itemsize, target_nbytes))
     if wanted is None:
         return None
+    _check_location(codec, shards)
     axes = stored_axes(before, len(shape))
     assert axes is not None
     stored = tuple(wanted.chunks[axis] for axis in axes)
