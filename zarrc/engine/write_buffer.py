@@ -15,6 +15,7 @@ import numpy as np
 from zarrc.engine.values import as_values
 from zarrc.errors import ChunkNotFoundError, CorruptChunkError, ZarrcError
 from zarrc.indexing.selection import Selection
+from zarrc.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
     from types import EllipsisType
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from zarrc.engine.access import ArrayAccess
+    from zarrc.storage import Store
 
 __all__ = ["WriteBuffer"]
 
@@ -333,7 +335,7 @@ class WriteBuffer:
         Or all at once, the box around them, where each read is a request.
         """
         places = {inner: self._region(self._place_of(owner, inner)) for inner in inners}
-        if len(places) < 2 or self.access.store.local_root is not None:
+        if len(places) < 2 or _is_near(self.access.store):
             return {inner: partial(self.access.read, region) for inner, region in places.items()}
         corner = [min(part.start for part in parts) for parts in zip(*places.values(), strict=True)]
         ends = [max(part.stop for part in parts) for parts in zip(*places.values(), strict=True)]
@@ -353,6 +355,10 @@ _Cut: TypeAlias = "tuple[int, slice, slice]"
 def _turned(cuts: Sequence[Any]) -> tuple[Place, tuple[slice, ...], tuple[slice, ...]]:
     """(chunk, box in it, part of the values) of the cuts along all axes."""
     return tuple(c[0] for c in cuts), tuple(c[1] for c in cuts), tuple(c[2] for c in cuts)
+
+
+def _is_near(store: Store) -> bool:
+    return store.local_root is not None or isinstance(store, MemoryStore)
 
 
 def _nbytes_of(shape: Place, dtype: np.dtype[Any]) -> int:
