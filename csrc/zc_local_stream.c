@@ -33,6 +33,7 @@ struct zc_local_stream {
 	uint64_t end;		/* of the file as the system has it */
 	size_t n_collected;
 	uint8_t *buffer;	/* NULL until it is needed */
+	pid_t pid;		/* of the process whose file it is: a child that was forked in between has none */
 	char temporary[ZC_TEMPORARY_PATH_NBYTES];
 	char path[];
 };
@@ -92,6 +93,7 @@ zc_status zc_local_stream_open(const char *path, size_t root_nbytes, zc_local_st
 		free(stream);
 		return status;
 	}
+	stream->pid = getpid();
 	stream->has_blocks = 0;
 	stream->may_copy = -1;
 	stream->n_written = 0;
@@ -288,7 +290,7 @@ static zc_status settle_length(const zc_local_stream *stream, int *errno_ret)
 
 zc_status zc_local_stream_commit(zc_local_stream *stream, int *errno_ret)
 {
-	zc_status status = flush(stream, errno_ret);
+	zc_status status = stream->pid == getpid() ? flush(stream, errno_ret) : ZC_ECANCELLED;
 
 	if (status == ZC_OK)
 		status = settle_length(stream, errno_ret);
@@ -310,7 +312,7 @@ void zc_local_stream_drop(zc_local_stream *stream)
 		return;
 	if (stream->fd >= 0)
 		close(stream->fd);
-	if (stream->temporary[0] != '\0') {
+	if (stream->temporary[0] != '\0' && stream->pid == getpid()) {
 		ZC_FAULT_POINT();
 		(void)unlink(stream->temporary);
 		ZC_FAULT_POINT();

@@ -48,11 +48,12 @@ uint64_t zc_local_stream_nbytes(const zc_local_stream *stream);
 /*
  * Give the file its name, in the place of what had it: readers see the old content or the new.  Frees the stream, also on
  * failure, when the old content stays.  ZC_EOS with ENOENT: somebody removed the directory, and the file with it, since
- * the stream was opened.  Nothing is flushed to the disk.
+ * the stream was opened.  ZC_ECANCELLED in a child that was forked since: the file is its parent's, who finishes it.
+ * Nothing is flushed to the disk.
  */
 zc_status zc_local_stream_commit(zc_local_stream *stream, int *errno_ret);
 
-/* Remove the temporary file and free the stream.  NULL is nothing. */
+/* Remove the temporary file, unless it is the parent's, and free the stream.  NULL is nothing. */
 void zc_local_stream_drop(zc_local_stream *stream);
 
 #endif

@@ -372,3 +372,23 @@ def test_faults_are_counted_only_when_asked_for(tmp_path: Path) -> None:
     assert local_io._count_faults() == 0
     local_io.replace(os.fsencode(tmp_path / "x"), 0, b"data")
     assert local_io._count_faults() == 0
+
+
+def test_a_forked_child_leaves_its_parents_file_alone(tmp_path: Path) -> None:
+    """A codec in Python, or a signal's handler, may fork while a shard is written."""
+    path = os.fsencode(tmp_path / "shard")
+    for end in ("drop", "commit"):
+        stream = Stream(path)
+        stream.put(SOURCE[:KIB])
+        pid = os.fork()
+        if pid == 0:
+            try:
+                getattr(stream, end)()
+            except Exception:
+                os._exit(1)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == (1 if end == "commit" else 0)
+        stream.put(SOURCE[KIB : 2 * KIB])
+        stream.commit()
+        assert (tmp_path / "shard").read_bytes() == SOURCE[: 2 * KIB]
+        assert os.listdir(tmp_path) == ["shard"]
