@@ -106,6 +106,12 @@ static checksum sum_of(const header *head, const uint8_t *index)
 
 /* System calls. */
 
+/* Whether no record can be there: also because its name, which is longer than the shard's, is too long for any file. */
+static int is_absent(const record_path *name)
+{
+	return access(name->text, F_OK) != 0 && (zc_local_is_absence(errno) || errno == ENAMETOOLONG);
+}
+
 /*
  * When the inode was made.  A shard that somebody removed who knows nothing of records can leave its inode to another file:
  * ext4 gives it to the next one.  To undo what was never appended to that would destroy it.
@@ -437,8 +443,7 @@ int zc_local_undo_exists(const char *path)
 	int ignored;
 
 	/* What cannot be looked at may be there: whoever reads it will get the error. */
-	return name_record(path, &name, &ignored) == ZC_OK &&
-	       (access(name.text, F_OK) == 0 || !zc_local_is_absence(errno));
+	return name_record(path, &name, &ignored) == ZC_OK && !is_absent(&name);
 }
 
 /* The rest of a record whose header was read; sets the state. */
@@ -576,7 +581,7 @@ zc_status zc_local_repair(const char *path, size_t max_index_nbytes, int *errno_
 
 	if (status != ZC_OK)
 		return status;
-	if (access(name.text, F_OK) != 0 && zc_local_is_absence(errno))
+	if (is_absent(&name))
 		return ZC_ABSENT;
 	status = open_shard(path, &fd, identity, errno_ret);
 	if (status == ZC_OK) {

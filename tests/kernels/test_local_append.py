@@ -436,3 +436,10 @@ def test_readers_beside_a_writer_see_one_version(tmp_path: Path) -> None:
         for reader in readers:
             reader.join()
         assert failures == []
+
+
+def test_a_shard_whose_name_has_no_room_for_a_records_has_none(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / ("c" * 250))
+    Path(os.fsdecode(path)).write_bytes(b"shard")
+    assert not local_io.undo_exists(path)
+    assert not local_io.repair(path, 100)
