@@ -278,3 +278,21 @@ def test_a_part_of_a_damaged_inner_chunk_is_an_error_that_says_where() -> None:
     assert (caught.value.array, caught.value.key) == ("a/b", "a/b/c/0")
     assert bytes(array.store.get("a/b/c/0")) == bytes(blob)
     assert array[4:].tolist() == [4, 50, 6, 7]
+
+
+@pytest.mark.parametrize("fault", ["missing", "damaged"])
+def test_an_inner_chunk_between_those_that_are_written_to_does_not_matter(fault: str) -> None:
+    config = {"read_missing_chunks": False}
+    array = sharded_array(CountingStore(), (8,), (8,), (2,), [BYTES, {"name": "crc32c"}], config=config)
+    array[...] = [0, 1, -1, -1, 4, 5, 6, 7] if fault == "missing" else range(8)
+    if fault == "damaged":
+        blob = bytearray(array.store.get("c/0"))
+        blob[12] ^= 1
+        array.store.set("c/0", bytes(blob))
+    with array.buffered():
+        array[0] = 10
+        array[5] = 50
+    assert array[0:2].tolist() == [10, 1]
+    assert array[4:].tolist() == [4, 50, 6, 7]
+    with pytest.raises((zarrc.errors.ChunkNotFoundError, zarrc.errors.CorruptChunkError)):
+        array[2]

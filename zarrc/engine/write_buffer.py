@@ -335,11 +335,17 @@ class WriteBuffer:
         Or all at once, the box around them, where each read is a request.
         """
         places = {inner: self._region(self._place_of(owner, inner)) for inner in inners}
+        apart: dict[Place, Callable[[], Any]] = {
+            inner: partial(self.access.read, region) for inner, region in places.items()
+        }
         if len(places) < 2 or _is_near(self.access.store):
-            return {inner: partial(self.access.read, region) for inner, region in places.items()}
+            return apart
         corner = [min(part.start for part in parts) for parts in zip(*places.values(), strict=True)]
         ends = [max(part.stop for part in parts) for parts in zip(*places.values(), strict=True)]
-        box: Any = self.access.read(tuple(map(slice, corner, ends)))
+        try:
+            box: Any = self.access.read(tuple(map(slice, corner, ends)))
+        except (ChunkNotFoundError, CorruptChunkError):
+            return apart  # it may be one of those between them
         return {
             inner: partial(
                 box.__getitem__,
