@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pickle
 import subprocess
@@ -133,6 +134,22 @@ def test_read_only_handles_and_wrong_limits_are_refused() -> None:
             array.buffered(wrong)
     with pytest.raises(ReadOnlyError, match="opened for reading only"):
         zarrc.open_array(array.store, mode="r").buffered()
+
+
+def test_what_can_never_be_written_is_refused_where_the_block_begins(tmp_path: Path) -> None:
+    array = make(tmp_path / "a")
+    array[0] = 1
+    document = json.loads((tmp_path / "a/zarr.json").read_text())
+    document["codecs"].append({"name": "unheard-of", "must_understand": False})
+    (tmp_path / "a/zarr.json").write_text(json.dumps(document))
+    unknown: Any = zarrc.open_array(tmp_path / "a")
+    with pytest.raises(ReadOnlyError, match="data cannot be written"):
+        unknown.buffered().__enter__()
+    with pytest.raises(StoreError, match="locking='file' is for directories"):
+        make({}, config={"locking": "file"}).buffered().__enter__()
+    (tmp_path / "a/zarr.json").unlink()
+    with pytest.raises(NodeNotFoundError, match="deleted"):
+        array.buffered().__enter__()
 
 
 # --- failures

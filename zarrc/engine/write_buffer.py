@@ -84,6 +84,15 @@ class WriteBuffer:
         self._is_closed = False
         self._take(access)
         self._begin()
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse what can never be written where the block begins, not where it ends."""
+        ndim = len(self._objects)
+        self.access.locked((0,) * ndim)
+        if ndim:
+            nothing = np.empty((0,) * ndim, self._metadata.dtype)
+            self.access.write((slice(0, 0),) * ndim, nothing)
 
     def _take(self, access: ArrayAccess) -> None:
         self.access = access
