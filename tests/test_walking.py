@@ -112,3 +112,10 @@ def test_rows_are_read_by_shards_in_bounded_memory(
     monkeypatch.setattr("zarrc.walking._ITERATION_NBYTES", nbytes)
     array = sharded((20, 10), (2, 5), (8, 10))
     assert [(rows.start, rows.stop) for rows in row_slices(array)] == expected
+
+
+@pytest.mark.parametrize("wrong", [True, None, [1, 2], 1.0, np.s_[::2], (0, 0, 0)])
+def test_what_is_no_box_is_refused(wrong: Any) -> None:
+    array = sharded((4, 4), (2, 2), (4, 4))
+    with pytest.raises(SelectionError):
+        list(array.iter_chunks(wrong))

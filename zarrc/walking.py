@@ -70,6 +70,8 @@ def _bounds(item: Any, extent: int) -> tuple[int, int]:
             raise SelectionError(f"a region has no steps, got {item!r}")
         return start, max(start, stop)
     try:
+        if isinstance(item, bool):
+            raise TypeError  # to NumPy a mask
         index = operator.index(item)
     except TypeError:
         raise SelectionError(f"a region is made of slices and integers, got {show(item)}") from None
