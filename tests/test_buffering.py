@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,15 @@ assert (a[:-1] == 1).all() and a[-1] == 5
 # --- threads
 
 
+@pytest.fixture
+def often() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
 def test_threads_write_through_one_handle() -> None:
     array = make(n=4096, chunks=16, shards=256)
     with ThreadPoolExecutor(8) as pool, array.buffered(5000):
@@ -274,6 +284,29 @@ def test_blocks_of_several_threads_share_one_buffer_and_nothing_is_lost() -> Non
         list(pool.map(fill, range(8)))
     array[0] = 7
     assert stored(array) == [7, *range(1, 4000)]
+
+
+def test_each_thread_reads_what_it_wrote_last_in_blocks_and_outside(often: None) -> None:
+    array = make(n=64, chunks=4, shards=16)
+
+    def work(first: int) -> dict[int, int]:
+        random = np.random.default_rng(first)
+        last: dict[int, int] = {}
+        for n in range(1, 200):
+            i = first + 8 * int(random.integers(8))
+            if random.integers(2):
+                with array.buffered(int(random.choice([0, 50, 10**6]))):
+                    array[i] = last[i] = n
+                    assert array[i] == n
+            else:
+                array[i] = last[i] = n
+            i = int(random.choice(list(last)))
+            assert array[i] == last[i]
+        return last
+
+    with ThreadPoolExecutor(8) as pool:
+        written = {i: n for last in pool.map(work, range(8)) for i, n in last.items()}
+    assert stored(array) == [written.get(i, 0) for i in range(64)]
 
 
 def test_a_thread_that_is_still_writing_when_the_block_ends_loses_nothing() -> None:
