@@ -220,8 +220,6 @@ cdef class ArrayAccess:
         cdef cnp.ndarray data = np.ascontiguousarray(values, dtype=self.dtype)
         cdef size_t value_nbytes
         cdef zc_plan plan
-        self._check_can_write()
-        self._check_place()
         value_nbytes = cnp.PyArray_ITEMSIZE(data)
         for i in range(1, data.ndim):
             value_nbytes *= data.shape[i]
@@ -229,6 +227,8 @@ cdef class ArrayAccess:
         for i in range(self.ndim):
             plan.axis[i].result_stride = cnp.PyArray_STRIDE(data, i + 1)
         try:
+            self._check_can_write()
+            self._check_place()
             self.shards.write_inner(&plan, self.objects, <const size_t *>cnp.PyArray_DATA(order), order.shape[0], value_nbytes,
                                     <uint8_t *>cnp.PyArray_DATA(data), thread_count(), self.config)
         except ZarrcError as error:
@@ -331,6 +331,7 @@ cdef class ArrayAccess:
         cdef zc_document now
         cdef zc_document none
         self.objects.look_at_document(&now)
+        # A handle that was made without a look at the store may have no document there.
         if memcmp(&now, &self.seen, sizeof(now)) == 0:
             return 0
         memset(&none, 0, sizeof(none))

@@ -234,7 +234,8 @@ def _is_folded(codec):
 cdef bint is_ours(codec, str module, str name):
     """Whether it is one of our codecs, of which only those that an array has are loaded: whoever made it has imported it."""
     loaded = sys.modules.get(f"zarrc.codecs.{module}")
-    return loaded is not None and isinstance(codec, getattr(loaded, name))
+    # A module that another thread is still importing has made no codec yet.
+    return loaded is not None and isinstance(codec, getattr(loaded, name, ()))
 
 
 def _swapped(data, unit):

@@ -23,6 +23,7 @@ ctypedef struct zc_shard_wanted:
 ctypedef struct zc_shard_joining:
     uint64_t gap
     uint64_t limit
+    uint64_t decoded            # what one run may decode to, as one task is not interrupted; 0: as much as it likes
 
 # Read every part of the plan, which is over shards, into 'result'.  Returns whether a shard or an inner chunk was missing.
 cdef int read_shards(const zc_plan *plan, ShardLayout layout, Objects objects, uint8_t *result, int n_threads, config) except -1

@@ -39,6 +39,8 @@ cdef enum:
     GAP_NBYTES = 4096
     # In memory a run is only what one task takes.
     MEMORY_RUN_NBYTES = 64 << 10
+    # What well compressed inner chunks may decode to in one task.
+    RUN_DECODED_NBYTES = 4 << 20
     # Uncompressed inner chunks from here on are read one by one, straight to where they belong.
     RAW_NBYTES = 16 << 10
 
@@ -80,6 +82,7 @@ cdef int read_shards(const zc_plan *plan, ShardLayout layout, Objects objects, u
 
 
 cdef int _set_joining(zc_shard_job *job, config) except -1:
+    job.joining.decoded = RUN_DECODED_NBYTES
     if job.objects.place != PLACE_LOCAL:
         job.joining.gap, job.joining.limit = MEMORY_RUN_NBYTES, MEMORY_RUN_NBYTES
         return 0
@@ -244,8 +247,29 @@ cdef zc_status shard_want(zc_scatter *scatter, const zc_shard_layout *shard, con
         return ZC_ENOMEM
     if view.fd >= 0 and raw and shard.leaf.nbytes >= RAW_NBYTES:
         limit = 0
-    wanted.n_runs = shard_coalesce(wanted.ranges, wanted.n_ranges, joining.gap, limit, wanted.runs)
+    _join(shard, joining, limit, wanted)
     return ZC_OK
+
+
+cdef void _join(const zc_shard_layout *shard, const zc_shard_joining *joining, uint64_t limit,
+                zc_shard_wanted *wanted) noexcept nogil:
+    """The ranges, which are sorted, to runs."""
+    cdef size_t inner_nbytes = shard.leaf.itemsize
+    cdef size_t most = wanted.n_ranges
+    cdef size_t first = 0
+    cdef size_t n, k
+    cdef int d
+    for d in range(shard.ndim):
+        inner_nbytes *= <size_t>shard.inner_shape[d]
+    if joining.decoded:
+        most = max(<size_t>(joining.decoded // inner_nbytes), <size_t>1)
+    while first < wanted.n_ranges:
+        n = min(most, wanted.n_ranges - first)
+        n = shard_coalesce(&wanted.ranges[first], n, joining.gap, limit, &wanted.runs[wanted.n_runs])
+        for k in range(wanted.n_runs, wanted.n_runs + n):
+            wanted.runs[k].first += first
+        wanted.n_runs += n
+        first += most
 
 
 cdef void shard_unwant(zc_shard_wanted *wanted) noexcept nogil:
@@ -340,7 +364,7 @@ cdef zc_status _read_nested(zc_scatter *scatter, const zc_shard_layout *nested, 
     cdef zc_shard_entry entry
     cdef zc_status status
     cdef size_t i
-    joining.gap, joining.limit = GAP_NBYTES, RUN_NBYTES
+    joining.gap, joining.limit, joining.decoded = GAP_NBYTES, RUN_NBYTES, RUN_DECODED_NBYTES
     memset(&wanted, 0, sizeof(wanted))
     if data is not NULL:
         status = view_bytes(&view, nested, worker, data, range_.nbytes, step)

@@ -310,6 +310,7 @@ cdef int _read_whole(_Job job, list shards) except -1:
     cdef zc_status status
     # In memory a run is only what one task takes.
     joining.gap = joining.limit = 64 << 10
+    joining.decoded = 4 << 20
     for shard in shards:
         view = shard.held
         where[0] = 0
