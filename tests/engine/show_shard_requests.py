@@ -10,7 +10,7 @@ from tests.engine.test_shard_requests import APART, INNER, N_SHARDS, SHARD, TRUS
 DEEDS: dict[str, Callable[[Any], object]] = {
     "read 1 inner chunk": lambda a: a[5 * INNER : 6 * INNER],
     "read 4 inner chunks that are neighbours": lambda a: a[5 * INNER : 9 * INNER],
-    "read 4 inner chunks apart": lambda a: a[: SHARD // 2 : 16 * INNER + INNER // 2],
+    "read 4 inner chunks apart": lambda a: a[: 52 * INNER : 16 * INNER + INNER // 2],
     "read a whole shard": lambda a: a[:SHARD],
     "read 1 inner chunk of each of 4 shards": lambda a: a[::SHARD],
     "read all 4 shards": lambda a: a[...],
