@@ -6,6 +6,8 @@ together. What is read of a shard is of one version: the blobs say so, or the in
 else it is read once more.
 """
 
+# Not at the first read that trusts an index: a child that is forked while another thread imports waits for ever.
+import zarrc.engine.trusted_indexes  # noqa: F401
 from zarrc.errors import StoreConflictError, StoreError
 
 cimport cython
