@@ -1,6 +1,7 @@
 #define _GNU_SOURCE	/* pwritev, fdatasync under -std=c11 */
 #define _DARWIN_C_SOURCE
 #include "zc_local_append.h"
+#include "zc_mix.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -61,44 +62,23 @@ static zc_status name_record(const char *path, record_path *name_ret, int *errno
  * The checksum is against records that were begun and not finished.  Not CRC-32C, which is linked into another module;
  * multiply and fold, 16 bytes a step, as the memory stores' table hashes its keys, is as fast.
  */
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-	__extension__ typedef unsigned __int128 wide;
-	wide product = (wide)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t load(const uint8_t *at, size_t nbytes)
-{
-	uint64_t word = 0;
-
-	memcpy(&word, at, nbytes < 8 ? nbytes : 8);
-	return word;
-}
-
-/* The first 64 bits of the fractions of sqrt(2), sqrt(3), sqrt(5) and sqrt(7), made odd. */
-#define MIX_A UINT64_C(0x6a09e667f3bcc909)
-#define MIX_B UINT64_C(0xbb67ae8584caa73b)
-#define MIX_C UINT64_C(0x3c6ef372fe94f82b)
-#define MIX_D UINT64_C(0xa54ff53a5f1d36f1)
 
 static checksum add_bytes(checksum sum, const uint8_t *data, size_t nbytes)
 {
 	sum.words[0] ^= nbytes;
 	for (size_t at = 0; at < nbytes; at += 16) {
-		uint64_t low = load(data + at, nbytes - at);
-		uint64_t high = nbytes - at > 8 ? load(data + at + 8, nbytes - at - 8) : 0;
+		uint64_t low = zc_mix_load(data + at, nbytes - at);
+		uint64_t high = nbytes - at > 8 ? zc_mix_load(data + at + 8, nbytes - at - 8) : 0;
 
-		sum.words[0] = fold(low ^ MIX_A ^ sum.words[0], high ^ MIX_B);
-		sum.words[1] = fold(low ^ MIX_C, high ^ MIX_D ^ sum.words[1]);
+		sum.words[0] = zc_mix_fold(low ^ ZC_MIX_A ^ sum.words[0], high ^ ZC_MIX_B);
+		sum.words[1] = zc_mix_fold(low ^ ZC_MIX_C, high ^ ZC_MIX_D ^ sum.words[1]);
 	}
 	return sum;
 }
 
 static checksum sum_of(const header *head, const uint8_t *index)
 {
-	checksum sum = { { MIX_C, MIX_D } };
+	checksum sum = { { ZC_MIX_C, ZC_MIX_D } };
 
 	sum = add_bytes(sum, (const uint8_t *)head, sizeof(*head));
 	return add_bytes(sum, index, (size_t)head->index_nbytes);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE	/* getentropy */
 #define _DARWIN_C_SOURCE
 #include "zc_shard_cache.h"
+#include "zc_mix.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -110,40 +111,18 @@ void zc_open_shard_unref(zc_open_shard *shard)
 
 /* Names: multiply and fold, 16 bytes a step, in two lanes with a seed each. */
 
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-	__extension__ typedef unsigned __int128 wide;
-	wide product = (wide)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t load(const char *at, size_t nbytes)
-{
-	uint64_t word = 0;
-
-	memcpy(&word, at, nbytes < 8 ? nbytes : 8);
-	return word;
-}
-
-/* The first 64 bits of the fractions of sqrt(2), sqrt(3), sqrt(5) and sqrt(7), made odd. */
-#define MIX_A UINT64_C(0x6a09e667f3bcc909)
-#define MIX_B UINT64_C(0xbb67ae8584caa73b)
-#define MIX_C UINT64_C(0x3c6ef372fe94f82b)
-#define MIX_D UINT64_C(0xa54ff53a5f1d36f1)
-
 static name name_of(const zc_shard_cache *cache, const char *key, size_t nbytes)
 {
 	name made = cache->seed;
 
-	made.words[0] ^= fold(nbytes ^ MIX_A, MIX_B);
-	made.words[1] ^= fold(nbytes ^ MIX_C, MIX_D);
+	made.words[0] ^= zc_mix_fold(nbytes ^ ZC_MIX_A, ZC_MIX_B);
+	made.words[1] ^= zc_mix_fold(nbytes ^ ZC_MIX_C, ZC_MIX_D);
 	for (;;) {
-		uint64_t low = load(key, nbytes);
-		uint64_t high = nbytes > 8 ? load(key + 8, nbytes - 8) : 0;
+		uint64_t low = zc_mix_load(key, nbytes);
+		uint64_t high = nbytes > 8 ? zc_mix_load(key + 8, nbytes - 8) : 0;
 
-		made.words[0] = fold(low ^ MIX_A ^ made.words[0], high ^ MIX_B ^ cache->seed.words[0]);
-		made.words[1] = fold(low ^ MIX_C ^ made.words[1], high ^ MIX_D ^ cache->seed.words[1]);
+		made.words[0] = zc_mix_fold(low ^ ZC_MIX_A ^ made.words[0], high ^ ZC_MIX_B ^ cache->seed.words[0]);
+		made.words[1] = zc_mix_fold(low ^ ZC_MIX_C ^ made.words[1], high ^ ZC_MIX_D ^ cache->seed.words[1]);
 		if (nbytes <= 16)
 			return made;
 		key += 16;
@@ -301,7 +280,7 @@ zc_shard_cache *zc_shard_cache_new(size_t max_open, size_t max_nbytes)
 	cache->mutex = &mutexes[atomic_fetch_add(&n_caches_made, 1) % N_MUTEXES].mutex;
 	if (getentropy(&cache->seed, sizeof(cache->seed)) != 0) {
 		cache->seed.words[0] = (uintptr_t)cache;
-		cache->seed.words[1] = ~(uintptr_t)cache * MIX_A;
+		cache->seed.words[1] = ~(uintptr_t)cache * ZC_MIX_A;
 	}
 	return cache;
 }

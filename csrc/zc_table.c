@@ -1,6 +1,7 @@
 #define _GNU_SOURCE	/* getentropy */
 #define _DARWIN_C_SOURCE
 #include "zc_table.h"
+#include "zc_mix.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -43,39 +44,18 @@ static _Atomic uint64_t last_serial;
 
 /* Hashing: multiply and fold, 16 bytes a step.  Seeded for each table, so that nobody can choose keys that collide. */
 
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-	__extension__ typedef unsigned __int128 wide;
-	wide product = (wide)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t load_tail(const char *at, size_t nbytes)
-{
-	uint64_t word = 0;
-
-	memcpy(&word, at, nbytes < 8 ? nbytes : 8);
-	return word;
-}
-
-/* Odd constants with as many ones as zeros: the first 64 bits of the fractions of sqrt(2), sqrt(3) and sqrt(5), made odd. */
-#define MIX_A UINT64_C(0x6a09e667f3bcc909)
-#define MIX_B UINT64_C(0xbb67ae8584caa73b)
-#define MIX_C UINT64_C(0x3c6ef372fe94f82b)
-
 static uint64_t hash_key(uint64_t seed, const char *key, size_t nbytes)
 {
-	uint64_t hash = seed ^ fold(nbytes ^ MIX_A, MIX_B);
+	uint64_t hash = seed ^ zc_mix_fold(nbytes ^ ZC_MIX_A, ZC_MIX_B);
 
 	while (nbytes > 16) {
-		hash = fold(load_tail(key, 8) ^ MIX_A ^ hash, load_tail(key + 8, 8) ^ MIX_B);
+		hash = zc_mix_fold(zc_mix_load(key, 8) ^ ZC_MIX_A ^ hash, zc_mix_load(key + 8, 8) ^ ZC_MIX_B);
 		key += 16;
 		nbytes -= 16;
 	}
-	hash = fold(load_tail(key, nbytes) ^ MIX_C ^ hash,
-		    (nbytes > 8 ? load_tail(key + 8, nbytes - 8) : 0) ^ MIX_B ^ seed);
-	return fold(hash ^ MIX_A, MIX_C);
+	hash = zc_mix_fold(zc_mix_load(key, nbytes) ^ ZC_MIX_C ^ hash,
+		    (nbytes > 8 ? zc_mix_load(key + 8, nbytes - 8) : 0) ^ ZC_MIX_B ^ seed);
+	return zc_mix_fold(hash ^ ZC_MIX_A, ZC_MIX_C);
 }
 
 /*
