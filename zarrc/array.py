@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import operator
 from _thread import allocate_lock
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from zarrc.array_facts import ArrayFacts
+from zarrc.array_changing import ArrayChanging
 from zarrc.config import ArrayConfig, ArrayConfigLike, parse_array_config
 from zarrc.engine.nodes import open_node, place
 from zarrc.errors import MetadataError
@@ -18,9 +18,6 @@ from zarrc.frozen import changed
 from zarrc.metadata.model import ArrayMetadata
 
 if TYPE_CHECKING:
-    from types import EllipsisType
-    from typing import SupportsIndex
-
     import numpy.typing as npt
 
     from zarrc.buffering import Buffered
@@ -30,9 +27,6 @@ if TYPE_CHECKING:
     from zarrc.metadata.model import NodeMetadata
     from zarrc.storage.base import Store
     from zarrc.tools.compacting import Compaction
-
-    BasicIndex = SupportsIndex | slice | EllipsisType | None
-    BasicSelection = BasicIndex | tuple[BasicIndex, ...]
 
 __all__ = ["Array"]
 
@@ -52,7 +46,7 @@ _LATER = MappingProxyType(
 )
 
 
-class Array(ArrayFacts):
+class Array(ArrayChanging):
     """One stored array; reading and writing is indexing, as with NumPy.
 
     Handles come from `zarrc.open`, `zarrc.create_array` and their like, or from a `Group`. A handle holds no
@@ -150,34 +144,6 @@ class Array(ArrayFacts):
         if not isinstance(metadata, ArrayMetadata):
             raise MetadataError("the document is a group's, not an array's", key=where)
         return cls(store, path, metadata)
-
-    # --- what is stored
-
-    @property
-    def nchunks_initialized(self) -> int:
-        """Number of chunks that are stored; lists the store, a cost that grows with them.
-
-        In shards it is the inner chunks that are counted, by the index of each shard.
-        """
-        if self.shards is None:
-            return self.nshards_initialized
-        from zarrc.stored_inner import stored_inner_chunks
-
-        access = self._data()
-        return stored_inner_chunks(access if access.is_direct else access.access)
-
-    @property
-    def nshards_initialized(self) -> int:
-        """Number of objects with data that are stored: of shards, or else of chunks; lists the store."""
-        from zarrc.engine.chunk_keys import stored_chunks
-
-        return sum(1 for _ in stored_chunks(self._store, self._path, self._metadata))
-
-    def nbytes_stored(self) -> int:
-        """Return the bytes of all objects below the array's path, metadata included; lists the store."""
-        from zarrc.engine.chunk_keys import stored_nbytes
-
-        return stored_nbytes(self._store, self._path)
 
     @property
     def info(self) -> ArrayInfo:
@@ -352,72 +318,6 @@ class Array(ArrayFacts):
 
         return compact_array(self, ratio)
 
-    def __getitem__(self, selection: BasicSelection) -> Any:
-        """Read the elements that integers, slices (of any step), ``...`` and ``None`` select, as NumPy does.
-
-        Returns
-        -------
-        numpy.ndarray or NumPy scalar
-            A new array, owned by the caller; a scalar if each dimension is indexed by an integer.
-
-        Raises
-        ------
-        BoundsCheckError
-            If an integer is out of bounds.
-        SelectionError
-            If the selection has too many indices, or is of a kind that this is not for.
-        CorruptChunkError
-            If a stored chunk is not what the metadata says.
-        """
-        return self._data().read(selection)
-
-    def __setitem__(self, selection: BasicSelection, value: npt.ArrayLike) -> None:
-        """Write to the selected elements; ``value`` broadcasts as in NumPy.
-
-        Raises
-        ------
-        ReadOnlyError
-            If the array was opened for reading only.
-        CastingError
-            If a value does not fit the data type (see `ArrayConfig.casting`).
-        ValueError
-            If the shapes do not broadcast.
-        """
-        self._check_writable("write")
-        self._data().write(selection, value)
-
-    def get_basic_selection(
-        self, selection: BasicSelection = ..., *, out: npt.NDArray[Any] | None = None
-    ) -> Any:
-        """Read what ``array[selection]`` does, into ``out`` if it is given.
-
-        Parameters
-        ----------
-        selection : int, slice, ..., None, or a tuple of these
-            What to read; everything by default.
-        out : numpy.ndarray, optional
-            Where to put it: of the selection's shape and the array's dtype, any strides. After an error it
-            may be partly written.
-
-        Returns
-        -------
-        numpy.ndarray or NumPy scalar
-            ``out``, or a new array or scalar.
-        """
-        return self._data().read(selection, out=out)
-
-    def set_basic_selection(self, selection: BasicSelection, value: npt.ArrayLike) -> None:
-        """Write as ``array[selection] = value`` does.
-
-        Parameters
-        ----------
-        selection : int, slice, ..., None, or a tuple of these
-            Where to write.
-        value : array_like
-            What to write; broadcasts as in NumPy.
-        """
-        self[selection] = value
-
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """Read everything, as ``numpy.asarray`` asks.
 
@@ -430,64 +330,6 @@ class Array(ArrayFacts):
             raise ValueError("a stored array cannot be viewed without a copy; use numpy.asarray or copy=None")
         data = np.asarray(self._data().read(...))
         return data if dtype is None else data.astype(dtype, copy=False)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of unsized object")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        """Iterate over the first dimension, reading whole chunks at a time.
-
-        A row is a view of what was read with it: keep a copy if the others should be freed.
-        """
-        if not self.shape:
-            raise TypeError("iteration over a 0-d array")
-        return self._rows()
-
-    def _rows(self) -> Iterator[Any]:
-        from zarrc.walking import row_slices
-
-        for rows in row_slices(self):
-            yield from self[rows]
-
-    def iter_chunks(self, region: BasicSelection = ...) -> Iterator[tuple[slice, ...]]:
-        """Yield the region of each chunk, in C order: what to go through the array by when reading.
-
-        Parameters
-        ----------
-        region : int, slice, ..., or a tuple of these
-            Only the chunks that meet this box, cut to it; without steps.
-
-        Yields
-        ------
-        tuple of slice
-            One for each dimension; never beyond the array's end.
-
-        Raises
-        ------
-        SelectionError
-            If ``region`` does not fit the array, or has steps.
-
-        Examples
-        --------
-        >>> import zarrc
-        >>> a = zarrc.zeros((3, 4), chunks=(2, 2), shards=(2, 4))
-        >>> [tuple((part.start, part.stop) for part in region) for region in a.iter_chunks()]
-        [((0, 2), (0, 2)), ((0, 2), (2, 4)), ((2, 3), (0, 2)), ((2, 3), (2, 4))]
-        """
-        from zarrc.walking import grid_regions
-
-        return grid_regions(self.shape, self.chunks, region)
-
-    def iter_shards(self, region: BasicSelection = ...) -> Iterator[tuple[slice, ...]]:
-        """Yield the region of each stored object (shard, or else chunk), as `iter_chunks` does.
-
-        What to go through the array by when writing: each region is one object.
-        """
-        from zarrc.walking import grid_regions
-
-        return grid_regions(self.shape, self.shards or self.chunks, region)
 
     def _scalar(self) -> Any:
         """Return the one element of an array of size 1."""

@@ -11,7 +11,7 @@ from zarrc.errors import BoundsCheckError, SelectionError
 from zarrc.reading import show
 
 if TYPE_CHECKING:
-    from zarrc.array import Array
+    from zarrc.array_facts import ArrayFacts
 
 __all__ = ["grid_regions", "row_slices"]
 
@@ -80,7 +80,7 @@ def _bounds(item: Any, extent: int) -> tuple[int, int]:
     return index % extent, index % extent + 1
 
 
-def row_slices(array: Array) -> Iterator[slice]:
+def row_slices(array: ArrayFacts) -> Iterator[slice]:
     """Yield slices of the first axis that no chunk is decoded twice for, nor a shard opened, if they fit."""
     n_rows, chunk = array.shape[0], array.chunks[0]
     unit = chunk if array.shards is None else array.shards[0]
