@@ -40,11 +40,12 @@ C_SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "zarrc.kernels.bitround": (("zc_bitround*.c",), ()),
     "zarrc.kernels.casting": (("zc_casting.c",), ()),
     "zarrc.kernels.pool": (("zc_pool.c",), ()),
-    "zarrc.kernels.locks": (("zc_locks.c", "zc_file_lock.c"), ()),
+    "zarrc.kernels.locks": (("zc_locks.c", "zc_changes.c", "zc_file_lock.c"), ()),
     "zarrc.kernels.local_io": (("zc_local*.c",), ()),
     "zarrc.kernels.memory": (("zc_memory.c",), ()),
     "zarrc.kernels.table": (("zc_blob.c", "zc_table.c"), ()),
     "zarrc.kernels.shard_cache": (("zc_shard_cache.c",), ()),
+    "zarrc.kernels.chunk_cache": (("zc_chunk_cache.c",), ()),
 }
 
 

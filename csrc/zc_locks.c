@@ -1,4 +1,5 @@
 #include "zc_locks.h"
+#include "zc_changes.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -74,6 +75,7 @@ void zc_lock_release(zc_lock *lock)
 	struct bucket *bucket = &buckets[lock->name[0] % N_BUCKETS];
 	zc_lock **link = &bucket->held;
 
+	zc_changes_add(lock->name[0]);
 	pthread_mutex_lock(&bucket->mutex);
 	while (*link != NULL && *link != lock)
 		link = &(*link)->next;
@@ -81,4 +83,9 @@ void zc_lock_release(zc_lock *lock)
 		*link = lock->next;
 	pthread_cond_broadcast(&bucket->released);
 	pthread_mutex_unlock(&bucket->mutex);
+}
+
+uint64_t zc_lock_changes(uint64_t seed, const char *key, size_t key_nbytes)
+{
+	return zc_changes_of(hash(seed, key, key_nbytes));
 }

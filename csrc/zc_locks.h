@@ -16,6 +16,11 @@ typedef struct zc_lock {
 
 /* Wait until nobody holds the lock of that name, then hold it.  'lock' must stay where it is until it is released. */
 void zc_lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes);
+
+/* Counts as a change of the object (zc_changes.h): who takes the lock changes it, or may have. */
 void zc_lock_release(zc_lock *lock);
+
+/* The number that zc_changes_of gives for the object of that name. */
+uint64_t zc_lock_changes(uint64_t seed, const char *key, size_t key_nbytes);
 
 #endif

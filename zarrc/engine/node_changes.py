@@ -190,11 +190,17 @@ def delete_node(store: Store, path: str) -> None:
     if store.read_only:
         raise ReadOnlyError(f"cannot delete {place(store, path)}: the store is open for reading only")
     was_node = path == "" and any(store.stat(name) is not None for name in MARKERS)
-    store.delete_many([join(path, name) for name in (*MARKERS, ".zattrs", ".zmetadata")])
-    if path:
-        store.delete_prefix(f"{path}/")
-    else:
-        _delete_at_root(store, was_node)
+    try:
+        store.delete_many([join(path, name) for name in (*MARKERS, ".zattrs", ".zmetadata")])
+        if path:
+            store.delete_prefix(f"{path}/")
+        else:
+            _delete_at_root(store, was_node)
+    finally:
+        from zarrc.kernels.locks import all_changed
+
+        # Handles with caches may have chunks of what was below.
+        all_changed()
 
 
 def _delete_at_root(store: Store, was_node: bool) -> None:

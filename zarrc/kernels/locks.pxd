@@ -13,6 +13,9 @@ cdef extern from "zc_locks.h":
 cdef void lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes) noexcept nogil
 cdef void lock_release(zc_lock *lock) noexcept nogil
 
+# A number that moves with each change of the object in this process: zc_changes.h.
+cdef uint64_t lock_changes(uint64_t seed, const char *key, size_t key_nbytes) noexcept nogil
+
 # The contracts are in zc_file_lock.h.
 cdef extern from "zc_file_lock.h":
     ctypedef struct zc_file_lock:

@@ -9,6 +9,10 @@ from zarrc.kernels.status cimport check
 cdef extern from "zc_locks.h":
     void zc_lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes) noexcept nogil
     void zc_lock_release(zc_lock *lock) noexcept nogil
+    uint64_t zc_lock_changes(uint64_t seed, const char *key, size_t key_nbytes) noexcept nogil
+
+cdef extern from "zc_changes.h":
+    void zc_changes_add_all() noexcept nogil
 
 cdef extern from "zc_file_lock.h":
     zc_status zc_file_lock_acquire(const char *path, size_t root_nbytes, uint64_t timeout_ms, zc_file_lock **lock_ret,
@@ -23,6 +27,15 @@ cdef void lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key
 
 cdef void lock_release(zc_lock *lock) noexcept nogil:
     zc_lock_release(lock)
+
+
+cdef uint64_t lock_changes(uint64_t seed, const char *key, size_t key_nbytes) noexcept nogil:
+    return zc_lock_changes(seed, key, key_nbytes)
+
+
+def all_changed():
+    """Say that objects were changed or deleted of which nobody held the locks: what is cached of any is looked at again."""
+    zc_changes_add_all()
 
 
 cdef zc_status file_lock_acquire(const char *path, size_t root_nbytes, uint64_t timeout_ms, zc_file_lock **lock_ret,
