@@ -100,7 +100,7 @@ def test_a_chunk_grid_gives_the_chunks(grid: Any) -> None:
         ({"name": "regular"}, "'chunk_shape' is missing"),
         ({"name": "regular", "configuration": 5}, "chunk_grid.configuration: must be an object"),
         ({"name": "regular", "configuration": {"chunk_shape": [0, 1]}}, "must be in"),
-        ({"name": "rectilinear"}, "rectilinear"),
+        ({"name": "rectilinear"}, "'kind' is missing"),
         (5, "chunk_grid: must be an object"),
     ],
 )

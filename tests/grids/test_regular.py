@@ -41,7 +41,7 @@ def test_an_extent_is_a_positive_integer(extent: object) -> None:
         chunk_grid_from_v3_json(document, Reading(path="chunk_grid"))
 
 
-@pytest.mark.parametrize("name", ["rectilinear", "irregular", "zarrs.regular_bounded"])
+@pytest.mark.parametrize("name", ["zarrs.regular_bounded"])
 def test_a_grid_that_comes_later_is_named_as_such(name: str) -> None:
     with pytest.raises(UnknownExtensionError, match=f"chunk grid '{name}' is not supported in this version"):
         chunk_grid_from_v3_json(
@@ -52,7 +52,10 @@ def test_a_grid_that_comes_later_is_named_as_such(name: str) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ({"name": "regluar"}, "unknown chunk grid 'regluar' (did you mean 'regular'?); known: 'regular'"),
+        (
+            {"name": "regluar"},
+            "unknown chunk grid 'regluar' (did you mean 'regular'?); known: 'rectangular', ",
+        ),
         ("regular", "chunk_grid.configuration: 'chunk_shape' is missing"),
         ({"name": "regular", "configuration": {"chunk_shape": 3}}, "chunk_shape: must be a list, got 3"),
         (

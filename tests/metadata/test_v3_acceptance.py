@@ -323,10 +323,9 @@ REFUSALS = (
         UnknownExtensionError,
     ),
     Refusal(
-        "23 rectilinear",
+        "23 rectilinear without chunks",
         {"chunk_grid": {"name": "rectilinear"}},
-        "'rectilinear' is not supported",
-        UnknownExtensionError,
+        "chunk_grid.configuration: 'kind' is missing",
     ),
     Refusal(
         "24 datetime", {"data_type": {"name": "numpy.datetime64"}}, "points in time", UnknownDataTypeError

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
+from typing import TypeVar
 
 from zarrc.errors import MetadataError, UnknownExtensionError
+from zarrc.grids.base import ChunkGrid
 from zarrc.grids.key_encoding import ChunkKeyEncoding, DefaultKeyEncoding, V2KeyEncoding
 from zarrc.grids.regular import RegularChunkGrid
 from zarrc.reading import Reading, choices, closest, show
@@ -13,13 +16,24 @@ __all__ = [
     "LATER_GRIDS",
     "LATER_KEY_ENCODINGS",
     "chunk_grid_from_v3_json",
+    "grid_registrations",
     "key_encoding_from_user",
     "key_encoding_from_v3_json",
+    "known_chunk_grids",
+    "register_chunk_grid",
+    "unregister_chunk_grid",
 ]
 
-CHUNK_GRIDS = {RegularChunkGrid.name: RegularChunkGrid}
-LATER_GRIDS = ("rectilinear", "rectangular", "irregular", "zarrs.regular_bounded")
-"""Names that other implementations or the extension registry know; their place is here."""
+_Grid = TypeVar("_Grid", bound=ChunkGrid)
+
+LATER_GRIDS = ("zarrs.regular_bounded",)
+"""Names that other implementations know; their place is here."""
+
+_OWN: dict[str, str] = {"rectangular": "rectangular", "rectilinear": "rectilinear"}
+"""What comes with zarrc beside ``regular``: name -> module, imported when the grid is met."""
+
+_GRIDS: dict[str, type[ChunkGrid]] = {RegularChunkGrid.name: RegularChunkGrid}
+_n_registered = 0
 
 KEY_ENCODINGS: dict[str, type[ChunkKeyEncoding]] = {
     DefaultKeyEncoding.name: DefaultKeyEncoding,
@@ -29,13 +43,88 @@ LATER_KEY_ENCODINGS = ("zarrs.default_suffix",)
 """Names that other implementations know; their place is here."""
 
 
-def chunk_grid_from_v3_json(value: object, reading: Reading) -> RegularChunkGrid:
+def register_chunk_grid(cls: type[_Grid]) -> type[_Grid]:
+    """Make a chunk grid known by its name; usable as a decorator.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of `ChunkGrid`. It replaces an earlier one of the same name.
+
+    Returns
+    -------
+    type
+        ``cls``.
+
+    Raises
+    ------
+    TypeError
+        If it is no subclass of `ChunkGrid`, or has no name.
+    ValueError
+        If the name is that of a grid that comes with zarrc.
+    """
+    given: object = cls
+    if not isinstance(given, type) or not issubclass(given, ChunkGrid):
+        raise TypeError(f"a chunk grid is a subclass of zarrc.grids.ChunkGrid, got {show(cls)}")
+    name = getattr(cls, "name", None)
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"a chunk grid has a name that documents call it by; {cls.__qualname__} has none")
+    _refuse_own(name)
+    _GRIDS[name] = cls
+    _count()
+    return cls
+
+
+def unregister_chunk_grid(name: str) -> None:
+    """Forget a chunk grid that `register_chunk_grid` made known.
+
+    Raises
+    ------
+    KeyError
+        If there is none of this name.
+    ValueError
+        If the name is that of a grid that comes with zarrc.
+    """
+    _refuse_own(name)
+    del _GRIDS[name]
+    _count()
+
+
+def known_chunk_grids() -> tuple[str, ...]:
+    """The names of the chunk grids that exist here."""
+    return tuple(sorted({*_GRIDS, *_OWN}))
+
+
+def grid_registrations() -> int:
+    """A number that changes when a chunk grid is registered: what names mean may be another then."""
+    return _n_registered
+
+
+def _count() -> None:
+    global _n_registered
+    _n_registered += 1
+
+
+def _refuse_own(name: str) -> None:
+    if name in _OWN or name == RegularChunkGrid.name:
+        raise ValueError(f"the chunk grid {name!r} comes with zarrc")
+
+
+def chunk_grid_from_v3_json(value: object, reading: Reading) -> ChunkGrid:
     """The chunk grid of a v3 document."""
     extension = reading.extension(value)
-    if extension.name not in CHUNK_GRIDS:
-        raise _unknown("chunk grid", extension.name, CHUNK_GRIDS, LATER_GRIDS, reading)
+    cls = _GRIDS.get(extension.name)
+    if cls is None:
+        if extension.name not in _OWN:
+            raise _unknown("chunk grid", extension.name, known_chunk_grids(), LATER_GRIDS, reading)
+        module = import_module(f"zarrc.grids.{_OWN[extension.name]}")
+        if extension.name == "rectangular":
+            with reading.locate():
+                grid: ChunkGrid = module.from_v3_json(extension.configuration, reading)
+            return grid
+        cls = module.RectilinearChunkGrid
     with reading.locate():
-        return CHUNK_GRIDS[extension.name].from_v3_json(extension.configuration, reading.at("configuration"))
+        return cls.from_v3_json(extension.configuration, reading.at("configuration"))
 
 
 def key_encoding_from_v3_json(value: object, reading: Reading) -> ChunkKeyEncoding:

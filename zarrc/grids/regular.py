@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from zarrc.errors import MetadataError
 from zarrc.frozen import frozen
+from zarrc.grids.base import ChunkGrid
 from zarrc.reading import Reading, show
 
 __all__ = ["RegularChunkGrid"]
@@ -16,7 +17,7 @@ MAX_EXTENT = 2**63 - 1
 
 
 @frozen()
-class RegularChunkGrid:
+class RegularChunkGrid(ChunkGrid):
     """A grid of chunks of one shape; those at the far edges reach over the array's end.
 
     Parameters
@@ -43,13 +44,59 @@ class RegularChunkGrid:
             raise MetadataError(f"the chunk shape must be a tuple of integers, got {show(self.chunk_shape)}")
         object.__setattr__(self, "chunk_shape", tuple(_extent(item) for item in self.chunk_shape))
 
+    def runs(self) -> tuple[int, ...]:
+        """The extent of the chunks along each axis."""
+        return self.chunk_shape
+
+    # In place of what follows from the runs: every open and every handle asks for these.
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.chunk_shape)
+
+    @property
+    def is_regular(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def largest_shape(self) -> tuple[int, ...]:
+        """Shape of a chunk."""
+        return self.chunk_shape
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of a chunk."""
+        return self.chunk_shape
+
+    def axis(self, d: int) -> int:
+        """The extent of the chunks along axis ``d``."""
+        return self.chunk_shape[d]
+
     def grid_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Number of chunks along each dimension of an array of ``shape``."""
         return tuple(-(-extent // chunk) for extent, chunk in zip(shape, self.chunk_shape, strict=True))
 
-    def to_v3_json(self) -> dict[str, Any]:
-        """The grid as a v3 document holds it."""
-        return {"name": self.name, "configuration": {"chunk_shape": list(self.chunk_shape)}}
+    def chunk_bounds(self, d: int, i: int) -> tuple[int, int]:
+        """Where chunk ``i`` along axis ``d`` begins and ends; it may end beyond the array."""
+        return i * self.chunk_shape[d], (i + 1) * self.chunk_shape[d]
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Chunks of one shape cover every array."""
+
+    def resized(self, shape: tuple[int, ...]) -> RegularChunkGrid:
+        """The grid itself: it has no end."""
+        return self
+
+    def configuration(self) -> dict[str, Any]:
+        """The ``configuration`` in a document."""
+        return {"chunk_shape": list(self.chunk_shape)}
+
+    @classmethod
+    def from_configuration(cls, configuration: Mapping[str, Any]) -> RegularChunkGrid:
+        """The grid of a ``configuration``."""
+        return cls.from_v3_json(configuration, Reading(path="configuration", from_user=True))
 
     @classmethod
     def from_v3_json(cls, configuration: Mapping[str, Any], reading: Reading) -> RegularChunkGrid:

@@ -126,7 +126,7 @@ def build_array(
     elif shards is not None:
         raise MetadataError("shards: zarr_format 2 has no shards; use zarr_format=3")
     grid = RegularChunkGrid(parse_chunks(chunks, extents, data_type.itemsize))
-    check_shapes(extents, grid.chunk_shape, data_type.itemsize)
+    check_shapes(extents, grid, data_type.itemsize)
     fill = fill_value_for(data_type, fill_value, zarr_format=zarr_format)
     common: dict[str, Any] = {
         "shape": extents,

@@ -6,6 +6,7 @@ import marshal
 from typing import TYPE_CHECKING, Any
 
 from zarrc.codecs.registry import registrations
+from zarrc.grids.registry import grid_registrations
 
 if TYPE_CHECKING:
     from zarrc.metadata.model import NodeMetadata
@@ -37,8 +38,8 @@ _young_nbytes = 0
 
 
 def cache_key(zarr_format: int, strict: bool, *documents: bytes | None) -> Key:
-    """All that decides what documents mean, the codecs that are registered now included."""
-    return registrations(), zarr_format, strict, *documents
+    """All that decides what documents mean, the codecs and grids that are registered now included."""
+    return registrations(), grid_registrations(), zarr_format, strict, *documents
 
 
 def cached_node(key: Key) -> NodeMetadata | None:
@@ -61,7 +62,7 @@ def cached_node(key: Key) -> NodeMetadata | None:
 
 
 def keep_node(key: Key, node: NodeMetadata) -> None:
-    """Keep a node, unless it is large, or has a codec of the user's own, perhaps with a state.
+    """Keep a node, unless it is large, or has a codec or a grid of the user's own, perhaps with a state.
 
     Parameters
     ----------
@@ -100,4 +101,5 @@ def _fill_nbytes(node: NodeMetadata) -> int:
 
 
 def _is_ours(node: NodeMetadata) -> bool:
-    return all(type(codec).__module__.startswith("zarrc.") for codec in getattr(node, "codecs", ()))
+    parts = (*getattr(node, "codecs", ()), getattr(node, "chunk_grid", None))
+    return all(part is None or type(part).__module__.startswith("zarrc.") for part in parts)

@@ -12,8 +12,8 @@ from zarrc.codecs.base import ChunkSpec, Codec
 from zarrc.codecs.pipeline import sharding_level
 from zarrc.dtypes.base import DataType
 from zarrc.frozen import changed, field, frozen
+from zarrc.grids.base import ChunkGrid
 from zarrc.grids.key_encoding import ChunkKeyEncoding
-from zarrc.grids.regular import RegularChunkGrid
 from zarrc.metadata.validation import check_array
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class ArrayMetadata(_HasDerived):
     endian : {"little", "big"}
         v2: byte order of the stored elements. v3: always "little"; the ``bytes`` codec says how elements are
         stored.
-    chunk_grid : RegularChunkGrid
+    chunk_grid : ChunkGrid
     chunk_key_encoding : ChunkKeyEncoding
     fill_value : numpy.ndarray, optional
         0-d, read-only, native byte order; None only in v2 (``null``).
@@ -118,7 +118,7 @@ class ArrayMetadata(_HasDerived):
     zarr_format: Literal[2, 3]
     shape: tuple[int, ...]
     data_type: DataType
-    chunk_grid: RegularChunkGrid
+    chunk_grid: ChunkGrid
     chunk_key_encoding: ChunkKeyEncoding
     fill_value: npt.NDArray[Any] | None
     codecs: tuple[Codec, ...]
@@ -166,15 +166,20 @@ class ArrayMetadata(_HasDerived):
         return len(self.shape)
 
     @property
-    def chunks(self) -> tuple[int, ...]:
-        """Shape of a chunk, in elements: of an inner chunk (the outermost, of several levels) in shards."""
+    def chunks(self) -> tuple[Any, ...]:
+        """Shape of a chunk, in elements: of an inner chunk (the outermost, of several levels) in shards.
+
+        Where the chunks along an axis have extents of their own, a tuple of all of them in the place of an
+        int: what ``chunks=`` takes to make the same again. (Of more than 2^20 chunks, one after another, it
+        is a tuple of (extent, number of chunks), which ``chunks=`` takes too.)
+        """
         level = self._level()
-        return level[1] if level else self.chunk_grid.chunk_shape
+        return level[1] if level else self.chunk_grid.chunks
 
     @property
-    def shards(self) -> tuple[int, ...] | None:
-        """Shape of a shard, in elements; None where chunks are stored one by one."""
-        return self.chunk_grid.chunk_shape if self._level() else None
+    def shards(self) -> tuple[Any, ...] | None:
+        """Shape of a shard, in elements, as for `chunks`; None where chunks are stored one by one."""
+        return self.chunk_grid.chunks if self._level() else None
 
     @property
     def sharding(self) -> ShardingCodec | None:
@@ -189,7 +194,7 @@ class ArrayMetadata(_HasDerived):
     def _level(self) -> tuple[ShardingCodec, tuple[int, ...]] | tuple[()]:
         derived = self.derived
         if derived.level is None:
-            derived.level = sharding_level(self.codecs, self.chunk_grid.chunk_shape)
+            derived.level = sharding_level(self.codecs, self.chunk_grid.largest_shape)
         return derived.level
 
     @property
@@ -201,9 +206,12 @@ class ArrayMetadata(_HasDerived):
 
     @property
     def chunk_spec(self) -> ChunkSpec:
-        """A chunk of the grid (or shard) as the first codec sees it; a missing fill value is zero there."""
+        """A chunk of the grid (or shard) as the first codec sees it, the largest if they differ.
+
+        A missing fill value is zero there.
+        """
         fill = self.data_type.default_fill() if self.fill_value is None else self.fill_value
-        return ChunkSpec(self.chunk_grid.chunk_shape, self.data_type.numpy, fill)
+        return ChunkSpec(self.chunk_grid.largest_shape, self.data_type.numpy, fill)
 
     @property
     def filters(self) -> tuple[Codec, ...]:

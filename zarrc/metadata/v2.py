@@ -90,9 +90,10 @@ def array_from_json(
     reading.at("zarr_format").one_of(reading.required(fields, "zarr_format"), (2,))
     shape = shape_from_json(reading.required(fields, "shape"), reading.at("shape"))
     chunks = reading.at("chunks").integers(reading.required(fields, "chunks"), 1, MAX_EXTENT)
+    grid = RegularChunkGrid(chunks)
     data_type, endian = from_v2_json(reading.required(fields, "dtype"), reading.at("dtype"))
     with reading.locate():
-        check_shapes(shape, chunks, data_type.itemsize)
+        check_shapes(shape, grid, data_type.itemsize)
     fill = _fill_value(fields, data_type, reading)
     v2 = V2Fields(
         order=reading.at("order").one_of(reading.defaulted(fields, "order", "C"), ("C", "F")),
@@ -107,7 +108,7 @@ def array_from_json(
             shape=shape,
             data_type=data_type,
             endian=endian or "little",
-            chunk_grid=RegularChunkGrid(chunks),
+            chunk_grid=grid,
             chunk_key_encoding=V2KeyEncoding(v2.dimension_separator or "."),
             fill_value=fill,
             codecs=codec_chain(v2, ChunkSpec(chunks, data_type.numpy, fill), endian or "little"),

@@ -15,7 +15,7 @@ from zarrc.errors import MetadataError, UnknownExtensionError
 from zarrc.grids import chunk_grid_from_v3_json, key_encoding_from_v3_json
 from zarrc.metadata.json import dump_document, load_document
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
-from zarrc.metadata.validation import MAX_NBYTES, check_shapes
+from zarrc.metadata.validation import MAX_NBYTES, check_every_shape, check_shapes
 from zarrc.reading import Reading, show
 
 __all__ = [
@@ -100,9 +100,13 @@ def array_from_json(
         reading.required(fields, "chunk_key_encoding"), reading.at("chunk_key_encoding")
     )
     with reading.locate():
-        check_shapes(shape, grid.chunk_shape, data_type.itemsize)
+        check_shapes(shape, grid, data_type.itemsize)
     fill = _fill_value(fields, data_type, repair_fill, reading)
-    codecs = _codecs(fields, ChunkSpec(grid.chunk_shape, data_type.numpy, fill), reading)
+    spec = ChunkSpec(grid.largest_shape, data_type.numpy, fill)
+    codecs = _codecs(fields, spec, reading)
+    if not grid.is_regular:
+        with reading.at("codecs").locate():
+            check_every_shape(codecs, grid, spec)
     known: tuple[str, ...] = _ARRAY_FIELDS
     if _consolidated(fields, reading) is not None:
         known = tuple(name for name in known if name != "consolidated_metadata")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zarrc.codecs.pipeline import check_chain, check_order
+from zarrc.codecs.base import ChunkSpec, Codec
+from zarrc.codecs.pipeline import check_chain, check_order, sharding_level
 from zarrc.errors import MetadataError
 from zarrc.reading import Reading, show
 
 if TYPE_CHECKING:
+    from zarrc.grids.base import ChunkGrid
     from zarrc.metadata.model import ArrayMetadata
 
-__all__ = ["MAX_NBYTES", "MAX_NDIM", "check_array", "check_shapes", "check_zarr_format"]
+__all__ = ["MAX_NBYTES", "MAX_NDIM", "check_array", "check_every_shape", "check_shapes", "check_zarr_format"]
 
 MAX_NDIM = 32
 MAX_NBYTES = 2**63 - 1
@@ -24,11 +27,16 @@ def check_array(metadata: ArrayMetadata) -> None:
     check_zarr_format(metadata.zarr_format)
     if (metadata.zarr_format == 2) != (metadata.v2 is not None):
         raise MetadataError("v2: must be given for zarr_format 2, and only there")
-    check_shapes(metadata.shape, metadata.chunk_grid.chunk_shape, metadata.data_type.itemsize)
+    check_shapes(metadata.shape, metadata.chunk_grid, metadata.data_type.itemsize)
     _check_fill(metadata)
     with root.at("codecs").locate():
         check_order(metadata.codecs)
         check_chain(metadata.codecs, metadata.chunk_spec)
+        check_every_shape(metadata.codecs, metadata.chunk_grid, metadata.chunk_spec)
+    if metadata.v2 is not None and metadata.chunk_grid.name != "regular":
+        raise root.at("chunk_grid").error(
+            f"zarr_format 2 has chunks of one shape, no {metadata.chunk_grid.name!r} grid; use zarr_format=3"
+        )
     _check_names(metadata, root)
 
 
@@ -38,22 +46,54 @@ def check_zarr_format(zarr_format: object) -> None:
         raise MetadataError(f"zarr_format: must be 2 or 3, got {show(zarr_format)}")
 
 
-def check_shapes(shape: tuple[int, ...], chunk_shape: tuple[int, ...], itemsize: int) -> None:
-    """Raise MetadataError if a shape is absurd, or the shapes of array and chunk do not fit together."""
+def check_shapes(shape: tuple[int, ...], grid: ChunkGrid, itemsize: int) -> None:
+    """Raise MetadataError if a shape is absurd, or the shapes of array and chunks do not fit together."""
     at = Reading(path="shape")
     if len(shape) > MAX_NDIM:
         raise at.error(f"has {len(shape)} dimensions; up to {MAX_NDIM} are supported")
     at.integers(shape, 0, MAX_NBYTES)
     at = Reading(path="chunk_grid")
-    if len(chunk_shape) != len(shape):
-        raise at.error(
-            f"the chunk shape {show(chunk_shape)} has {len(chunk_shape)} dimensions, the array {len(shape)}"
-        )
+    largest = grid.largest_shape
+    if len(largest) != len(shape):
+        what = f"the chunk shape {show(largest)}" if grid.is_regular else f"the {grid.name!r} grid"
+        raise at.error(f"{what} has {len(largest)} dimensions, the array {len(shape)}")
+    with at.locate():
+        grid.check(shape)
     nbytes = itemsize
-    for extent in chunk_shape:
+    for extent in largest:
         nbytes *= extent
     if nbytes > MAX_NBYTES:
-        raise at.error(f"a chunk of shape {show(chunk_shape)} has more than 2**63 - 1 bytes")
+        raise at.error(f"a chunk of shape {show(largest)} has more than 2**63 - 1 bytes")
+
+
+def check_every_shape(codecs: Sequence[Codec], grid: ChunkGrid, spec: ChunkSpec) -> None:
+    """Raise MetadataError unless the codecs can encode chunks of every shape that the grid has.
+
+    Parameters
+    ----------
+    codecs : sequence of Codec
+        The chain, checked for the largest chunk already.
+    grid : ChunkGrid
+    spec : ChunkSpec
+        Of the largest chunk.
+    """
+    if grid.is_regular:
+        return
+    level = sharding_level(codecs, spec.shape)
+    if level:
+        # What a shape decides is whether whole inner chunks fit, which each axis decides by itself. There may
+        # be as many extents as the document is long, and as many shapes as their product.
+        for d, inner in enumerate(level[1]):
+            wrong = next((extent for extent in grid.axes[d].distinct() if extent % inner), None)
+            if wrong is not None:
+                raise MetadataError(
+                    f"sharding_indexed: along axis {d} the inner chunks have the extent {inner}, which does "
+                    f"not divide that of a shard, {wrong}",
+                    codec=level[0].name,
+                )
+    smallest = tuple(min(axis.distinct()) for axis in grid.axes)
+    if smallest != spec.shape:
+        check_chain(codecs, ChunkSpec(smallest, spec.dtype, spec.fill))
 
 
 def _check_fill(metadata: ArrayMetadata) -> None:
