@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.libraries import LIMIT, ZARR_PEERS
-from bench.results import Measure, Results
+from bench.results import COUNTED, MEASURES, Measure, Results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ def compare(old: Results, new: Results, *, threshold: float = 0.1) -> list[Chang
                 outcome = new.outcome(workload, "zarrc")
                 found.append(_broken(workload, str(outcome.get("wrong") or outcome.get("cannot"))))
             continue
-        measures: tuple[Measure, ...] = ("cpu_ns", "wall_ns", "peak_nbytes")
+        measures: tuple[Measure, ...] = (*MEASURES, *COUNTED.values())
         for measure in measures:
             change = _change(old, new, workload, measure, threshold)
             if change is not None:
@@ -83,7 +83,7 @@ def _change(old: Results, new: Results, workload: str, measure: Measure, thresho
 
 
 def _drift(old: Results, new: Results, workload: str, measure: Measure) -> float:
-    if measure == "peak_nbytes":
+    if measure in COUNTED.values():
         return 1.0
     factors = []
     for library in (*ZARR_PEERS, LIMIT):

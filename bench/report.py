@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.libraries import LIMIT, ZARR_PEERS
 from bench.remarks import remark
-from bench.results import Measure, Results
+from bench.results import COUNTED, MEASURES, Measure, Results
 from bench.targets import judge_all, verdict
 
 _FAMILIES = {
@@ -23,6 +23,12 @@ _FAMILIES = {
     "tiny": "Many tiny chunks",
     "strided": "Strided and transposed reads",
     "lines": "Rows and columns",
+    "picked": "Points, lists and masks",
+    "allocations": "Allocations",
+    "views": "Lazy views",
+    "caching": "The same row again",
+    "map": "A function of each chunk",
+    "append": "Appends",
     "sharded": "Sharded arrays",
     "peak": "Peak memory",
     "shard-peak": "Peak memory of sharded arrays",
@@ -55,6 +61,10 @@ def size_text(nbytes: float | None) -> str:
     return "-" if nbytes is None else f"{nbytes / 2**20:.0f} MiB"
 
 
+def _count_text(kind: str, value: float | None) -> str:
+    return size_text(value) if kind == "peak" else "-" if value is None else f"{value:.0f}"
+
+
 def ratio_text(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
@@ -66,8 +76,9 @@ def cell(results: Results, workload: str, library: str) -> str:
         return f"WRONG: {outcome['wrong']}"
     if "cannot" in outcome:
         return "cannot"
-    if results.workloads[workload]["kind"] == "peak":
-        return size_text(results.median(workload, library, "peak_nbytes"))
+    kind = results.workloads[workload]["kind"]
+    if kind in COUNTED:
+        return _count_text(kind, results.median(workload, library, COUNTED[kind]))
     cpu = results.per_unit(workload, library, "cpu_ns")
     wall = results.per_unit(workload, library, "wall_ns")
     return f"{time_text(cpu)} / {time_text(wall)}" + ("*" if outcome.get("note") else "")
@@ -114,7 +125,8 @@ def must_show(results: Results) -> str:
     for one in judged:
         texts = []
         for measure in ("cpu_ns", "wall_ns"):
-            value = one.values.get(measure) or one.values.get("peak_nbytes")
+            counted = (one.values[m] for m in COUNTED.values() if m in one.values)
+            value = one.values.get(measure) or next(counted, None)
             texts.append("-" if value is None else f"{value[0]:.3g}")
         at_most = f"{one.target.at_most:g}"
         rows.append([one.target.title, one.target.codec, one.target.store, at_most, *texts, one.verdict()])
@@ -150,16 +162,16 @@ def everything(results: Results) -> str:
 
 
 def _family(results: Results, names: Sequence[str]) -> str:
-    peak = results.workloads[names[0]]["kind"] == "peak"
+    kind = results.workloads[names[0]]["kind"]
     rows = []
     for name in names:
         row = [name, *(cell(results, name, library) for library in results.libraries)]
-        measures: tuple[Measure, ...] = ("peak_nbytes",) if peak else ("cpu_ns", "wall_ns")
+        measures: tuple[Measure, ...] = (COUNTED[kind],) if kind in COUNTED else MEASURES
         row += [ratio_text(results.ratio(name, measure)) for measure in measures]
-        if peak:
-            row.append(size_text(results.workloads[name]["bound_nbytes"]))
+        if kind in COUNTED:
+            row.append(_count_text(kind, results.workloads[name]["bound"]))
         rows.append(row)
-    ends = ["to best peer", "bound"] if peak else ["cpu ratio", "wall ratio"]
+    ends = ["to best peer", "bound"] if kind in COUNTED else ["cpu ratio", "wall ratio"]
     return table(["workload", *results.libraries, *ends], rows)
 
 

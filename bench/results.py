@@ -4,6 +4,7 @@ A document has "runs": for each run, workload -> library -> outcome. An outcome 
 
     {"wall_ns": [...], "cpu_ns": [...], "repetitions": k, "note": "...", "facts": {...}}
     {"peak_nbytes": n}
+    {"allocations": n}
     {"cannot": "why"}
     {"wrong": "what"}
 
@@ -21,8 +22,10 @@ from typing import Any, Literal
 
 from bench.libraries import ZARR_PEERS
 
-Measure = Literal["cpu_ns", "wall_ns", "peak_nbytes"]
+Measure = Literal["cpu_ns", "wall_ns", "peak_nbytes", "allocations"]
 MEASURES: tuple[Measure, ...] = ("cpu_ns", "wall_ns")
+# What is counted once, in a fresh process, by the kind of workload.
+COUNTED: dict[str, Measure] = {"peak": "peak_nbytes", "allocations": "allocations"}
 FORMAT = 1
 
 Outcome = dict[str, Any]
@@ -33,7 +36,7 @@ Run = dict[str, dict[str, Outcome]]
 @dataclass
 class Results:
     head: dict[str, Any] = field(default_factory=dict)
-    # name -> {"family", "title", "units", "unit", "moved_nbytes", "limit_is", "kind", "bound_nbytes"}
+    # name -> {"family", "title", "units", "unit", "moved_nbytes", "limit_is", "kind", "bound"}
     workloads: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
 

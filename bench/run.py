@@ -21,7 +21,7 @@ from bench.bare import usable_cpus
 from bench.children import ROOT, Child, Failed
 from bench.fields import write_field
 from bench.libraries import LIMIT, Cannot, library_class
-from bench.results import MEASURES, Measure, Outcome, Results
+from bench.results import COUNTED, MEASURES, Measure, Outcome, Results
 from bench.workloads import Workload, all_workloads
 from bench.workloads.base import TMPFS, Place
 from bench.workloads.opening import Import
@@ -100,7 +100,12 @@ class Runner:
             self.prepare(workload)
         except Failed as error:
             return {name: {"cannot": f"no data: {error}"} for name in libraries}
-        measure = {"task": self._tasks, "import": self._imports, "peak": self._peaks}[workload.kind]
+        measure = {
+            "task": self._tasks,
+            "import": self._imports,
+            "peak": self._counts,
+            "allocations": self._counts,
+        }[workload.kind]
         found = measure(workload, order)
         return {name: found[name] for name in libraries}
 
@@ -159,12 +164,12 @@ class Runner:
         outcome["wall_ns"].append(round(sample["wall_ns"], 1))
         outcome["cpu_ns"].append(round(sample["cpu_ns"], 1))
 
-    def _peaks(self, workload: Workload, order: Sequence[str]) -> dict[str, Outcome]:
+    def _counts(self, workload: Workload, order: Sequence[str]) -> dict[str, Outcome]:
         found: dict[str, Outcome] = {}
         for name in order:
             child = Child(name, self.directory, self.options.size, self.options.threads)
             try:
-                found[name] = child.ask("peak", self.options.timeout_seconds, workload=workload.name)
+                found[name] = child.ask(workload.kind, self.options.timeout_seconds, workload=workload.name)
             except Failed as error:
                 found[name] = {error.kind: str(error)}
             finally:
@@ -317,15 +322,15 @@ def _described(workload: Workload, options: Options) -> dict[str, Any]:
         "moved_nbytes": workload.moved_nbytes,
         "limit_is": workload.limit_is,
     }
-    if workload.kind == "peak":
-        described["bound_nbytes"] = workload.bound(options.threads or usable_cpus())
+    if workload.kind in COUNTED:
+        described["bound"] = workload.bound(options.threads or usable_cpus())
     return described
 
 
 def summary(results: Results, workload: str) -> str:
     """One line: zarrc's processor time over the best peer's, and what went wrong."""
     parts = []
-    measures: tuple[Measure, ...] = (*MEASURES, "peak_nbytes")
+    measures: tuple[Measure, ...] = (*MEASURES, *COUNTED.values())
     for measure in measures:
         ratio = results.ratio(workload, measure)
         if ratio is not None:

@@ -9,6 +9,7 @@ A line on stdin is a request, {"op": ...}; each gets one line on stdout: {"ok": 
     run                     one round: nanoseconds of wall and of processor time for one repetition
     close                   end the task and remove what it left
     peak workload           peak memory of the workload's one call (in a fresh process)
+    allocations workload    how often one call asks the interpreter's allocator (in a fresh process)
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
+from bench.allocations import allocations
 from bench.libraries import LIMIT, Cannot, Library, library_class
 from bench.pages import make_ready
 from bench.workloads import Place, Task, Workload, Wrong, all_workloads
@@ -170,6 +172,13 @@ class Worker:
         _, peak = resident()
         del result
         return {"peak_nbytes": max(0, peak - baseline)}
+
+    def allocations(self, request: dict[str, Any]) -> dict[str, int]:
+        workload: Any = self._workload(request)
+        if self.library is None:
+            raise Cannot("the bound is in the table")
+        call = workload.first(self.library, self.place)()
+        return {"allocations": allocations(call)}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         try:

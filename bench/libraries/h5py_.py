@@ -49,10 +49,22 @@ class H5py(Library):
     def create(self, location: Any, spec: ArraySpec) -> Any:
         if spec.codec not in ("none", "gzip-6"):
             raise Cannot(f"h5py has no {spec.codec}")
+        return self._create(location, spec, None)
+
+    def create_growing(self, location: Any, spec: ArraySpec) -> Any:
+        return self._create(location, spec, (None, *spec.shape[1:]))
+
+    def _create(self, location: Any, spec: ArraySpec, most: tuple[int | None, ...] | None) -> Any:
         file = self.h5py.File(location.path, "w") if isinstance(location, _Location) else location
         options = {"compression": "gzip", "compression_opts": 6} if spec.codec == "gzip-6" else {}
         dataset = file.create_dataset(
-            "data", shape=spec.shape, chunks=spec.chunks, dtype=spec.dtype, fillvalue=0, **options
+            "data",
+            shape=spec.shape,
+            maxshape=most,
+            chunks=spec.chunks,
+            dtype=spec.dtype,
+            fillvalue=0,
+            **options,
         )
         dataset.attrs.update(spec.attributes)
         return dataset
@@ -62,11 +74,22 @@ class H5py(Library):
             return self.h5py.File(location.path, "r")["data"]
         return location["data"]
 
+    def open_cached(self, location: Any, nbytes: int) -> Any:
+        return self.h5py.File(location.path, "r", rdcc_nbytes=nbytes, rdcc_nslots=10_007)["data"]
+
     def reader(self, array: Any, selection: Selection) -> Callable[[], Any]:
         return lambda: array[selection]
 
+    def mask_reader(self, array: Any, mask: np.ndarray) -> Callable[[], Any]:
+        return lambda: array[mask]
+
+    def direct_reader(self, array: Any, selection: Selection, transposed: bool) -> Callable[[], Any]:
+        if not transposed:
+            return self.reader(array, selection)
+        return lambda: np.ascontiguousarray(array[selection].T)
+
     def transposed_reader(self, array: Any) -> Callable[[], Any]:
-        return lambda: np.ascontiguousarray(array[...].T)
+        return self.direct_reader(array, ..., True)
 
     def writer(self, array: Any, selection: Selection, data: np.ndarray) -> Callable[[], Any]:
         def write() -> None:
@@ -74,6 +97,20 @@ class H5py(Library):
             array.file.flush()
 
         return write
+
+    def resize(self, array: Any, shape: tuple[int, ...]) -> Any:
+        array.resize(shape)
+        return array
+
+    def appender(self, array: Any) -> Callable[[np.ndarray], Any]:
+        def append(rows: np.ndarray) -> None:
+            n = array.shape[0]
+            array.resize(n + len(rows), axis=0)
+            array[n:] = rows
+            # As the others, it leaves it to the system when it comes to the disk.
+            array.file.flush()
+
+        return append
 
     def copier(self, source: Any, location: Any, spec: ArraySpec) -> Callable[[], Any]:
         def copy() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import ArraySpec
-from bench.libraries.base import Library, Selection
+from bench.libraries.base import Library, Selection, Step
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ def _sharding(spec: ArraySpec, codecs: list[dict[str, Any]]) -> dict[str, Any]:
         "index_location": "end",
     }
     return {"name": "sharding_indexed", "configuration": configuration}
+
+
+def _from_0(shape: tuple[int, ...], step: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A step's slices without negative numbers, which are no places from the end to tensorstore."""
+    return tuple(slice(*part.indices(n)) for part, n in zip(step, shape, strict=False))
 
 
 class Tensorstore(Library):
@@ -51,8 +56,10 @@ class Tensorstore(Library):
     def module_file(self) -> str:
         return str(self.ts.__file__)
 
-    def _context(self) -> Any:
+    def _context(self, cache_nbytes: int = 0) -> Any:
         spec: dict[str, Any] = {"file_io_sync": False}
+        if cache_nbytes:
+            spec["cache_pool"] = {"total_bytes_limit": cache_nbytes}
         if self.threads is not None:
             spec["data_copy_concurrency"] = {"limit": self.threads}
             spec["file_io_concurrency"] = {"limit": self.threads}
@@ -114,6 +121,35 @@ class Tensorstore(Library):
             return lambda: array.read().result()
         return lambda: array[selection].read().result()
 
+    def open_cached(self, location: Any, nbytes: int) -> Any:
+        return self.open(_Location(location.kvstore, self._context(nbytes), location.path))
+
+    def points_reader(self, array: Any, indices: tuple[np.ndarray, ...]) -> Callable[[], Any]:
+        return lambda: array.vindex[indices].read().result()
+
+    def orthogonal_reader(self, array: Any, indices: tuple[np.ndarray, ...]) -> Callable[[], Any]:
+        return lambda: array.oindex[indices].read().result()
+
+    def mask_reader(self, array: Any, mask: np.ndarray) -> Callable[[], Any]:
+        return lambda: array[mask].read().result()
+
+    def lazy_reader(self, array: Any, steps: Sequence[Step]) -> Callable[[], Any]:
+        start_at_0 = self.ts.d[:].translate_to[0]
+
+        def read() -> Any:
+            view = array
+            for step in steps:
+                # Its indices are those of the array, not of the view: each step begins at 0 again.
+                view = view.T if step == "T" else view[_from_0(view.shape, step)][start_at_0]
+            return view.read(order="C").result()
+
+        return read
+
+    def direct_reader(self, array: Any, selection: Selection, transposed: bool) -> Callable[[], Any]:
+        if not transposed:
+            return self.reader(array, selection)
+        return lambda: array[selection].T.read(order="C").result()
+
     def transposed_reader(self, array: Any) -> Callable[[], Any]:
         return lambda: array.T.read(order="C").result()
 
@@ -126,6 +162,20 @@ class Tensorstore(Library):
 
     def copier(self, source: Any, location: Any, spec: ArraySpec) -> Callable[[], Any]:
         return lambda: self.create(location, spec).write(source).result()
+
+    def resize(self, array: Any, shape: tuple[int, ...]) -> Any:
+        return array.resize(exclusive_max=shape).result()
+
+    def appender(self, array: Any) -> Callable[[np.ndarray], Any]:
+        now = array
+
+        def append(rows: np.ndarray) -> None:
+            nonlocal now
+            n = now.shape[0]
+            now = now.resize(exclusive_max=(n + len(rows), *now.shape[1:]), expand_only=True).result()
+            now[n:].write(rows, can_reference_source_data_indefinitely=True).result()
+
+        return append
 
     def looker(self, location: Any) -> Callable[[], Any]:
         spec = {"driver": self._driver(location), "kvstore": location.kvstore}

@@ -48,8 +48,27 @@ class ZarrApi(Library):
     def reader(self, array: Any, selection: Selection) -> Callable[[], Any]:
         return lambda: array[selection]
 
+    def points_reader(self, array: Any, indices: tuple[np.ndarray, ...]) -> Callable[[], Any]:
+        return lambda: array.vindex[indices]
+
+    def orthogonal_reader(self, array: Any, indices: tuple[np.ndarray, ...]) -> Callable[[], Any]:
+        return lambda: array.oindex[indices]
+
+    def direct_reader(self, array: Any, selection: Selection, transposed: bool) -> Callable[[], Any]:
+        if not transposed:
+            return self.reader(array, selection)
+        reversed_array = array.with_config({"order": "F"})
+        return lambda: np.ascontiguousarray(reversed_array[selection].T)
+
     def writer(self, array: Any, selection: Selection, data: np.ndarray) -> Callable[[], Any]:
         return lambda: array.__setitem__(selection, data)
+
+    def resize(self, array: Any, shape: tuple[int, ...]) -> Any:
+        array.resize(shape)
+        return array
+
+    def appender(self, array: Any) -> Callable[[np.ndarray], Any]:
+        return lambda rows: array.append(rows)
 
     def looker(self, location: Any) -> Callable[[], Any]:
         open_array = self.module.open_array

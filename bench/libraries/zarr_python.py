@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import ArraySpec
-from bench.libraries.base import Cannot
+from bench.libraries.base import Cannot, Selection
 from bench.libraries.zarr_api import ZarrApi
 
 
@@ -30,6 +30,10 @@ class ZarrPython(ZarrApi):
 
             zarr.config.set({"threading.max_workers": threads, "codec_pipeline.max_workers": threads})
             numcodecs.blosc.set_nthreads(threads)
+
+    def mask_reader(self, array: Any, mask: np.ndarray) -> Callable[[], Any]:
+        # A little faster than get_mask_selection, which does the same.
+        return lambda: array.get_coordinate_selection(np.nonzero(mask))
 
     def transposed_reader(self, array: Any) -> Callable[[], Any]:
         reversed_array = array.with_config({"order": "F"})
@@ -74,5 +78,10 @@ class Zarrs(ZarrPython):
         raise Cannot("zarrs' pipeline reads files only")
 
     def transposed_reader(self, array: Any) -> Callable[[], Any]:
+        return self.direct_reader(array, ..., True)
+
+    def direct_reader(self, array: Any, selection: Selection, transposed: bool) -> Callable[[], Any]:
+        if not transposed:
+            return self.reader(array, selection)
         # It does not read into Fortran order.
-        return lambda: np.ascontiguousarray(array[...].T)
+        return lambda: np.ascontiguousarray(array[selection].T)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from bench.arrays import ArraySpec
-from bench.libraries.base import Cannot
+from bench.libraries.base import Cannot, Selection, Step
 from bench.libraries.zarr_api import ZarrApi
 
 
@@ -30,6 +32,35 @@ class Zarrc(ZarrApi):
 
     def compact(self, array: Any) -> None:
         array.compact()
+
+    def open_cached(self, location: Any, nbytes: int) -> Any:
+        return self.open(location).with_cache(nbytes=nbytes)
+
+    def points_reader(self, array: Any, indices: tuple[np.ndarray, ...]) -> Callable[[], Any]:
+        return lambda: array[indices]
+
+    def mask_reader(self, array: Any, mask: np.ndarray) -> Callable[[], Any]:
+        return lambda: array[mask]
+
+    def lazy_reader(self, array: Any, steps: Sequence[Step]) -> Callable[[], Any]:
+        def read() -> Any:
+            view = array.lazy
+            for step in steps:
+                view = view.T if step == "T" else view[step]
+            return view.read()
+
+        return read
+
+    def mapper(
+        self,
+        source: Any,
+        target: Any,
+        function: Callable[[np.ndarray], np.ndarray],
+        regions: Sequence[Selection],
+        workers: int,
+    ) -> Callable[[], Any]:
+        del regions
+        return lambda: source.map_chunks(function, out=target, workers=workers)
 
     def transposed_reader(self, array: Any) -> Callable[[], Any]:
         reversed_array = array.with_config({"order": "F"})

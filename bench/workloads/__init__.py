@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from bench.workloads import codecs, latency, memory, opening, selections, sharded, tiny, whole
+from bench.workloads import (
+    caching,
+    codecs,
+    latency,
+    memory,
+    opening,
+    selections,
+    sharded,
+    tiny,
+    whole,
+    whole_array,
+)
 from bench.workloads.base import SIZES, Place, Task, Workload, Wrong
 
 __all__ = ["SIZES", "Place", "Task", "Workload", "Wrong", "all_workloads", "matches"]
@@ -14,7 +25,7 @@ __all__ = ["SIZES", "Place", "Task", "Workload", "Wrong", "all_workloads", "matc
 def all_workloads(size: str) -> dict[str, Workload]:
     """Every workload at ``size``, by name, in the order of the tables."""
     found: dict[str, Workload] = {}
-    for module in (whole, latency, opening, codecs, tiny, selections, sharded, memory):
+    for module in (whole, latency, opening, codecs, tiny, selections, caching, whole_array, sharded, memory):
         for workload in module.workloads(size):
             if workload.name in found:
                 raise ValueError(f"two workloads are called {workload.name!r}")

@@ -124,8 +124,8 @@ class Workload:
     title: str
     # The array it works on.
     spec: ArraySpec
-    # "task": a `Task`, run in the library's long-lived process; "import" and "peak": fresh processes, for the
-    # time of an import and the peak memory of one call.
+    # "task": a `Task`, run in the library's long-lived process; "import", "peak" and "allocations": fresh
+    # processes, for the time of an import, the peak memory and the allocations of one call.
     kind: str = "task"
     # What times are divided by, and what one of them is called.
     units: int = 1
@@ -147,7 +147,7 @@ class Workload:
         raise Cannot(f"a workload of kind {self.kind!r} is no task")
 
     def bound(self, threads: int) -> int:
-        """The bytes of memory that it may need at most; only for workloads of peak memory."""
+        """The bytes of memory that it may need at most, or the allocations; only where these are counted."""
         raise Cannot(f"a workload of kind {self.kind!r} has no bound")
 
     def limit(self, place: Place) -> Task:

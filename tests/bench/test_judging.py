@@ -59,7 +59,7 @@ def results(*runs: dict[str, dict[str, Any]]) -> Results:
                 "unit": described[name].unit,
                 "moved_nbytes": described[name].moved_nbytes,
                 "limit_is": described[name].limit_is,
-                "bound_nbytes": 1000,
+                "bound": 1000,
             }
             for name in dict.fromkeys(name for run in runs for name in run)
         },
@@ -170,6 +170,32 @@ def test_the_speed_of_two_threads_is_shown_beside_one() -> None:
         {"threads/read/1": {"zarrc": times(90)}, "threads/read/2": {"zarrc": times(100, wall=0.5)}}
     )
     assert "| threads/read | 1.80 |" in report(found)
+
+
+def test_a_view_is_compared_with_the_direct_read_of_the_same() -> None:
+    found = results(
+        {
+            "view/none/steps": {"zarrc": times(12, wall=0.5), "tensorstore": times(1)},
+            "direct/none/steps": {"zarrc": times(10), "tensorstore": times(1)},
+        }
+    )
+    (one,) = judge_all(found)
+    assert (one.values["cpu_ns"][0], one.values["wall_ns"][0]) == (1.2, 0.6)
+    assert one.verdict() == "missed by 9%"
+
+
+def test_two_workers_are_judged_by_wall_time_alone() -> None:
+    found = results({"map/1": {"zarrc": times(10)}, "map/2": {"zarrc": times(10, wall=0.5)}})
+    (one,) = judge_all(found)
+    assert one.values == {"wall_ns": (0.5, "map/2")}
+    assert one.met
+
+
+def test_allocations_are_judged_by_their_bound() -> None:
+    found = results({"allocations/points/1000000": {"zarrc": {"allocations": 1500}}})
+    (one,) = judge_all(found)
+    assert one.values == {"allocations": (1.5, "allocations/points/1000000")}
+    assert "| 1500 |" in report(found)
 
 
 @pytest.mark.parametrize("size", ["medium", "full"])

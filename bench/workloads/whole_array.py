@@ -1,0 +1,125 @@
+"""Work on an array as a whole: a function mapped over its chunks, and rows appended to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.arrays import ArraySpec
+from bench.libraries.base import Library
+from bench.workloads.base import Place, Task, Workload, by_size, equal_to
+
+# zarrs' pipeline is zarr-python's arrays; what is measured here is not the codecs.
+_LIBRARIES = ("zarrc", "zarr", "zarr-fused", "zarrs", "tensorstore")
+
+
+def smoothed(values: np.ndarray) -> np.ndarray:
+    """What is computed of each chunk: as long as its decoding and encoding, without the GIL."""
+    result: np.ndarray = np.sqrt(np.square(np.sin(values)) + np.square(np.cos(values)) + np.square(values))
+    return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map(Workload):
+    """Read, compute, write, chunk by chunk; peers by a pool of threads."""
+
+    workers: int
+
+    @property
+    def moved_nbytes(self) -> int:
+        return 2 * self.spec.nbytes
+
+    def prepare(self, library: Library, place: Place) -> Task:
+        source = library.open(library.local(place.source(self.spec, library)))
+        path = place.fresh(self.spec)
+        location = library.local(path)
+        target = library.create(location, self.spec)
+        expected = smoothed(place.field(self.spec))
+
+        def check(_: Any) -> None:
+            equal_to(expected)(library.reader(library.open(location), ...)())
+
+        def close() -> None:
+            library.close(source)
+            library.close(target)
+            place.forget(path)
+
+        regions = list(self.spec.regions())
+        call = library.mapper(source, target, smoothed, regions, self.workers)
+        return Task(call, check, close=close, check_once=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Append(Workload):
+    """Appends, one after the other, to an array that `units` of them, or none, were appended to before."""
+
+    # Rows of one append, and appends that the array has had.
+    rows: int
+    before: int
+
+    def prepare(self, library: Library, place: Place) -> Task:
+        path = place.fresh(self.spec)
+        location = library.local(path)
+        n_rows = self.before * self.rows
+        array = library.create_growing(location, self.spec)
+        data = place.field(self.spec)
+        parts = [data[i : i + self.rows] for i in range(n_rows, len(data), self.rows)]
+        assert len(parts) == self.units
+        if n_rows:
+            library.writer(array, slice(0, n_rows), data[:n_rows])()
+        now: dict[str, Any] = {"array": array}
+
+        def before() -> None:
+            now["array"] = library.resize(now["array"], (n_rows, *self.spec.shape[1:]))
+            now["append"] = library.appender(now["array"])
+
+        def call() -> None:
+            append = now["append"]
+            for part in parts:
+                append(part)
+
+        def check(_: Any) -> None:
+            array = now["array"]
+            if library.reads_zarr:
+                array = library.open(location)
+            equal_to(np.asarray(data))(library.reader(array, ...)())
+
+        def close() -> None:
+            library.close(now["array"])
+            place.forget(path)
+
+        return Task(call, check, before, close, check_once=True)
+
+
+def workloads(size: str) -> Iterator[Workload]:
+    n, c = by_size(size, 128, 2048, 4096), by_size(size, 64, 512, 512)
+    spec = ArraySpec(shape=(n, n), chunks=(c, c), dtype="float32", codec="zstd")
+    for workers in (1, 2):
+        yield Map(
+            name=f"map/{workers}",
+            family="map",
+            title=f"read, compute, write chunks, {workers} workers, {n}² float32, {c}² chunks, zstd, local",
+            spec=spec,
+            units=spec.n_chunks,
+            unit="chunk",
+            workers=workers,
+            libraries=_LIBRARIES,
+        )
+    n, many = by_size(size, 20, 1000, 1000), by_size(size, 200, 10_000, 10_000)
+    for name, rows, title in (("aligned", 16, "a chunk"), ("across", 10, "10 of a chunk's 16 rows")):
+        for which, total in (("first", n), ("last", many)):
+            yield Append(
+                name=f"append/{name}/{which}",
+                family="append",
+                title=f"append {title}, the {which} {n} of {many}, 64 columns of float32, none, local",
+                spec=ArraySpec(shape=(total * rows, 64), chunks=(16, 64), dtype="float32"),
+                units=n,
+                unit="append",
+                rows=rows,
+                before=total - n,
+                has_source=False,
+                libraries=(*_LIBRARIES, "h5py"),
+            )
