@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         zeros_like,
     )
     from zarrc.group import Group
+    from zarrc.suggesting import suggest_chunks
     from zarrc.tools import copy_array
 
 __version__ = "0.1.0"
@@ -78,6 +79,7 @@ __all__ = [
     "save_array",
     "save_group",
     "storage",
+    "suggest_chunks",
     "tree",
     "zeros",
     "zeros_like",
@@ -95,6 +97,7 @@ _HOMES = dict.fromkeys(__all__, "creation") | {
     "dtypes": None,
     "errors": None,
     "storage": None,
+    "suggest_chunks": "suggesting",
 }
 
 
