@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from _thread import allocate_lock
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -30,14 +31,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Array"]
 
-# Held for the moment in which a handle's writes begin to wait, or cease to.
+# Held for the moment in which a handle gets another view of its data: first use, resizing, writes that begin to
+# wait or cease to.
 _beginning = allocate_lock()
 
+
+def _begin_anew() -> None:
+    """In a forked child, where another thread's lock would stay taken for ever."""
+    global _beginning
+    _beginning = allocate_lock()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
 _INSTEAD_OF_FANCY = "read the box around the elements, and index the result"
-_INSTEAD_OF_RESIZE = "zarrc.from_array copies it into another array"
 _LATER = MappingProxyType(
-    dict.fromkeys(("append", "resize"), _INSTEAD_OF_RESIZE)
-    | dict.fromkeys(("blocks", "oindex", "vindex"), _INSTEAD_OF_FANCY)
+    dict.fromkeys(("blocks", "oindex", "vindex"), _INSTEAD_OF_FANCY)
     | {
         f"{do}_{kind}_selection": _INSTEAD_OF_FANCY
         for do in ("get", "set")
@@ -169,17 +178,23 @@ class Array(ArrayChanging):
             The options to change; those left out stay as they are.
         """
         new = parse_array_config(config, self._config)
-        return type(self)(self._store, self._path, self._metadata, new, read_only=self._read_only)
+        return self._linked(
+            type(self)(self._store, self._path, self._metadata, new, read_only=self._read_only)
+        )
 
     # --- data
 
     def _data(self) -> ArrayAccess | WriteBuffer:
         """Return the engine's view of this array, made on first use."""
         access = self._access
-        if access is None:
+        while access is None:
             made = self._new_access()
-            # Another thread may have been faster, and be in a buffered block by now.
-            access = self._access = self._access or made
+            with _beginning:
+                # Another thread may have been faster, and be in a buffered block by now; or have resized the
+                # array.
+                if self._access is None and made.metadata is self._metadata:
+                    self._access = made
+                access = self._access
         return access
 
     def _new_access(self) -> ArrayAccess:
@@ -194,13 +209,14 @@ class Array(ArrayChanging):
         return self._metadata.fill_value
 
     def _set_metadata(self, metadata: NodeMetadata) -> None:
-        super()._set_metadata(metadata)
-        access = self._access
-        if access is None or access.is_direct:
-            self._access = None
-        else:
-            # Inside a buffered block; what waits goes on waiting.
-            access.go_on_with(self._new_access())
+        with _beginning:
+            super()._set_metadata(metadata)
+            access = self._access
+            if access is None or access.is_direct:
+                self._access = None
+                return
+        # Inside a buffered block; what waits goes on waiting.
+        access.go_on_with(self._new_access())
 
     def buffered(self, nbytes: int = 256 * 2**20) -> Buffered:
         """Collect small writes: in a ``with`` block, each shard (or chunk) is written once, at its end.
@@ -372,10 +388,12 @@ class Array(ArrayChanging):
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (self._store, self._path, self._metadata, self._config, self._read_only)
-        return _rebuild, (type(self), *arguments)
+        return _rebuild, (type(self), *arguments), (None, {"_consolidated": self._consolidated})
 
     def __copy__(self) -> Self:
-        return type(self)(self._store, self._path, self._metadata, self._config, read_only=self._read_only)
+        return self._linked(
+            type(self)(self._store, self._path, self._metadata, self._config, read_only=self._read_only)
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return another handle of the same array: the stored data are not copied."""

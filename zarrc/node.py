@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.node_names import normalize_path
@@ -13,17 +13,22 @@ from zarrc.engine.nodes import NodeMetadata, open_node, place
 from zarrc.errors import AttributesError, ReadOnlyError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from zarrc.attributes import Attributes, Change
+    from zarrc.consolidated import Consolidated
     from zarrc.storage import StorePath
     from zarrc.storage.base import Store
 
 __all__ = ["Node", "without_nan"]
 
+_Linked = TypeVar("_Linked", bound="Node")
+
 
 class Node:
     """An array's or group's handle: where it is, and its metadata as they were when last read or written."""
 
-    __slots__ = ("__weakref__", "_metadata", "_path", "_read_only", "_store")
+    __slots__ = ("__weakref__", "_consolidated", "_metadata", "_path", "_read_only", "_store")
 
     _kind: Literal["array", "group"]
     _later: ClassVar[Mapping[str, str]] = MappingProxyType({})
@@ -35,6 +40,7 @@ class Node:
         self._path = normalize_path(path)
         self._metadata = metadata
         self._read_only = bool(read_only)
+        self._consolidated: Consolidated | None = None
 
     if not TYPE_CHECKING:  # type checkers would take it that every name exists
 
@@ -134,29 +140,58 @@ class Node:
             return stored.evolve(attributes=without_nan(attributes, place(self._store, self._path)))
 
         try:
-            self._set_metadata(self._update(changed))
+            self._update(changed)
         except RecursionError:
             # Read from a document with some room to spare, they are walked in deeper steps here.
             where = place(self._store, self._path)
             raise AttributesError(f"the attributes of {where} are nested too deeply to be changed") from None
 
-    def _update(self, change: Callable[[NodeMetadata], NodeMetadata]) -> NodeMetadata:
+    def _update(self, change: Callable[[NodeMetadata], NodeMetadata]) -> None:
+        """Change the stored metadata, under their lock, and take what is stored then."""
         # To open a node needs nothing of what changes one.
         from zarrc.engine.node_changes import update_node
 
         metadata = self._metadata
-        return update_node(self._store, self._path, metadata.zarr_format, change, self._repair_fill())
+        with self._metadata_lock():
+            new = update_node(self._store, self._path, metadata.zarr_format, change, self._repair_fill())
+            self._take_stored(new)
+
+    def _metadata_lock(self) -> AbstractContextManager[object]:
+        """Return what keeps others from changing the node's documents."""
+        from zarrc.engine.node_changes import node_lock
+
+        return node_lock(self._store, self._path)
+
+    def _take_stored(self, metadata: NodeMetadata) -> None:
+        """Go on with metadata that this handle has just stored, under their lock.
+
+        Everything that replaces an open node's documents comes here: attributes, resizing, appending.
+        """
+        self._set_metadata(metadata)
+        link = self._consolidated
+        # In format 3 a group's own document is the one that holds its members.
+        if link is not None and (link.zarr_format == 2 or link.path != self._path):
+            link.changed((self._path,))
+
+    def _linked(self, node: _Linked) -> _Linked:
+        """Return another handle, which from now on keeps the same consolidated metadata up to date."""
+        node._consolidated = self._consolidated
+        return node
 
     def _refresh(self) -> None:
         """Read the metadata again."""
-        found = open_node(
-            self._store,
-            self._path,
-            zarr_format=self._metadata.zarr_format,
-            kind=self._kind,
-            repair_fill=self._repair_fill(),
-        )
-        self._set_metadata(found)
+        from zarrc.engine.node_changes import node_lock
+
+        # Under the lock of this process: not older, when they are taken, than what another thread has stored.
+        with node_lock(self._store, self._path):
+            found = open_node(
+                self._store,
+                self._path,
+                zarr_format=self._metadata.zarr_format,
+                kind=self._kind,
+                repair_fill=self._repair_fill(),
+            )
+            self._set_metadata(found)
 
     def _repair_fill(self) -> object:
         """Return what a stored document without a fill value is read with: what this handle has."""

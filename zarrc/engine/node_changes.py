@@ -11,7 +11,7 @@ import weakref
 from _thread import RLock, allocate_lock
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from zarrc.config import config
 from zarrc.dtypes import DEFAULT_FILL
@@ -41,7 +41,15 @@ from zarrc.metadata.model import ArrayMetadata, GroupMetadata
 if TYPE_CHECKING:
     from zarrc.storage.base import Blob, Store
 
-__all__ = ["create_node", "delete_node", "node_lock", "update_node"]
+__all__ = [
+    "StoredNode",
+    "create_node",
+    "delete_node",
+    "node_lock",
+    "read_stored",
+    "replace_stored",
+    "update_node",
+]
 
 
 # --- create
@@ -290,28 +298,61 @@ def _try_update(
     change: Callable[[NodeMetadata], NodeMetadata],
     repair_fill: object,
 ) -> NodeMetadata:
+    stored = read_stored(store, path, zarr_format, repair_fill)
+    new = change(stored.metadata)
+    replace_stored(store, path, stored, new)
+    return new
+
+
+class StoredNode(NamedTuple):
+    """A node's metadata as they are stored, and the documents that they were read from, by name."""
+
+    metadata: NodeMetadata
+    blobs: dict[str, Blob | None]
+
+
+def read_stored(
+    store: Store, path: str, zarr_format: Literal[2, 3], repair_fill: object = DEFAULT_FILL
+) -> StoredNode:
+    """Read a node's documents in order to replace them: under the node's lock, which the caller holds.
+
+    Raises
+    ------
+    NodeNotFoundError
+        If the node is gone.
+    """
     names = (V3_DOCUMENT,) if zarr_format == 3 else V2_DOCUMENTS
     blobs: dict[str, Blob | None] = dict.fromkeys(names)
     for index, blob in store.get_many([(join(path, name), None) for name in names]):
         blobs[names[index]] = blob
     stored = [None if blob is None else bytes(blob) for blob in blobs.values()]
     if zarr_format == 3:
-        old = parse_v3(store, path, stored[0], repair_fill=repair_fill)
+        found = parse_v3(store, path, stored[0], repair_fill=repair_fill)
     else:
-        old = parse_v2(store, path, stored)
-    if old is None:
+        found = parse_v2(store, path, stored)
+    if found is None:
         from zarrc.engine.node_search import missing_node_error
 
         raise missing_node_error(store, path, None, zarr_format)
-    new = change(old)
+    return StoredNode(found, blobs)
+
+
+def replace_stored(store: Store, path: str, stored: StoredNode, new: NodeMetadata) -> None:
+    """Store ``new`` in place of what `read_stored` gave: the documents that differ.
+
+    Raises
+    ------
+    StoreConflictError
+        If somebody else replaced a document meanwhile, as far as the store can tell; nothing is changed then.
+    """
+    old = stored.metadata
     # Written with the new attributes, the old document shows what else changed. The old attributes may be
     # such that they cannot be written: other libraries store bare NaN.
     before = _dump(old.evolve(attributes=new.attributes))
     for name, document in _dump(new).items():
         holds_attributes = name in (V3_DOCUMENT, ".zattrs")
         if before.get(name) != document or (holds_attributes and old.attributes != new.attributes):
-            _replace(store, join(path, name), document, blobs[name])
-    return new
+            _replace(store, join(path, name), document, stored.blobs[name])
 
 
 def _dump(metadata: NodeMetadata) -> dict[str, bytes]:
