@@ -23,6 +23,7 @@ def config() -> Config:
 
 def test_every_setting_has_its_documented_default(config: Config) -> None:
     assert config.defaults == {
+        "array.cache_nbytes": 0,
         "array.casting": "checked",
         "array.locking": "thread",
         "array.order": "C",
@@ -32,6 +33,7 @@ def test_every_setting_has_its_documented_default(config: Config) -> None:
         "array.shard_update": "rewrite",
         "array.sharding_coalesce_max_bytes": None,
         "array.sharding_coalesce_max_gap_bytes": None,
+        "array.target_chunk_size_bytes": None,
         "array.target_shard_size_bytes": None,
         "array.write_empty_chunks": False,
         "default_zarr_format": 3,
@@ -72,6 +74,8 @@ def test_an_unknown_setting_can_have_a_default(config: Config) -> None:
         ("default_zarr_format", "3"),
         ("array.order", "K"),
         ("array.write_empty_chunks", 1),
+        ("array.cache_nbytes", -1),
+        ("array.cache_nbytes", None),
         ("array.casting", "sometimes"),
         ("array.locking", "process"),
         ("array.shard_index", True),
@@ -111,6 +115,7 @@ def test_set_in_a_with_statement_lasts_for_the_block(config: Config) -> None:
     config.set({"array.order": "F"})
     with config.set({"array.order": "C"}), config.set(array__write_empty_chunks=True):
         assert config.get("array") == {
+            "cache_nbytes": 0,
             "casting": "checked",
             "locking": "thread",
             "order": "C",
@@ -120,6 +125,7 @@ def test_set_in_a_with_statement_lasts_for_the_block(config: Config) -> None:
             "shard_update": "rewrite",
             "sharding_coalesce_max_bytes": None,
             "sharding_coalesce_max_gap_bytes": None,
+            "target_chunk_size_bytes": None,
             "target_shard_size_bytes": None,
             "write_empty_chunks": True,
         }

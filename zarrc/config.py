@@ -55,6 +55,7 @@ def _count(least: int) -> Callable[[object], str | None]:
 # One line a setting: its default, and a check that returns what is wrong with a value, or None.
 _SETTINGS: Final[Mapping[str, tuple[Any, Callable[[object], str | None]]]] = MappingProxyType(
     {
+        "array.cache_nbytes": (0, _count(0)),
         "array.casting": ("checked", _one_of(*_CASTINGS)),
         "array.locking": ("thread", _one_of("thread", "file")),
         "array.order": ("C", _one_of("C", "F")),
@@ -64,6 +65,7 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Callable[[object], str | None]]]] = Map
         "array.shard_update": ("rewrite", _one_of("rewrite", "append")),
         "array.sharding_coalesce_max_bytes": (None, _count_or_none(0)),
         "array.sharding_coalesce_max_gap_bytes": (None, _count_or_none(0)),
+        "array.target_chunk_size_bytes": (None, _count_or_none(1)),
         "array.target_shard_size_bytes": (None, _count_or_none(1)),
         "array.write_empty_chunks": (False, _one_of(True, False)),
         "default_zarr_format": (3, _one_of(2, 3)),
@@ -169,6 +171,10 @@ class Config:
     array.read_missing_chunks             True        read a missing chunk as the fill value; False:
                                                       ChunkNotFoundError
     array.casting                         "checked"   how written values become the array's data type
+    array.cache_nbytes                    0           bytes of decoded chunks that a handle keeps for its next
+                                                      reads; 0: none
+    array.target_chunk_size_bytes         None        what chunks="auto" aims at, decoded; None: 1 to 16 MiB,
+                                                      by the array's size
     array.target_shard_size_bytes         None        what shards="auto" aims at, decoded; None: 64 MB
     array.sharding_coalesce_max_gap_bytes None        bytes between two inner chunks that one request reads
                                                       too; None: what suits the store
@@ -325,6 +331,9 @@ class ArrayConfig:
         How written values become the array's data type. ``"checked"``: integers must fit, floats that go to
         an integer type must be whole and fit, floats round to floats as in NumPy; or one of NumPy's own
         rules, ``"no"``, ``"equiv"``, ``"safe"``, ``"same_kind"``, ``"unsafe"``.
+    cache_nbytes : int, default 0
+        Bytes of memory for decoded chunks that this handle keeps, the latest ones (`Array.with_cache`); 0 keeps
+        none.
     locking : {"thread", "file"}, default "thread"
         What keeps two partial writes of one stored object apart. ``"thread"``: a lock in this process, for
         all its threads and handles. ``"file"``: also a lock file beside the object (``flock``), for all
@@ -346,6 +355,9 @@ class ArrayConfig:
     sharding_coalesce_max_bytes : int, optional
         The most bytes of a request for several inner chunks; one inner chunk is always one request. None for
         what suits the store.
+    target_chunk_size_bytes : int, optional
+        Decoded bytes of a chunk that ``chunks="auto"`` aims at, when an array is created; None is 1 MiB for
+        arrays of up to 4 GiB and more for larger ones, up to 16 MiB.
     target_shard_size_bytes : int, optional
         Decoded bytes of a shard that ``shards="auto"`` aims at, when an array is created; None is 64 MB.
 
@@ -359,12 +371,14 @@ class ArrayConfig:
     write_empty_chunks: bool = False
     read_missing_chunks: bool = True
     casting: Casting = "checked"
+    cache_nbytes: int = 0
     locking: Literal["thread", "file"] = "thread"
     shard_index: Literal["cache", "trust"] = "cache"
     shard_index_cache_nbytes: int = 32 * 2**20
     shard_update: Literal["rewrite", "append"] = "rewrite"
     sharding_coalesce_max_gap_bytes: int | None = None
     sharding_coalesce_max_bytes: int | None = None
+    target_chunk_size_bytes: int | None = None
     target_shard_size_bytes: int | None = None
 
     def __post_init__(self) -> None:

@@ -16,12 +16,11 @@ from zarrc.engine.node_changes import create_node, delete_node
 from zarrc.engine.node_names import ancestors
 from zarrc.engine.nodes import place
 from zarrc.engine.values import as_values
-from zarrc.errors import ContainsGroupError, MetadataError
-from zarrc.grids import chunk_grid_from_v3_json
+from zarrc.errors import ContainsGroupError
+from zarrc.grids import chunk_grid_from_user
 from zarrc.kept_layout import keep_layout, said
 from zarrc.metadata.build import build_array
 from zarrc.metadata.chunking import parse_shape
-from zarrc.reading import Reading, show
 from zarrc.streaming import copy_into
 
 if TYPE_CHECKING:
@@ -130,7 +129,8 @@ def create_array_at(
         _take_from_data(given, data)
         if isinstance(data, Array):
             refuse_self(store, path, data)
-    metadata = build_metadata(given, caller, options.target_shard_size_bytes)
+    targets = options.target_shard_size_bytes, options.target_chunk_size_bytes
+    metadata = build_metadata(given, caller, *targets)
     if metadata.zarr_format == 3 and "order" in given:
         options = parse_array_config({"order": given["order"]}, options)
     if write_data and isinstance(data, np.ndarray):
@@ -152,8 +152,10 @@ def _fill_new(array: Array, data: Any) -> None:
         raise
 
 
-def build_metadata(given: Mapping[str, Any], caller: str, shard_nbytes: int | None = None) -> ArrayMetadata:
-    """Return the metadata that keywords describe; ``shards="auto"`` aims at ``shard_nbytes``."""
+def build_metadata(
+    given: Mapping[str, Any], caller: str, shard_nbytes: int | None = None, chunk_nbytes: int | None = None
+) -> ArrayMetadata:
+    """Return the metadata that keywords describe; shards and chunks of "auto" aim at these bytes."""
     if "shape" not in given:
         raise TypeError(f"{caller}() needs shape= (or data=) for a new array")
     zarr_format = given.get("zarr_format", settings.get("default_zarr_format"))
@@ -161,27 +163,16 @@ def build_metadata(given: Mapping[str, Any], caller: str, shard_nbytes: int | No
     if "chunk_grid" in given:
         if "chunks" in given:
             raise TypeError(f"{caller}() takes either chunks= or chunk_grid=, not both")
-        build["chunks"] = _chunks_of_grid(given["chunk_grid"])
+        build["chunks"] = chunk_grid_from_user(given["chunk_grid"], parse_shape(given["shape"]))
     return build_array(
         shape=given["shape"],
         dtype=given.get("dtype"),
         zarr_format=zarr_format,
         attributes=given.get("attributes"),
         shard_nbytes=shard_nbytes,
+        chunk_nbytes=chunk_nbytes,
         **build,
     )
-
-
-def _chunks_of_grid(grid: Any) -> Any:
-    """Return the chunk shape in a ``chunk_grid``: in the specification's form, or an object that has one."""
-    if isinstance(grid, (str, Mapping)):
-        return chunk_grid_from_v3_json(grid, Reading(path="chunk_grid", from_user=True)).chunk_shape
-    if not hasattr(grid, "chunk_shape"):
-        raise MetadataError(
-            "chunk_grid: must be an object such as "
-            f"{{'name': 'regular', 'configuration': {{'chunk_shape': [2, 3]}}}}, got {show(grid)}"
-        )
-    return grid.chunk_shape
 
 
 # --- data

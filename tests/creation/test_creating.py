@@ -248,9 +248,9 @@ def test_keywords_of_zarr_python_that_mean_nothing_here_are_told() -> None:
 
 
 def test_what_comes_later_is_refused_by_name() -> None:
-    with pytest.raises(MetadataError, match="several sizes along an axis"):
-        zarrc.create_array(shape=(4,), chunks=[[2, 2]])
-    with pytest.raises(MetadataError, match="'irregular'"):
+    with pytest.raises(MetadataError, match="zarr_format 2 has chunks of one shape"):
+        zarrc.create_array(shape=(4,), chunks=[[1, 3]], zarr_format=2)
+    with pytest.raises(MetadataError, match="either chunk_sizes= or chunk_shapes="):
         zarrc.create((4,), chunk_grid={"name": "irregular", "configuration": {}})
     grid = {"name": "regular", "configuration": {"chunk_shape": [3]}}
     assert zarrc.create((4,), chunk_grid=grid).chunks == (3,)

@@ -240,11 +240,26 @@ def test_a_last_chunk_whose_end_no_offset_can_say_is_refused() -> None:
 def test_the_draft_is_read_and_noted_and_not_written() -> None:
     reading = Reading(path="chunk_grid")
     document = {"name": "rectangular", "configuration": {"chunk_shape": [[5, 5, 15], 10]}}
-    grid = chunk_grid_from_v3_json(document, reading)
+    grid = chunk_grid_from_v3_json(document, reading, (25, 25))
     assert grid == RectilinearChunkGrid([[5, 5, 15], 10])
     assert reading.notes == ["chunk_grid: 'rectangular' is the name in a draft; read as 'rectilinear'"]
     with pytest.raises(MetadataError, match="'rectangular' is the name in a draft"):
-        chunk_grid_from_v3_json(document, Reading(path="chunk_grid", strict=True))
+        chunk_grid_from_v3_json(document, Reading(path="chunk_grid", strict=True), (25, 25))
     wrong = {"name": "rectangular", "configuration": {"chunk_shape": [[5, 0]]}}
     with pytest.raises(MetadataError, match=r"configuration.chunk_shape\[0\]\[1\]: must be in"):
-        chunk_grid_from_v3_json(wrong, Reading(path="chunk_grid"))
+        chunk_grid_from_v3_json(wrong, Reading(path="chunk_grid"), (5,))
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks"),
+    [((10, 9), ((4, 4, 2), 3)), ((3, 0), ((3,), 3)), ((8, 3), (4, 3)), ((5, 4), ((4, 1), (3, 1)))],
+)
+def test_chunks_that_end_with_the_array_are_read(shape: tuple[int, ...], chunks: tuple[Any, ...]) -> None:
+    reading = Reading(path="chunk_grid")
+    document = {"name": "zarrs.regular_bounded", "configuration": {"chunk_shape": [4, 3]}}
+    grid = chunk_grid_from_v3_json(document, reading, shape)
+    grid.check(shape)
+    assert grid.chunks == chunks
+    assert reading.notes == [
+        "chunk_grid: 'zarrs.regular_bounded' is not in the registry; read as 'rectilinear'"
+    ]

@@ -110,7 +110,12 @@ def test_chunks_like_the_shape_of_no_elements() -> None:
         ((10, -2), "chunks: must be in [-1,"),
         ((10, 2.0), "chunks: must be an integer or a tuple of integers, got 2.0"),
         ("big", "chunks: must be an integer or a tuple of integers, got 'big'"),
-        (((50, 50), 20), "chunks: several sizes along an axis are not supported in this version"),
+        (((50, 0), 20), "chunks[0][1]: must be in [1, 9223372036854775807], got 0"),
+        (((50, 49), 20), "chunks: the chunks along axis 0 have 99 elements in all, the array 100"),
+        ((((50, 2, 1),), 20), "chunks[0][0]: a run is [extent, count], got [50, 2, 1]"),
+        (((), 20), "chunks[0]: has no chunks"),
+        ((("auto", 50), 20), "chunks[0][0]: must be an integer, got 'auto'"),
+        ((10, 20, 30), "chunks: [10, 20, 30] has 3 extents, the array 2 dimensions"),
     ],
 )
 def test_wrong_chunks_are_refused(chunks: Any, text: str) -> None:

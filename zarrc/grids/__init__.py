@@ -5,6 +5,7 @@ from __future__ import annotations
 from zarrc.grids.base import ChunkGrid
 from zarrc.grids.key_encoding import ChunkKeyEncoding, DefaultKeyEncoding, V2KeyEncoding
 from zarrc.grids.registry import (
+    chunk_grid_from_user,
     chunk_grid_from_v3_json,
     key_encoding_from_user,
     key_encoding_from_v3_json,
@@ -26,6 +27,7 @@ __all__ = [
     "RectilinearChunkGrid",
     "RegularChunkGrid",
     "V2KeyEncoding",
+    "chunk_grid_from_user",
     "chunk_grid_from_v3_json",
     "key_encoding_from_user",
     "key_encoding_from_v3_json",

@@ -11,12 +11,13 @@ from zarrc.errors import MetadataError
 from zarrc.frozen import frozen
 from zarrc.grids.axis import MAX_EXTENT, AxisRuns, merged
 from zarrc.grids.base import ChunkGrid
+from zarrc.grids.regular import RegularChunkGrid
 from zarrc.reading import Reading, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["RectilinearChunkGrid"]
+__all__ = ["RectilinearChunkGrid", "axis_runs", "simplest_grid"]
 
 
 @frozen(repr=False)
@@ -98,6 +99,32 @@ class RectilinearChunkGrid(ChunkGrid):
 
     def __repr__(self) -> str:
         return f"RectilinearChunkGrid({self.configuration()['chunk_shapes']})"
+
+
+def simplest_grid(axes: Sequence[AxisRuns], shape: tuple[int, ...]) -> ChunkGrid:
+    """The grid of an array with these chunks along each axis: the regular one where that has them.
+
+    Raises
+    ------
+    MetadataError
+        If the chunks do not reach the array's end.
+    """
+    grid = RectilinearChunkGrid(tuple(axes))
+    grid.check(shape)
+    steps = [_step(runs, extent) for runs, extent in zip(grid.chunk_shapes, shape, strict=True)]
+    return grid if None in steps else RegularChunkGrid(tuple(step for step in steps if step is not None))
+
+
+def _step(runs: AxisRuns, extent: int) -> int | None:
+    """The one extent of the chunks along an axis; None if there are several that count."""
+    if isinstance(runs, int):
+        return runs
+    (step, count), *rest = runs
+    if not rest or (
+        len(rest) == 1 and rest[0][1] == 1 and rest[0][0] < step and step * count + rest[0][0] == extent
+    ):
+        return step
+    return None
 
 
 def axis_runs(axis: Any, reading: Reading) -> AxisRuns:

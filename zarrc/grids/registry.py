@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from zarrc.errors import MetadataError, UnknownExtensionError
 from zarrc.grids.base import ChunkGrid
@@ -13,8 +13,8 @@ from zarrc.grids.regular import RegularChunkGrid
 from zarrc.reading import Reading, choices, closest, show
 
 __all__ = [
-    "LATER_GRIDS",
     "LATER_KEY_ENCODINGS",
+    "chunk_grid_from_user",
     "chunk_grid_from_v3_json",
     "grid_registrations",
     "key_encoding_from_user",
@@ -26,11 +26,10 @@ __all__ = [
 
 _Grid = TypeVar("_Grid", bound=ChunkGrid)
 
-LATER_GRIDS = ("zarrs.regular_bounded",)
-"""Names that other implementations know; their place is here."""
-
-_OWN: dict[str, str] = {"rectangular": "rectangular", "rectilinear": "rectilinear"}
-"""What comes with zarrc beside ``regular``: name -> module, imported when the grid is met."""
+_READ_ONLY = {"rectangular": "rectangular", "zarrs.regular_bounded": "regular_bounded"}
+"""Grids that are read as others: name -> function of `zarrc.grids.read_only`, imported when one is met."""
+_OWN = (RegularChunkGrid.name, "rectilinear")
+"""What comes with zarrc; ``rectilinear`` is imported when it is met."""
 
 _GRIDS: dict[str, type[ChunkGrid]] = {RegularChunkGrid.name: RegularChunkGrid}
 _n_registered = 0
@@ -106,25 +105,72 @@ def _count() -> None:
 
 
 def _refuse_own(name: str) -> None:
-    if name in _OWN or name == RegularChunkGrid.name:
+    if name in _OWN or name in _READ_ONLY:
         raise ValueError(f"the chunk grid {name!r} comes with zarrc")
 
 
-def chunk_grid_from_v3_json(value: object, reading: Reading) -> ChunkGrid:
-    """The chunk grid of a v3 document."""
+def chunk_grid_from_v3_json(
+    value: object, reading: Reading, shape: tuple[int, ...] | None = None
+) -> ChunkGrid:
+    """The chunk grid of a v3 document, of an array of ``shape``."""
     extension = reading.extension(value)
-    cls = _GRIDS.get(extension.name)
+    name, configuration = extension.name, extension.configuration
+    cls = _GRIDS.get(name)
     if cls is None:
-        if extension.name not in _OWN:
-            raise _unknown("chunk grid", extension.name, known_chunk_grids(), LATER_GRIDS, reading)
-        module = import_module(f"zarrc.grids.{_OWN[extension.name]}")
-        if extension.name == "rectangular":
+        if name in _READ_ONLY and shape is not None:
+            read = getattr(import_module("zarrc.grids.read_only"), _READ_ONLY[name])
             with reading.locate():
-                grid: ChunkGrid = module.from_v3_json(extension.configuration, reading)
+                grid: ChunkGrid = read(configuration, shape, reading)
             return grid
-        cls = module.RectilinearChunkGrid
+        if name != "rectilinear":
+            raise _unknown("chunk grid", name, known_chunk_grids(), tuple(_READ_ONLY), reading)
+        cls = _rectilinear()
     with reading.locate():
-        return cls.from_v3_json(extension.configuration, reading.at("configuration"))
+        return cls.from_v3_json(configuration, reading.at("configuration"))
+
+
+def _rectilinear() -> type[ChunkGrid]:
+    from zarrc.grids.rectilinear import RectilinearChunkGrid
+
+    return RectilinearChunkGrid
+
+
+def chunk_grid_from_user(value: object, shape: tuple[int, ...]) -> ChunkGrid:
+    """The chunk grid that a user passed.
+
+    Parameters
+    ----------
+    value : ChunkGrid, Mapping or str
+        An object of ours; the form of a v3 document; any object whose ``to_dict()`` gives that
+        (zarr-python's), or that has a ``chunk_shape``. The name ``irregular`` has the forms of
+        `zarrc.grids.irregular.irregular_grid`.
+    shape : tuple of int
+        Shape of the array.
+
+    Raises
+    ------
+    MetadataError
+        If it is none of these, or the chunks do not fit together.
+    """
+    if isinstance(value, ChunkGrid):
+        return value
+    reading = Reading(path="chunk_grid", from_user=True)
+    given: Any = value
+    if not isinstance(value, (str, Mapping)) and callable(getattr(value, "to_dict", None)):
+        given = given.to_dict()
+    if isinstance(given, Mapping) and given.get("name") == "irregular":
+        extension = reading.extension(given)
+        from zarrc.grids.irregular import irregular_grid
+
+        return irregular_grid(extension.configuration, shape, reading.at("configuration"))
+    if isinstance(given, (str, Mapping)):
+        return chunk_grid_from_v3_json(given, reading, shape)
+    if hasattr(given, "chunk_shape"):
+        return RegularChunkGrid(tuple(given.chunk_shape))
+    raise reading.error(
+        "must be an object such as {'name': 'regular', 'configuration': {'chunk_shape': [2, 3]}}, got "
+        f"{show(value)}"
+    )
 
 
 def key_encoding_from_v3_json(value: object, reading: Reading) -> ChunkKeyEncoding:
@@ -166,7 +212,11 @@ def key_encoding_from_user(value: object) -> ChunkKeyEncoding:
 def _unknown(
     what: str, name: str, known: Iterable[str], later: tuple[str, ...], reading: Reading
 ) -> MetadataError:
-    if name in later:
+    if what == "chunk grid" and name == "irregular":
+        text = (
+            "the chunk grid 'irregular' is for chunk_grid= of a new array, which stores a 'rectilinear' one"
+        )
+    elif name in later:
         text = f"the {what} {name!r} is not supported in this version of zarrc; supported: {choices(known)}"
     else:
         text = f"unknown {what} {show(name)}{closest(name, [*known, *later])}; known: {choices(known)}"

@@ -22,7 +22,7 @@ from zarrc.grids import (
     key_encoding_from_user,
 )
 from zarrc.metadata.attributes import attributes_to_json
-from zarrc.metadata.chunking import parse_chunks, parse_shape
+from zarrc.metadata.chunking import parse_grid, parse_shape
 from zarrc.metadata.model import ArrayMetadata, Endian, GroupMetadata, V2Fields
 from zarrc.metadata.v2 import codec_chain
 from zarrc.metadata.validation import check_shapes, check_zarr_format
@@ -41,6 +41,7 @@ def build_array(
     chunk_shape: Any = None,
     shards: Any = None,
     shard_nbytes: int | None = None,
+    chunk_nbytes: int | None = None,
     codecs: Any = None,
     filters: Any = AUTO,
     serializer: Any = AUTO,
@@ -64,12 +65,14 @@ def build_array(
         What `zarrc.dtypes.parse_dtype` takes; by default float64. In v3 a byte order in it becomes the
         ``bytes`` codec's, unless a serializer is given.
     chunks, chunk_shape : optional
-        See `zarrc.metadata.chunking.parse_chunks`; two names of one thing.
+        See `zarrc.metadata.chunking.parse_grid`; two names of one thing.
     shards : optional
         v3: see `zarrc.metadata.sharding.parse_shards`; ``chunks`` are the inner chunks then, and the codecs
         are theirs.
     shard_nbytes : int, optional
         What ``shards="auto"`` aims at, in decoded bytes; by default 64 MB.
+    chunk_nbytes : int, optional
+        What ``chunks="auto"`` aims at, in decoded bytes; by default 1 to 16 MiB, by the array's size.
     codecs : sequence, optional
         v3: the whole chain; instead of ``filters``, ``serializer`` and ``compressors``. Where there is a
         sharding codec in it (or for the serializer), ``chunks`` is the shape of the shards if its
@@ -122,10 +125,18 @@ def build_array(
     if zarr_format == 3:
         with _NotTooDeep():
             chain = _v3_codecs(codecs, filters, serializer, compressors, endian)
-            chunks, chain = _sharded(chain, chunks, shards, extents, data_type.itemsize, shard_nbytes)
+            targets = shard_nbytes, chunk_nbytes
+            chunks, chain = _sharded(chain, chunks, shards, extents, data_type.itemsize, *targets)
     elif shards is not None:
         raise MetadataError("shards: zarr_format 2 has no shards; use zarr_format=3")
-    grid = RegularChunkGrid(parse_chunks(chunks, extents, data_type.itemsize))
+    grid = parse_grid(chunks, extents, data_type.itemsize, target=chunk_nbytes)
+    if zarr_format == 2 and not isinstance(grid, RegularChunkGrid):
+        if not grid.is_regular:
+            raise MetadataError(
+                "chunks: zarr_format 2 has chunks of one shape, and no list of extents along an axis; use "
+                "zarr_format=3"
+            )
+        grid = RegularChunkGrid(grid.chunk_shape)
     check_shapes(extents, grid, data_type.itemsize)
     fill = fill_value_for(data_type, fill_value, zarr_format=zarr_format)
     common: dict[str, Any] = {
@@ -135,7 +146,7 @@ def build_array(
         "fill_value": fill,
         "attributes": attributes_to_json(attributes or {}),
     }
-    spec = ChunkSpec(grid.chunk_shape, data_type.numpy, data_type.default_fill() if fill is None else fill)
+    spec = ChunkSpec(grid.largest_shape, data_type.numpy, data_type.default_fill() if fill is None else fill)
     if zarr_format == 2:
         if dimension_names is not None:
             raise MetadataError("dimension_names: zarr_format 2 has none; use zarr_format=3")
@@ -245,8 +256,9 @@ def _sharded(
     shape: tuple[int, ...],
     itemsize: int,
     shard_nbytes: int | None,
+    chunk_nbytes: int | None,
 ) -> tuple[Any, tuple[Codec, ...]]:
-    """The shape of the chunk grid and the chain, with the shards that were asked for, if any were."""
+    """What is said of the chunk grid and the chain, with the shards that were asked for, if any were."""
     explicit = any(isinstance(codec, _sharding_class()) for codec in chain)
     if shards is None and not explicit:
         return chunks, chain
@@ -254,10 +266,10 @@ def _sharded(
     from zarrc.metadata.sharding import parse_shards, shards_of_chain
 
     if explicit:
-        found = shards_of_chain(chain, chunks, shards, shape, itemsize, shard_nbytes)
+        found = shards_of_chain(chain, chunks, shards, shape, itemsize, shard_nbytes, chunk_nbytes)
         if found is not None:
             return found[1], found[0]
-    wanted = parse_shards(chunks, shards, shape, itemsize, shard_nbytes)
+    wanted = parse_shards(chunks, shards, shape, itemsize, shard_nbytes, chunk_nbytes)
     codec = ShardingCodec(chunk_shape=wanted.chunks, codecs=chain, index_location=wanted.index_location)
     return wanted.shards, (codec,)
 

@@ -11,7 +11,9 @@ from zarrc.codecs.pipeline import inner_shape, stored_axes
 from zarrc.codecs.sharding import ShardingCodec
 from zarrc.errors import MetadataError
 from zarrc.frozen import changed
-from zarrc.metadata.chunking import guess_chunks, is_auto, parse_chunks
+from zarrc.grids.base import ChunkGrid
+from zarrc.grids.regular import RegularChunkGrid
+from zarrc.metadata.chunking import guess_chunks, is_auto, parse_chunks, parse_grid
 from zarrc.reading import Reading, show
 
 __all__ = ["TARGET_SHARD_NBYTES", "Shards", "guess_shards", "parse_shards", "shards_of_chain"]
@@ -21,15 +23,20 @@ TARGET_SHARD_NBYTES = 64_000_000
 
 
 class Shards(NamedTuple):
-    """Shapes in the array's order of axes, and where the index goes."""
+    """Inner chunks and grid in the array's order of axes, and where the index goes."""
 
     chunks: tuple[int, ...]
-    shards: tuple[int, ...]
+    shards: ChunkGrid
     index_location: Literal["start", "end"] = "end"
 
 
 def parse_shards(
-    chunks: object, shards: object, shape: tuple[int, ...], itemsize: int, target_nbytes: int | None = None
+    chunks: object,
+    shards: object,
+    shape: tuple[int, ...],
+    itemsize: int,
+    target_nbytes: int | None = None,
+    chunk_nbytes: int | None = None,
 ) -> Shards:
     """The inner chunks and shards of ``chunks=`` and ``shards=``.
 
@@ -38,16 +45,16 @@ def parse_shards(
     chunks : int, tuple, "auto", None or bool
         The inner chunks, as for `parse_chunks`; ``"auto"`` with shards that are given finds some that divide
         them.
-    shards : int, tuple, "auto", True or Mapping
-        One extent for every axis, or one for each; -1 (or None) is the whole axis, rounded up to whole
-        chunks. ``"auto"`` and True: see `guess_shards`. A mapping has such a ``shape``, and an
-        ``index_location``.
+    shards : int, tuple, ChunkGrid, "auto", True or Mapping
+        One extent for every axis, or one for each, or a sequence of extents along an axis, as for
+        `parse_grid`; -1 (or None) is the whole axis, rounded up to whole chunks. ``"auto"`` and True: see
+        `guess_shards`. A mapping has such a ``shape``, and an ``index_location``.
     shape : tuple of int
         Shape of the array.
     itemsize : int
         Size of an element, in bytes.
-    target_nbytes : int, optional
-        What ``"auto"`` aims at.
+    target_nbytes, chunk_nbytes : int, optional
+        What ``"auto"`` aims at, for shards and chunks.
 
     Raises
     ------
@@ -61,38 +68,68 @@ def parse_shards(
         location = reading.at("index_location").one_of(shards.get("index_location", "end"), ("start", "end"))
         shards = reading.required(shards, "shape")
     if is_auto(shards):
-        inner = parse_chunks(chunks, shape, itemsize)
-        return Shards(inner, guess_shards(inner, shape, itemsize, target_nbytes), location)
-    given = parse_chunks(shards, shape, itemsize, "shards")
+        inner = parse_chunks(chunks, shape, itemsize, target=chunk_nbytes)
+        guessed = guess_shards(inner, shape, itemsize, target_nbytes)
+        return Shards(inner, RegularChunkGrid(guessed), location)
+    given = parse_grid(shards, shape, itemsize, "shards")
     if is_auto(chunks):
-        return Shards(_dividing_chunks(given, shape, itemsize), given, location)
+        return Shards(_dividing_chunks(_divisor(given), shape, itemsize, chunk_nbytes), given, location)
     inner = parse_chunks(chunks, shape, itemsize)
     outer = _rounded_up(shards, given, inner)
     check_multiple(inner, outer)
     return Shards(inner, outer, location)
 
 
-def _rounded_up(said: Any, shards: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:
+def _rounded_up(said: object, shards: ChunkGrid, chunks: tuple[int, ...]) -> ChunkGrid:
     """The shards, with those that were said as "the whole axis" grown to whole chunks."""
-    said = said.tolist() if hasattr(said, "tolist") else said
-    items = list(said) if isinstance(said, Sequence) else [said] * len(shards)
-    return tuple(
-        -(-shard // chunk) * chunk if item is None or (item == -1) else shard
-        for item, shard, chunk in zip(items, shards, chunks, strict=True)
-    )
+    if said is shards:
+        return shards
+    plain: Any = said.tolist() if hasattr(said, "tolist") else said
+    items = list(plain) if isinstance(plain, Sequence) else [plain] * shards.ndim
+    axes = [
+        -(-runs // chunk) * chunk if isinstance(runs, int) and _is_whole(item) else runs
+        for item, runs, chunk in zip(items, shards.runs(), chunks, strict=True)
+    ]
+    if tuple(axes) == shards.runs():
+        return shards
+    # A grid of several shapes stays one: only what is whole along its axis has grown.
+    if shards.is_regular:
+        return RegularChunkGrid(tuple(runs for runs in axes if isinstance(runs, int)))
+    from zarrc.grids.rectilinear import RectilinearChunkGrid
+
+    return RectilinearChunkGrid(tuple(axes))
 
 
-def check_multiple(chunks: tuple[int, ...], shards: tuple[int, ...]) -> None:
+def _is_whole(item: Any) -> bool:
+    return item is None or (not hasattr(item, "__len__") and bool(item == -1))
+
+
+def _divisor(grid: ChunkGrid) -> tuple[int, ...]:
+    """Along each axis the largest extent that divides those of all chunks."""
+    return grid.chunk_shape if grid.is_regular else tuple(math.gcd(*axis.distinct()) for axis in grid.axes)
+
+
+def check_multiple(chunks: tuple[int, ...], shards: ChunkGrid) -> None:
     """Raise MetadataError unless shards are whole numbers of chunks."""
-    for axis, (chunk, shard) in enumerate(zip(chunks, shards, strict=True)):
-        if shard % chunk:
+    for axis, (chunk, extents) in enumerate(zip(chunks, _extents(shards), strict=True)):
+        wrong = next((extent for extent in extents if extent % chunk), None)
+        if wrong is not None:
             hint = ""
-            if _divides(shards, chunks):
+            if shards.is_regular and _divides(shards.chunk_shape, RegularChunkGrid(chunks)):
                 hint = "; the two may be the wrong way round: chunks is the shape of what is encoded alone"
             raise MetadataError(
-                f"shards: {show(shards)} is not a multiple of chunks, {show(chunks)}: along axis {axis}, "
-                f"{shard} is no multiple of {chunk}{hint}"
+                f"shards: {_shown(shards)} is not a multiple of chunks, {show(chunks)}: along axis {axis}, "
+                f"{wrong} is no multiple of {chunk}{hint}"
             )
+
+
+def _extents(grid: ChunkGrid) -> list[tuple[int, ...]]:
+    """The extents of the chunks along each axis, each once."""
+    return [axis.distinct() for axis in grid.axes]
+
+
+def _shown(grid: ChunkGrid) -> str:
+    return show(grid.chunk_shape) if grid.is_regular else f"the {grid.name} grid"
 
 
 def guess_shards(
@@ -121,9 +158,11 @@ def guess_shards(
     return tuple(count * chunk for count, chunk in zip(counts, chunks, strict=True))
 
 
-def _dividing_chunks(shards: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+def _dividing_chunks(
+    shards: tuple[int, ...], shape: tuple[int, ...], itemsize: int, chunk_nbytes: int | None
+) -> tuple[int, ...]:
     """Inner chunks for shards that are given: about what would be guessed without, in divisors of them."""
-    target = max(1, math.prod(guess_chunks(shape, itemsize)) * itemsize)
+    target = max(1, math.prod(guess_chunks(shape, itemsize, chunk_nbytes)) * itemsize)
     chunks = list(shards)
     while (nbytes := math.prod(chunks) * itemsize) > target:
         # Along the axis that stays longest; a prime extent may leave nothing that is nearer to the target.
@@ -148,20 +187,21 @@ def shards_of_chain(
     shape: tuple[int, ...],
     itemsize: int,
     target_nbytes: int | None = None,
-) -> tuple[tuple[Codec, ...], tuple[int, ...]] | None:
-    """The chain and the shape of the shards, where a user's chain has a sharding codec.
+    chunk_nbytes: int | None = None,
+) -> tuple[tuple[Codec, ...], ChunkGrid] | None:
+    """The chain and the grid of the shards, where a user's chain has a sharding codec.
 
     Parameters
     ----------
     chain : tuple of Codec
         In order.
-    chunks, shards, shape, itemsize, target_nbytes
+    chunks, shards, shape, itemsize, target_nbytes, chunk_nbytes
         As for `parse_shards`; ``shards`` is None where nothing was said.
 
     Returns
     -------
     tuple or None
-        The chain, in which the sharding codec has the shape of the inner chunks; and the shards' shape.
+        The chain, in which the sharding codec has the shape of the inner chunks; and the shards' grid.
         None where both shapes are to be nested as they are: ``chunks`` is what the chain encodes, in
         ``shards`` around it.
 
@@ -182,18 +222,18 @@ def shards_of_chain(
     inner = inner_shape(before, codec.chunk_shape)
     if inner is None:
         # What a codec of the user's own makes of a chunk is not known: the specification's form only.
-        outer = parse_chunks(shards if shards is not None else chunks, shape, itemsize)
-        return chain, outer
-    asked = inner if is_auto(chunks) else parse_chunks(chunks, shape, itemsize)
+        return chain, parse_grid(shards if shards is not None else chunks, shape, itemsize)
+    asked = RegularChunkGrid(inner) if is_auto(chunks) else parse_grid(chunks, shape, itemsize)
     if shards is None and is_auto(chunks):
         shards = "auto"
     wanted: Shards | None
     if shards is None:
         wanted = _of_two(inner, asked)
-    elif asked == inner:
-        wanted = parse_shards(inner, shards, shape, itemsize, target_nbytes)
+    elif asked == RegularChunkGrid(inner):
+        wanted = parse_shards(inner, shards, shape, itemsize, target_nbytes, chunk_nbytes)
     else:
-        wanted = _of_three(inner, asked, parse_shards(asked, shards, shape, itemsize, target_nbytes))
+        between = parse_chunks(asked, shape, itemsize)
+        wanted = _of_three(inner, between, parse_shards(between, shards, shape, itemsize, target_nbytes))
     if wanted is None:
         return None
     _check_location(codec, shards)
@@ -214,29 +254,35 @@ def _check_location(codec: ShardingCodec, shards: object) -> None:
         )
 
 
-def _of_two(inner: tuple[int, ...], asked: tuple[int, ...]) -> Shards:
+def _of_two(inner: tuple[int, ...], asked: ChunkGrid) -> Shards:
     """Which shape is the shard: ``chunks`` in the specification's form, the codec's in the guide's."""
     if _divides(inner, asked):
         return Shards(inner, asked)
-    if _divides(asked, inner):
-        return Shards(asked, inner)
+    if asked.is_regular and _divides(asked.chunk_shape, RegularChunkGrid(inner)):
+        return Shards(asked.chunk_shape, RegularChunkGrid(inner))
     raise MetadataError(
-        f"chunks, sharding_indexed: chunks {show(asked)} and the codec's chunk_shape {show(inner)} do not "
+        f"chunks, sharding_indexed: chunks {_shown(asked)} and the codec's chunk_shape {show(inner)} do not "
         "fit: one must be a multiple of the other, and is the shard then"
     )
 
 
 def _of_three(inner: tuple[int, ...], asked: tuple[int, ...], given: Shards) -> Shards | None:
     """The same with ``shards`` that repeat one of the two; None for a third level around both."""
-    if given.shards == inner:
-        return Shards(asked, inner, given.index_location)
-    if not _divides(inner, asked):
+    if given.shards == RegularChunkGrid(inner):
+        return Shards(asked, given.shards, given.index_location)
+    if not _divides(inner, RegularChunkGrid(asked)):
         raise MetadataError(
             f"chunks, shards, sharding_indexed: the codec's chunk_shape {show(inner)} does not fit chunks "
-            f"{show(asked)} in shards {show(given.shards)}"
+            f"{show(asked)} in shards {_shown(given.shards)}"
         )
-    return Shards(inner, asked, given.index_location) if given.shards == asked else None
+    return (
+        Shards(inner, given.shards, given.index_location) if given.shards == RegularChunkGrid(asked) else None
+    )
 
 
-def _divides(chunks: tuple[int, ...], shards: tuple[int, ...]) -> bool:
-    return all(shard % chunk == 0 for chunk, shard in zip(chunks, shards, strict=True))
+def _divides(chunks: tuple[int, ...], shards: ChunkGrid) -> bool:
+    return all(
+        extent % chunk == 0
+        for chunk, extents in zip(chunks, _extents(shards), strict=True)
+        for extent in extents
+    )

@@ -95,7 +95,7 @@ def array_from_json(
     """The array of a parsed ``zarr.json``."""
     shape = shape_from_json(reading.required(fields, "shape"), reading.at("shape"))
     data_type = from_v3_json(reading.required(fields, "data_type"), reading.at("data_type"))
-    grid = chunk_grid_from_v3_json(reading.required(fields, "chunk_grid"), reading.at("chunk_grid"))
+    grid = chunk_grid_from_v3_json(reading.required(fields, "chunk_grid"), reading.at("chunk_grid"), shape)
     encoding = key_encoding_from_v3_json(
         reading.required(fields, "chunk_key_encoding"), reading.at("chunk_key_encoding")
     )
