@@ -140,7 +140,7 @@ def _list(draw: st.DrawFn, extent: int, point_shape: tuple[int, ...], *, whole: 
         return np.broadcast_to(indices, point_shape)
     if form == "sorted":
         indices.sort(axis=None if indices.ndim == 0 else -1) if indices.ndim else None
-    if form == "list":
+    if form == "list" and (indices.size or indices.ndim == 1):  # a list of no lists has one dimension
         return indices.tolist()
     return indices if draw(st.booleans()) else np.asarray(indices, order="F")
 

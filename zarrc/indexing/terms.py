@@ -11,7 +11,17 @@ import numpy.typing as npt
 
 from zarrc.errors import BoundsCheckError, SelectionError
 
-__all__ = ["Indices", "Term", "checked", "cut", "mask_indices", "normalized", "out_of_bounds", "terms_of"]
+__all__ = [
+    "Indices",
+    "Term",
+    "checked",
+    "cut",
+    "mask_indices",
+    "normalized",
+    "out_of_bounds",
+    "term_of",
+    "terms_of",
+]
 
 Indices = npt.NDArray[Any]
 Term = int | slice | range | Indices | EllipsisType | None
@@ -39,7 +49,7 @@ def terms_of(key: Any, ndim: int) -> tuple[list[Term], int, bool]:
     n_dims = 0
     has_ellipsis = False
     for item in key if isinstance(key, tuple) else (key,):
-        term = _term(item)
+        term = term_of(item)
         terms.append(term)
         if term is ...:
             if has_ellipsis:
@@ -56,7 +66,8 @@ def terms_of(key: Any, ndim: int) -> tuple[list[Term], int, bool]:
     return terms, ndim - n_dims, has_ellipsis
 
 
-def _term(item: Any) -> Term:
+def term_of(item: Any) -> Term:
+    """Read one item of a key."""
     kind = type(item)
     if kind is int or kind is slice or kind is range or item is None or item is ...:
         return item  # type: ignore[no-any-return]
