@@ -1,0 +1,362 @@
+"""`LazyView`: a selection of an array that is read when it is asked for."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zarrc.errors import ReadOnlyError, SelectionError
+from zarrc.indexing.index_map import IndexMap
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from zarrc.array import Array
+    from zarrc.engine import ArrayAccess
+    from zarrc.engine.write_buffer import WriteBuffer
+    from zarrc.indexing.selection import Selection
+
+__all__ = ["LazyView"]
+
+
+class LazyView:
+    """Part of a stored array, not read yet: what ``array.lazy[...]`` gives.
+
+    Indexing a view gives another view, with NumPy's meaning of integers, slices of any step, ``...``,
+    ``None``, lists and masks; so do ``oindex``, ``vindex``, `transpose` and `astype`. Nothing is read until `read`,
+    ``numpy.asarray`` or the like, and then only what is left of the selection, in one go. Assigning to a view
+    writes to the array. A view may be shared between threads, and pickled.
+
+    Parameters
+    ----------
+    array : Array
+        The handle that reads and writes.
+    index_map : IndexMap
+        Which elements, and where in the view.
+    casts : tuple of numpy.dtype, optional
+        What is read is cast to these, one after the other.
+    """
+
+    __slots__ = ("_array", "_casts", "_map")
+
+    def __init__(self, array: Array, index_map: IndexMap, casts: tuple[np.dtype[Any], ...] = ()) -> None:
+        self._array = array
+        self._map = index_map
+        self._casts = casts
+
+    # --- what it is
+
+    @property
+    def array(self) -> Array:
+        """The array that the view is of."""
+        return self._array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of elements along each dimension."""
+        return self._map.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self._map.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self._map.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of what a read gives."""
+        return self._casts[-1] if self._casts else self._array.dtype
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements in memory."""
+        return self.size * self.itemsize
+
+    @property
+    def dimension_names(self) -> tuple[str | None, ...] | None:
+        """Names of the array's dimensions that those of the view are parts of; None if the array has none."""
+        names = self._array.metadata.dimension_names
+        if names is None:
+            return None
+        found: list[str | None] = [None] * self.ndim
+        for axis, own in enumerate(self._map.axes):
+            if own is not None and own[3] >= 0:
+                found[own[3]] = names[axis]
+        for of, _, along in self._map.groups:
+            if len(of) == len(along) == 1:
+                found[along[0]] = names[of[0]]
+        return tuple(found)
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...] | None:
+        """For each dimension how many elements are in one chunk, in the next and so on, as dask writes it.
+
+        None where a dimension is one of lists or masks, which have no chunks to go by.
+        """
+        if any(along for _, _, along in self._map.groups):
+            return None
+        found: list[tuple[int, ...]] = [(extent,) for extent in self.shape]
+        sizes = self._array.read_chunk_sizes
+        for axis, own in enumerate(self._map.axes):
+            if own is not None and own[3] >= 0:
+                found[own[3]] = _cut(sizes[axis], *own[:3])
+        return tuple(found)
+
+    # --- views of the view
+
+    def _of(self, index_map: IndexMap) -> LazyView:
+        return LazyView(self._array, index_map, self._casts)
+
+    def __getitem__(self, key: Any) -> LazyView:
+        """Return a view of the elements that ``key`` selects, as NumPy does; nothing is read.
+
+        Raises
+        ------
+        BoundsCheckError
+            If an index is out of bounds.
+        SelectionError
+            If the selection has too many indices, or one of a kind that does not select.
+        """
+        return self._of(self._map.index(key))
+
+    @property
+    def oindex(self) -> Indexer:
+        """Views of a product of lists, slices and masks: ``view.oindex[[1, 3], [0, 2]]`` has 2 x 2 elements."""
+        return Indexer(self, "oindex")
+
+    @property
+    def vindex(self) -> Indexer:
+        """Views of single points: ``view.vindex[[1, 3], [0, 2]]`` has 2 elements."""
+        return Indexer(self, "vindex")
+
+    def transpose(self, *axes: Any) -> LazyView:
+        """Return a view with the dimensions in another order, as `numpy.ndarray.transpose` does.
+
+        Parameters
+        ----------
+        *axes : int, or one tuple of int
+            The view's dimensions in their new order; reversed by default.
+        """
+        given = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], Sequence)) else axes
+        if given is None or (axes == () and given == ()):
+            given = range(self.ndim)[::-1]
+        return self._of(self._map.transpose(tuple(given)))
+
+    @property
+    def T(self) -> LazyView:  # noqa: N802
+        """The view with its dimensions reversed."""
+        return self.transpose()
+
+    def astype(self, dtype: npt.DTypeLike, *, casting: Any = "unsafe") -> LazyView:
+        """Return a view whose reads are cast, as `numpy.ndarray.astype` casts; it is for reading only.
+
+        Parameters
+        ----------
+        dtype : dtype-like
+            What a read gives.
+        casting : {"no", "equiv", "safe", "same_kind", "unsafe"}, default "unsafe"
+            What is allowed, by NumPy's rules.
+
+        Raises
+        ------
+        TypeError
+            If the rule forbids it.
+        """
+        new = np.dtype(dtype)
+        if not np.can_cast(self.dtype, new, casting):
+            raise TypeError(
+                f"Cannot cast array data from {self.dtype!r} to {new!r} according to the rule {casting!r}"
+            )
+        return self if new == self.dtype else LazyView(self._array, self._map, (*self._casts, new))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[LazyView]:
+        """Views of the view's rows; nothing is read."""
+        if not self.shape:
+            raise TypeError("iteration over a 0-d view")
+        return (self[i] for i in range(self.shape[0]))
+
+    # --- data
+
+    def read(self, out: npt.NDArray[Any] | None = None) -> Any:
+        """Read the view's elements.
+
+        Parameters
+        ----------
+        out : numpy.ndarray, optional
+            Where to put them: of the view's shape and dtype, any strides. After an error it may be partly
+            written.
+
+        Returns
+        -------
+        numpy.ndarray or NumPy scalar
+            ``out``, or a new array, owned by the caller; a scalar if all dimensions were indexed by integers.
+
+        Raises
+        ------
+        SelectionError
+            If the array has become smaller since, and has not all of the view any more.
+        """
+        access = self._array._data()
+        if not self._casts:
+            return access.read_selection(self._selection(access), out=out)
+        if out is not None:
+            self._check_out(out)
+        data = access.read_selection(self._selection(access))
+        *before, last = self._casts
+        for dtype in before:
+            data = data.astype(dtype)
+        if out is None:
+            return data.astype(last)
+        np.copyto(out, data, casting="unsafe")
+        return out
+
+    def _check_out(self, out: object) -> None:
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}")
+        if out.dtype != self.dtype:
+            raise TypeError(f"out has dtype {out.dtype}, the view has {self.dtype}")
+        if out.shape != self.shape:
+            raise ValueError(f"out has shape {out.shape}, the selection has {self.shape}")
+        if not out.flags.writeable:
+            raise ValueError("out is read-only")
+
+    def _selection(self, access: ArrayAccess | WriteBuffer) -> Selection:
+        """What to read of the array, which may have been resized since the view was made."""
+        index_map = self._map
+        shape = (access if access.is_direct else access.access).metadata.shape
+        if index_map.array_shape != shape:
+            _check_inside(index_map, shape)
+            index_map = IndexMap(
+                shape, index_map.shape, index_map.axes, index_map.groups, index_map.is_scalar
+            )
+        return index_map.selection()
+
+    def write(self, value: npt.ArrayLike) -> None:
+        """Write to the view's elements; ``value`` broadcasts as in NumPy.
+
+        Parameters
+        ----------
+        value : array_like
+            What to write. Of several values for one element of the array the last one stays.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the array was opened for reading only, or the view is one of `astype`.
+        CastingError
+            If a value does not fit the array's data type (see `ArrayConfig.casting`).
+        ValueError
+            If the shapes do not broadcast.
+        """
+        self._array._check_writable("write")
+        if self._casts:
+            raise ReadOnlyError("a view with another dtype only reads: write to the view that it was made of")
+        access = self._array._data()
+        access.write_selection(self._selection(access), value)
+
+    def __setitem__(self, key: Any, value: npt.ArrayLike) -> None:
+        """Write to the elements that ``key`` selects of the view; see `write`."""
+        self[key].write(value)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Read the view, as ``numpy.asarray`` asks.
+
+        Raises
+        ------
+        ValueError
+            With ``copy=False``: reading always makes a new array.
+        """
+        if copy is False:
+            raise ValueError("a stored array cannot be viewed without a copy; use numpy.asarray or copy=None")
+        data = np.asarray(self.read())
+        return data if dtype is None else data.astype(dtype, copy=False)
+
+    # --- representation
+
+    def __repr__(self) -> str:
+        return f"<LazyView of {self._array.store_path} shape={self.shape} dtype={self.dtype}>"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "Type": "LazyView",
+            "Of": self._array.store_path,
+            "Shape": self.shape,
+            "Data type": self.dtype,
+            "Dimensions": self.dimension_names,
+            "Bytes": self.nbytes,
+        }
+        cells = "".join(
+            f'<tr><th style="text-align: left">{name}</th>'
+            f'<td style="text-align: left">{html.escape(str(value))}</td></tr>'
+            for name, value in rows.items()
+            if value is not None
+        )
+        return f"<table>{cells}</table>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LazyView, (self._array, self._map, self._casts)
+
+
+class Indexer:
+    """`LazyView.oindex` and `LazyView.vindex`."""
+
+    __slots__ = ("_how", "_view")
+
+    def __init__(self, view: LazyView, how: str) -> None:
+        self._view = view
+        self._how = how
+
+    def __getitem__(self, key: Any) -> LazyView:
+        view = self._view
+        return view._of(getattr(view._map, self._how)(key))
+
+    def __setitem__(self, key: Any, value: npt.ArrayLike) -> None:
+        self[key].write(value)
+
+
+def _cut(sizes: tuple[int, ...], start: int, step: int, count: int) -> tuple[int, ...]:
+    """How many of the indices start, start + step, ... are in each chunk, for those that have any."""
+    if count == 0:
+        return (0,)
+    if step < 0:
+        return _cut(sizes, start + step * (count - 1), -step, count)[::-1]
+    ends = np.cumsum(sizes, dtype=np.int64)
+    # How many indices come before the end of each chunk.
+    before = np.clip(-((start - ends) // step), 0, count)
+    found = np.diff(before, prepend=0)
+    return tuple(found[found > 0].tolist())
+
+
+def _check_inside(index_map: IndexMap, shape: tuple[int, ...]) -> None:
+    """Raise if the map takes what an array of the shape does not have."""
+    largest: dict[int, int] = {}
+    for axis, own in enumerate(index_map.axes):
+        if own is not None and own[2] > 0:
+            start, step, count, _ = own
+            largest[axis] = max(start, start + step * (count - 1))
+    for of, arrays, _ in index_map.groups:
+        largest |= {axis: int(found.max()) for axis, found in zip(of, arrays, strict=True) if found.size}
+    # A view of no elements takes nothing.
+    if 0 not in index_map.shape and any(shape[axis] <= index for axis, index in largest.items()):
+        raise SelectionError(
+            f"the array has been resized from {index_map.array_shape} to {shape}, and has not all of the view "
+            "any more"
+        )
