@@ -202,9 +202,12 @@ class IndexMap:
 
         if self.mask is not None:
             return mask_selection(self.array_shape, self.mask)
-        axes, groups = list(self._axes), list(self._groups)
-        self._tie_repeats(axes, groups)
-        shape = self.shape
+        axes, groups, shape = list(self._axes), list(self._groups), self.shape
+        n_owned = sum([len(along) for _, _, along in groups])
+        for own in axes:
+            n_owned += own is not None and own[3] >= 0
+        if n_owned < len(shape):
+            self._tie_repeats(axes, groups)
         spread = []
         for of, arrays, along in groups:
             wanted = tuple([shape[dim] for dim in along])
@@ -214,8 +217,6 @@ class IndexMap:
 
     def _tie_repeats(self, axes: list[Axis | None], groups: list[Group]) -> None:
         """Let a group run along each dimension that repeats what the others select."""
-        if not any(extent != 1 for extent in self.shape):
-            return
         owned = {axis[3] for axis in axes if axis is not None}.union(*[along for _, _, along in groups])
         extra = [dim for dim, extent in enumerate(self.shape) if extent != 1 and dim not in owned]
         if not extra:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zarrc.errors import BoundsCheckError, SelectionError
+from zarrc.kernels.points import normalize_indices
 
 __all__ = [
     "Indices",
@@ -138,16 +139,10 @@ def normalized(indices: Indices | range, extent: int, axis: int) -> Indices | ra
         if high < 0:
             return range(indices.start + extent, indices.stop + extent, indices.step)
         indices = np.arange(indices.start, indices.stop, indices.step, dtype=np.int64)
-    assert isinstance(indices, np.ndarray)
-    if indices.size == 0:
-        return np.zeros(indices.shape, np.int64)
-    low, high = int(indices.min()), int(indices.max())
-    if low < -extent or high >= extent:
-        wrong = indices < -extent if low < -extent else indices >= extent
-        raise out_of_bounds(int(indices[wrong][0]), extent, axis)
-    array: Indices = np.array(indices, dtype=np.int64, order="C")
-    if low < 0:
-        array[array < 0] += extent
+    array, wrong = normalize_indices(indices, extent)
+    if array is None:
+        assert wrong is not None
+        raise out_of_bounds(wrong, extent, axis)
     return array
 
 
