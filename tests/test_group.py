@@ -340,12 +340,6 @@ def test_its_repr_says_its_place(tmp_path: Path) -> None:
     assert repr(group.create_group("a/b")) == f"<Group file://{tmp_path}/g/a/b>"
 
 
-def test_what_is_not_there_yet_says_so(group: Group) -> None:
-    with pytest.raises(AttributeError, match=r"Group\.move is not in this version of zarrc: .*from_array"):
-        getattr(group, "move")  # noqa: B009
-    assert not hasattr(group, "move")
-
-
 class CountingDict(dict[str, bytes]):
     """Counts how often something is looked up."""
 

@@ -13,15 +13,18 @@ TYPE_CHECKING = False  # as type checkers understand it; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
-    from zarrc import codecs, dtypes, errors, storage
+    from zarrc import codecs, dtypes, errors, mosaic, storage
     from zarrc.array import Array
     from zarrc.attributes import Attributes
     from zarrc.config import ArrayConfig, config
     from zarrc.creation import (
         array,
+        consolidate_metadata,
         create,
         create_array,
         create_group,
+        create_hierarchy,
+        delete,
         empty,
         empty_like,
         from_array,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         ones_like,
         open,
         open_array,
+        open_consolidated,
         open_group,
         open_like,
         save,
@@ -44,7 +48,7 @@ if TYPE_CHECKING:
     )
     from zarrc.group import Group
     from zarrc.suggesting import suggest_chunks
-    from zarrc.tools import copy_array
+    from zarrc.tools import copy, copy_all, copy_array, copy_store, move, rename
 
 __version__ = "0.1.0"
 
@@ -56,10 +60,16 @@ __all__ = [
     "array",
     "codecs",
     "config",
+    "consolidate_metadata",
+    "copy",
+    "copy_all",
     "copy_array",
+    "copy_store",
     "create",
     "create_array",
     "create_group",
+    "create_hierarchy",
+    "delete",
     "dtypes",
     "empty",
     "empty_like",
@@ -69,12 +79,16 @@ __all__ = [
     "full_like",
     "group",
     "load",
+    "mosaic",
+    "move",
     "ones",
     "ones_like",
     "open",
     "open_array",
+    "open_consolidated",
     "open_group",
     "open_like",
+    "rename",
     "save",
     "save_array",
     "save_group",
@@ -93,9 +107,15 @@ _HOMES = dict.fromkeys(__all__, "creation") | {
     "Group": "group",
     "codecs": None,
     "config": "config",
+    "copy": "tools",
+    "copy_all": "tools",
     "copy_array": "tools",
+    "copy_store": "tools",
     "dtypes": None,
     "errors": None,
+    "mosaic": None,
+    "move": "tools",
+    "rename": "tools",
     "storage": None,
     "suggest_chunks": "suggesting",
 }

@@ -25,6 +25,7 @@ from zarrc.streaming import copy_into
 
 if TYPE_CHECKING:
     from zarrc.metadata.model import ArrayMetadata
+    from zarrc.node import Node
     from zarrc.storage.base import Store
 
 __all__ = [
@@ -208,7 +209,7 @@ def array_from_data(
     return create_array_at(store, path, wanted, overwrite=overwrite, caller=caller)
 
 
-def refuse_self(store: Store, path: str, source: Array) -> None:
+def refuse_self(store: Store, path: str, source: Node) -> None:
     """Refuse to put a copy where its source is, or above: it is deleted with that, now or on failure."""
     target = store.identity_of(path)
     if any(source.store.identity_of(one) == target for one in (source.path, *ancestors(source.path))):

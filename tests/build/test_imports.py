@@ -17,6 +17,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ("interop",),
     ("tools",),
     ("",),  # zarrc/__init__.py shows the names of everything below the command line
+    ("mosaic",),
     ("creation",),
     ("handles",),
     ("engine",),
@@ -34,6 +35,8 @@ BESIDE = {("codecs", "dtypes"), ("codecs", "grids"), ("grids", "dtypes")}
 # Imports inside a function that may point up, each with the method or name that fronts for it.
 LAZY: dict[tuple[str, str], str] = {
     ("zarrc.array", "zarrc.tools.compacting"): "a.compact() fronts a tool",
+    ("zarrc.group_making", "zarrc.tools.hierarchies"): "g.copy(), g.pop() and assigning a group front a tool",
+    ("zarrc.group_making", "zarrc.tools.moving"): "g.move() and g.rename() front a tool",
 }
 
 

@@ -13,7 +13,7 @@ ZarrFormat = Literal[2, 3]
 
 # Of zarr-python's `create` and `open`: what they meant is done always, or was never done.
 _IGNORED: Final = ("synchronizer", "cache_metadata", "cache_attrs")
-_REFUSED: Final = ("chunk_store", "meta_array", "object_codec", "use_consolidated")
+_REFUSED: Final = ("chunk_store", "meta_array", "object_codec")
 
 
 def parse_format(zarr_format: Any, zarr_version: Any) -> ZarrFormat | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zarrc.config import ArrayConfigLike
+    from zarrc.consolidated import UseConsolidated
     from zarrc.creation.keywords import ZarrFormat
     from zarrc.creation.places import Mode
     from zarrc.group import Group
@@ -28,6 +29,8 @@ GROUP_KEYWORDS: Final = (
     "attributes",
     "overwrite",
     "storage_options",
+    "use_consolidated",
+    "consolidate",
 )
 
 
@@ -43,6 +46,7 @@ def open(
     config: ArrayConfigLike = None,
     strict: bool = False,
     repair_fill: Any = DEFAULT_FILL,
+    use_consolidated: UseConsolidated = None,
     **keywords: Any,
 ) -> Array | Group:
     """Open the array or group that is there, of either format.
@@ -71,6 +75,8 @@ def open(
         they were read.
     repair_fill : scalar, optional
         Fill value of a v3 array whose document has none; without it, such a document is an error.
+    use_consolidated : bool or str, optional
+        Of a group, as for `open_group`.
     **keywords
         For a new array, as for `create_array`.
 
@@ -97,6 +103,8 @@ def open(
         found = where.find(wanted, strict, config, repair_fill)
         if isinstance(found, Array):
             _warn_of_difference(found, mine)
+        elif found is not None:
+            found._attach(use_consolidated)
         return found
 
     def create() -> Array | Group:
@@ -173,6 +181,8 @@ def open_group(
     storage_options: Mapping[str, Any] | None = None,
     attributes: Mapping[str, Any] | None = None,
     strict: bool = False,
+    use_consolidated: UseConsolidated = None,
+    consolidate: bool = True,
     **legacy: Any,
 ) -> Group:
     """Open a group; with mode "a", the default, create it if it is not there.
@@ -183,6 +193,14 @@ def open_group(
         As for `open`.
     attributes : Mapping, optional
         The user's attributes, if the group is created.
+    use_consolidated : bool or str, optional
+        Whether members are known from consolidated metadata. None: where there are some. True: there must be.
+        False: no. ``"check"``: they are compared with the metadata of all members, in one listing and one
+        batch of reads for each group; a warning names what differs, and what is stored is used. Another text
+        is the key of a ``.zmetadata`` (format 2) that is called otherwise.
+    consolidate : bool, default True
+        Whether a change through this handle, or through those that it gives, is written to the consolidated
+        metadata at once. False is for loops, after which `consolidate_metadata` does it.
 
     Raises
     ------
@@ -190,6 +208,16 @@ def open_group(
         If no group is there, with "r" or "r+".
     ContainsArrayError
         With "a" or "w-", if an array is there.
+    MetadataError
+        With ``use_consolidated=True``, if there are no consolidated metadata.
+
+    Notes
+    -----
+    Elsewhere than on local stores consolidated metadata are a snapshot, and cost no request a member. On
+    local stores a member's entry is trusted only if the member's documents are the files that it was taken
+    from, by size, inode and modification time, which zarrc notes beside the entries. So no entry is out of
+    date there; of metadata that another library consolidated (or in a copied directory) every member's own
+    are read.
     """
     named: dict[str, Any] | None = None
     wanted = zarr_format
@@ -201,7 +229,7 @@ def open_group(
         found = where.find(wanted, strict)
         if isinstance(found, Array):
             raise where.wrong_kind(found)
-        return found
+        return None if found is None else found._attach(use_consolidated, writes=consolidate)
 
     def create() -> Group:
         return _create_group_at(where, wanted, attributes)

@@ -11,10 +11,10 @@ from zarrc.creation.creating import create
 from zarrc.creation.keywords import ZarrFormat, parse_format
 from zarrc.creation.opening import open_group
 from zarrc.creation.places import Place
-from zarrc.engine.node_names import check_new_path, normalize_path
 from zarrc.errors import ContainsNodeError
 from zarrc.group import Group
 from zarrc.new_array import ARRAY_KEYWORDS
+from zarrc.new_nodes import sources_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -92,8 +92,9 @@ def save_group(
         "w" deletes the group and everything in it first.
     storage_options : Mapping, optional
         For the file system of a URL.
-    **arrays : array_like
-        Data, by name.
+    **arrays : array_like, Group or Mapping
+        Data, by name; a mapping, such as `load` gives of a group, is saved as a group in the group, and a
+        group is copied.
 
     Raises
     ------
@@ -108,18 +109,15 @@ def save_group(
     named = {f"arr_{i}": data for i, data in enumerate(args)}
     if clash := named.keys() & arrays.keys():
         raise ValueError(f"the names {', '.join(sorted(clash))} are those of unnamed arrays")
-    sources = {name: new_array.as_source(data) for name, data in {**named, **arrays}.items()}
     # All are looked at before one is stored, and before an old group is deleted.
-    for name, source in sources.items():
-        check_new_path(normalize_path(name))
-        new_array.build_metadata({"shape": source.shape, "dtype": source.dtype}, "save_group")
+    sources = sources_of({**named, **arrays}, "save_group")
     into = open_group(store, mode=mode, path=path, zarr_format=zarr_format, storage_options=storage_options)
     if taken := [name for name in sources if name in into]:
         raise ContainsNodeError(
             f"{into.store_path} has {', '.join(taken)} already; mode='w' replaces the group"
         )
     for name, source in sources.items():
-        into.create_array(name, data=source)
+        into[name] = source
 
 
 # Described with them, arrays are saved by `save_array`.

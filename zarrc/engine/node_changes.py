@@ -43,10 +43,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "StoredNode",
+    "check_parents",
+    "contains_error",
     "create_node",
     "delete_node",
     "node_lock",
+    "present_kinds",
+    "put_new",
     "read_stored",
+    "replace_document",
     "replace_stored",
     "update_node",
 ]
@@ -88,17 +93,17 @@ def create_node(store: Store, path: str, metadata: NodeMetadata, *, overwrite: b
             f"cannot create a node at {place(store, path)}: the store is open for reading only"
         )
     with node_lock(store, path), _creating(store, path):
-        present = _present_kinds(store, [*ancestors(path), path])
-        missing = _check_parents(store, ancestors(path), present, metadata.zarr_format)
+        present = present_kinds(store, [*ancestors(path), path])
+        missing = check_parents(store, ancestors(path), present, metadata.zarr_format)
         if overwrite:
             delete_node(store, path)
         elif present[path]:
-            raise _contains(store, path, next(iter(present[path].values())))
+            raise contains_error(store, path, next(iter(present[path].values())))
         for parent in missing:
-            _put_new(
+            put_new(
                 store, parent, GroupMetadata(zarr_format=metadata.zarr_format, attributes={}), may_exist=True
             )
-        _put_new(store, path, metadata, may_exist=False)
+        put_new(store, path, metadata, may_exist=False)
 
 
 @contextmanager
@@ -111,7 +116,7 @@ def _creating(store: Store, path: str) -> Iterator[None]:
         raise
 
 
-def _present_kinds(store: Store, paths: Sequence[str]) -> dict[str, dict[int, str]]:
+def present_kinds(store: Store, paths: Sequence[str]) -> dict[str, dict[int, str]]:
     """Return for each path what is there: Zarr format -> "array", "group" or "node" (unreadable)."""
     keys = [join(path, name) for path in paths for name in MARKERS]
     documents = iter(get_documents(store, keys))
@@ -132,7 +137,7 @@ def _v3_kind(document: bytes) -> str:
         return "node"
 
 
-def _check_parents(
+def check_parents(
     store: Store, parents: Sequence[str], present: dict[str, dict[int, str]], zarr_format: int
 ) -> list[str]:
     """Refuse parents that cannot have this child; return those that are missing, from the root down."""
@@ -151,7 +156,8 @@ def _check_parents(
     return [parent for parent in parents if not present[parent]]
 
 
-def _contains(store: Store, path: str, kind: str) -> ContainsNodeError:
+def contains_error(store: Store, path: str, kind: str) -> ContainsNodeError:
+    """Return the error for a node where a new one is to be; ``kind`` is "array", "group" or "node"."""
     error = {"array": ContainsArrayError, "group": ContainsGroupError}.get(kind, ContainsNodeError)
     article = "an array" if kind == "array" else f"a {kind}"
     return error(
@@ -159,7 +165,7 @@ def _contains(store: Store, path: str, kind: str) -> ContainsNodeError:
     )
 
 
-def _put_new(store: Store, path: str, metadata: NodeMetadata, *, may_exist: bool) -> None:
+def put_new(store: Store, path: str, metadata: NodeMetadata, *, may_exist: bool) -> None:
     """Store a node's documents; the one that makes it a node only if it is not there."""
     documents = _dump(metadata)
     marker = next(name for name in documents if name in MARKERS)
@@ -168,7 +174,8 @@ def _put_new(store: Store, path: str, metadata: NodeMetadata, *, may_exist: bool
     except StoreConflictError:
         if may_exist:
             return
-        raise _contains(store, path, "array" if isinstance(metadata, ArrayMetadata) else "group") from None
+        kind = "array" if isinstance(metadata, ArrayMetadata) else "group"
+        raise contains_error(store, path, kind) from None
     for name in documents.keys() - {marker}:
         store.set(join(path, name), documents[name])
 
@@ -352,7 +359,7 @@ def replace_stored(store: Store, path: str, stored: StoredNode, new: NodeMetadat
     for name, document in _dump(new).items():
         holds_attributes = name in (V3_DOCUMENT, ".zattrs")
         if before.get(name) != document or (holds_attributes and old.attributes != new.attributes):
-            _replace(store, join(path, name), document, stored.blobs[name])
+            replace_document(store, join(path, name), document, stored.blobs[name])
 
 
 def _dump(metadata: NodeMetadata) -> dict[str, bytes]:
@@ -360,7 +367,7 @@ def _dump(metadata: NodeMetadata) -> dict[str, bytes]:
     return metadata.to_documents(indent=config.get("json_indent"))
 
 
-def _replace(store: Store, key: str, document: bytes, old: Blob | None) -> None:
+def replace_document(store: Store, key: str, document: bytes, old: Blob | None) -> None:
     """Store a document in place of the one that was read."""
     if old is not None and old.version is None:
         store.set(key, document)  # a store without versions

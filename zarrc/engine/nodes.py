@@ -242,7 +242,10 @@ def place(store: Store, path: str) -> str:
 
 
 def open_children(
-    store: Store, path: str, zarr_format: Literal[2, 3]
+    store: Store,
+    path: str,
+    zarr_format: Literal[2, 3],
+    known: Callable[[str], NodeMetadata | None] | None = None,
 ) -> Iterator[tuple[str, NodeMetadata | ZarrcError]]:
     """Read the metadata of the nodes right below a group, in order of their names.
 
@@ -257,6 +260,8 @@ def open_children(
         Normalised path of the group.
     zarr_format : {2, 3}
         Format of the group, which is looked for first.
+    known : callable, optional
+        Gives the metadata of a name that need not be read, or None.
 
     Yields
     ------
@@ -266,8 +271,11 @@ def open_children(
     """
     names = store.list_dir(path).prefixes
     first, second = (_read_v3, _read_v2) if zarr_format == 3 else (_read_v2, _read_v3)
-    found = first(store, path, names)
-    found.update(second(store, path, [name for name in names if name not in found]))
+    found: dict[str, NodeMetadata | ZarrcError] = {}
+    if known is not None:
+        found.update((name, one) for name in names if (one := known(name)) is not None)
+    for read in (first, second):
+        found.update(read(store, path, [name for name in names if name not in found]))
     for name in names:
         if name in found:
             yield name, found[name]

@@ -1,5 +1,24 @@
-"""Work on whole arrays."""
+"""Work on whole arrays and hierarchies."""
 
-from zarrc.tools.copying import copy_array
+from __future__ import annotations
 
-__all__ = ["copy_array"]
+from zarrc.lazy import lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from zarrc.tools.copying import copy_array
+    from zarrc.tools.copying_stores import copy_store
+    from zarrc.tools.hierarchies import Copied, copy, copy_all
+    from zarrc.tools.moving import move, rename
+
+__all__ = ["Copied", "copy", "copy_all", "copy_array", "copy_store", "move", "rename"]
+
+__getattr__, __dir__ = lazy(
+    globals(),
+    {
+        "copy_array": "copying",
+        "copy_store": "copying_stores",
+        **dict.fromkeys(("Copied", "copy", "copy_all"), "hierarchies"),
+        **dict.fromkeys(("move", "rename"), "moving"),
+    },
+)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], object]
 
-__all__ = ["copy_array", "same_objects"]
+__all__ = ["copy_array", "copy_data", "metadata_of_copy", "same_objects"]
 
 # Fewer chunks than that are copied without a look at which of them are stored.
 _FEW_CHUNKS: Final = 64
@@ -108,7 +108,7 @@ def copy_array(
             name=name, overwrite=overwrite, zarr_format=zarr_format, storage_options=storage_options
         )
         _check_destination(origin, destination)
-        _copy_data(origin, destination, is_new=False, verify=verify, progress=progress)
+        copy_data(origin, destination, is_new=False, verify=verify, progress=progress)
         return destination
     where = _place_in(destination, name, overwrite, storage_options)
     if isinstance(destination, Group):
@@ -188,18 +188,19 @@ def _copy_to(
     """Create the destination and copy the data; an array that they do not get into is not left behind."""
     # Where the source lies below: what fails is deleted again, with all that it holds.
     refuse_self(where.store, where.path, source)
-    metadata = _metadata_of_copy(source, zarr_format or source.metadata.zarr_format)
+    metadata = metadata_of_copy(source, zarr_format or source.metadata.zarr_format)
     create_node(where.store, where.path, metadata, overwrite=overwrite)
     made = Array(where.store, where.path, metadata)
     try:
-        _copy_data(source, made, is_new=True, verify=verify, progress=progress)
+        copy_data(source, made, is_new=True, verify=verify, progress=progress)
     except BaseException:
         delete_node(where.store, where.path)
         raise
     return made
 
 
-def _metadata_of_copy(source: Array, zarr_format: Literal[2, 3]) -> ArrayMetadata:
+def metadata_of_copy(source: Array, zarr_format: Literal[2, 3]) -> ArrayMetadata:
+    """Return the metadata of a copy of this format, with values of its own."""
     # Values that can be changed in place are each array's own.
     values = copy.deepcopy({name: getattr(source.metadata, name) for name in source.metadata.VALUES})
     values["attributes"] = without_nan(dict(values["attributes"]), place(source.store, source.path))
@@ -234,9 +235,8 @@ def _said_in_v2(metadata: ArrayMetadata) -> dict[str, Any]:
 # --- data
 
 
-def _copy_data(
-    source: Array, target: Array, *, is_new: bool, verify: bool, progress: Progress | None
-) -> None:
+def copy_data(source: Array, target: Array, *, is_new: bool, verify: bool, progress: Progress | None) -> None:
+    """Make the target's data the source's: objects as they are where both have the same, else by reading."""
     # What waits in a buffered block was written before.
     for array in (source, target):
         array._direct()
@@ -294,19 +294,15 @@ def _stream(source: Array, target: Array, progress: Progress | None) -> None:
 
 def _parts(region: tuple[slice, ...], target: Array) -> Iterator[tuple[slice, ...]]:
     """Yield a region, which starts where one of the target's objects does, in parts that fit in memory."""
-    shape = tuple(part.stop - part.start for part in region)
-    for inner in regions(shape, target.shards or target.chunks, target.dtype.itemsize):
-        yield tuple(
-            slice(part.start + one.start, part.start + one.stop)
-            for part, one in zip(region, inner, strict=True)
-        )
+    box = tuple((part.start, part.stop) for part in region)
+    return regions(target.metadata.chunk_grid, target.shape, target.dtype.itemsize, box)
 
 
 class _Counter:
     """Tells how many of the target's chunks (or shards) the regions that were written have."""
 
     def __init__(self, target: Array, progress: Progress | None) -> None:
-        self.chunks = target.shards or target.chunks
+        self.grid = target.metadata.chunk_grid
         self.n_chunks = target.nshards
         self.n_done = 0
         self.progress = progress
@@ -314,9 +310,10 @@ class _Counter:
     def __call__(self, region: tuple[slice, ...]) -> None:
         if self.progress is None:
             return
-        lengths = (part.stop - part.start for part in region)
+        grid = self.grid
         self.n_done += math.prod(
-            -(-length // chunk) for length, chunk in zip(lengths, self.chunks, strict=True)
+            grid.chunk_of(d, part.stop - 1) - grid.chunk_of(d, part.start) + 1
+            for d, part in enumerate(region)
         )
         self.progress(min(self.n_done, self.n_chunks), self.n_chunks)
 
@@ -330,30 +327,29 @@ def _stored_regions(source: Array, target: Array) -> list[tuple[slice, ...]] | N
         return None
     if _fill_bits(source.metadata) != _fill_bits(target.metadata):
         return None
-    steps = target.shards or target.chunks
     boxes: set[_Box] = set()
     for array in (source, target):
         chunks = listed_chunks(array.store, array.path, array.metadata)
         if chunks is None:
             return None
-        boxes.update(_regions_of(array, chunks, steps))
+        boxes.update(_regions_of(array, chunks, target))
     return None if 4 * len(boxes) > source.nshards else [_slices(region) for region in sorted(boxes)]
 
 
 _Box = tuple[tuple[int, int], ...]
 
 
-def _regions_of(array: Array, chunks: set[tuple[int, ...]], steps: tuple[int, ...]) -> Iterator[_Box]:
+def _regions_of(array: Array, chunks: set[tuple[int, ...]], target: Array) -> Iterator[_Box]:
     """Yield the region of each of these chunks, grown to whole chunks of the target."""
-    extents = array.shards or array.chunks
+    grid, theirs = target.metadata.chunk_grid, array.metadata.chunk_grid
     for chunk in chunks:
-        yield tuple(
-            (
-                index * extent // step * step,
-                min(-(-min((index + 1) * extent, length) // step) * step, length),
-            )
-            for index, extent, step, length in zip(chunk, extents, steps, array.shape, strict=True)
-        )
+        box = []
+        for d, (index, length) in enumerate(zip(chunk, array.shape, strict=True)):
+            start, stop = theirs.chunk_bounds(d, index)
+            start = grid.chunk_bounds(d, grid.chunk_of(d, start))[0]
+            stop = grid.chunk_bounds(d, grid.chunk_of(d, min(stop, length) - 1))[1]
+            box.append((start, min(stop, length)))
+        yield tuple(box)
 
 
 def _slices(box: _Box) -> tuple[slice, ...]:

@@ -1,0 +1,505 @@
+"""The consolidated metadata that a group was opened with: read, trusted, and kept as the store is."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from zarrc.config import config
+from zarrc.engine.node_changes import node_lock
+from zarrc.engine.node_names import ancestors, join
+from zarrc.engine.nodes import NodeMetadata, get_documents, open_children, place
+from zarrc.errors import MemberNotFoundError, MetadataError, StoreConflictError, StoreError, ZarrcError
+from zarrc.metadata.consolidated import (
+    Members,
+    check_v2_key,
+    documents_of,
+    member_metadata,
+    read_block,
+    read_v2,
+    to_block,
+    to_v2,
+)
+from zarrc.metadata.json import dump_document, load_document
+from zarrc.metadata.model import ArrayMetadata, GroupMetadata
+from zarrc.node import without_nan
+from zarrc.reading import Reading
+from zarrc.stored_members import below, collect, is_group, same_documents, stored_documents
+from zarrc.warning import warn
+
+if TYPE_CHECKING:
+    from zarrc.storage.base import Blob, Store
+
+__all__ = ["Consolidated", "UseConsolidated", "attached", "consolidate"]
+
+UseConsolidated = bool | str | None
+"""None: where there are some; True: there must be; False: no; "check"; or the key of a ``.zmetadata``."""
+
+_ATTEMPTS = 10
+_FEW_MEMBERS = 64
+"""Up to so many the document is indented: only Python's own printer does that, 20 times slower."""
+
+
+class _State(NamedTuple):
+    """What was read, and what follows from it."""
+
+    members: Members
+    children: dict[str, list[str]]
+    parsed: dict[str, NodeMetadata | ZarrcError]
+
+
+class Consolidated:
+    """Consolidated metadata, shared by the handle of their group and all handles that it gives.
+
+    Parameters
+    ----------
+    store : Store
+        Where the group is.
+    path : str
+        The group that has them.
+    zarr_format : {2, 3}
+        Its format.
+    key : str
+        Name of their document in the group: ``zarr.json``, or that of a ``.zmetadata``.
+    writes : bool, default True
+        Whether a change through one of the handles is written to them at once.
+
+    Notes
+    -----
+    On local stores a member's entry is trusted only while the member's documents are the very files that it
+    was taken from: their size, inode and modification time, which are noted beside the members ("stamps").
+    Elsewhere it is a snapshot of what was read at the opening, and of the changes made through these handles.
+    """
+
+    __slots__ = ("_locked", "_state", "_unsure", "checks", "key", "path", "store", "writes", "zarr_format")
+
+    def __init__(
+        self, store: Store, path: str, zarr_format: Literal[2, 3], key: str, *, writes: bool = True
+    ) -> None:
+        self.store = store
+        self.path = path
+        self.zarr_format = zarr_format
+        self.key = key
+        self.writes = writes
+        self.checks = store.local_root is not None
+        self._locked = False
+        self._state: _State | None = None
+        # Paths at and below which the store is asked: changed, and not written to the document.
+        self._unsure: frozenset[str] = frozenset()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without what was read, which may be large: where it is needed it is read again.
+        return _rebuild, (self.store, self.path, self.zarr_format, self.key, self.writes, self._unsure)
+
+    def __str__(self) -> str:
+        return f"the consolidated metadata of {place(self.store, self.path)}"
+
+    # --- read
+
+    def forget(self) -> None:
+        """Read the document again when it is needed next."""
+        self._state = None
+
+    def take(self, members: Members) -> None:
+        """Go on with these members."""
+        self._state = _State(members, members.children(), {})
+
+    def _read(self) -> _State:
+        state = self._state
+        if state is None:
+            found, notes = self._parse(self.store.get(join(self.path, self.key)))
+            self._tell(notes)
+            # Gone: the store is asked for everything.
+            self.take(Members({}, {}) if found is None else found)
+            if found is None:
+                self._unsure = self._unsure | {""}
+            state = self._state
+            assert state is not None
+        return state
+
+    def _parse(self, blob: Blob | None) -> tuple[Members | None, list[str]]:
+        if blob is None:
+            return None, []
+        reading = Reading(key=join(self.path, self.key))
+        if self.zarr_format == 2:
+            return read_v2(bytes(blob), reading), reading.notes
+        block = load_document(bytes(blob), reading).get("consolidated_metadata")
+        return (None if block is None else read_block(block, reading.at("consolidated_metadata"))), []
+
+    def _tell(self, notes: Sequence[str]) -> None:
+        if notes:
+            more = f" and {len(notes) - 3} more" if len(notes) > 3 else ""
+            warn(f"{self}: {'; '.join(notes[:3])}{more}")
+
+    def inner(self, path: str) -> str:
+        """The path of a node relative to the group."""
+        return path[len(self.path) + 1 :] if self.path else path
+
+    def find(self, path: str) -> tuple[bool, NodeMetadata | None]:
+        """Whether it is known what a node is, and its metadata; None if there is none.
+
+        Raises
+        ------
+        MetadataError
+            If there is an entry that is not valid.
+        """
+        inner = self.inner(path)
+        state = self._read()
+        documents = state.members.documents.get(inner)
+        if self._is_unsure(inner):
+            return False, None
+        if documents is None:
+            return not self.checks, None
+        if self.checks and not self._is_current(inner, documents, state):
+            return False, None
+        found = self._metadata(inner, state)
+        if isinstance(found, ZarrcError):
+            raise found
+        return True, found
+
+    def has(self, path: str) -> tuple[bool, bool]:
+        """Whether it is known if there is a node, readable or not, and whether there is."""
+        inner = self.inner(path)
+        documents = self._read().members.documents.get(inner)
+        return not (self.checks or self._is_unsure(inner)), documents is not None
+
+    def parents_of(self, path: str) -> list[str]:
+        """The paths between the group and a node."""
+        return [below(self.path, one) for one in ancestors(self.inner(path)) if one]
+
+    def children(self, path: str) -> Iterator[tuple[str, NodeMetadata | ZarrcError]]:
+        """The nodes right below a group, as `open_children` yields them."""
+        inner = self.inner(path)
+        state = self._read()
+        if self._is_unsure(inner) or any(
+            one.startswith(f"{inner}/" if inner else "") for one in self._unsure
+        ):
+            return open_children(self.store, path, self.zarr_format)
+        if self.checks:
+            return open_children(self.store, path, self.zarr_format, self._known(inner, state))
+        names = state.children.get(inner, ())
+        return iter([(name, self._metadata(join(inner, name), state)) for name in names])
+
+    def _known(self, inner: str, state: _State) -> Callable[[str], NodeMetadata | None]:
+        """What is known for sure of the members of a group, by their names."""
+
+        def known(name: str) -> NodeMetadata | None:
+            path = join(inner, name)
+            documents = state.members.documents.get(path)
+            if documents is None or not self._is_current(path, documents, state):
+                return None
+            found = self._metadata(path, state)
+            return None if isinstance(found, ZarrcError) else found
+
+        return known
+
+    def missing(self, path: str) -> MemberNotFoundError:
+        """The error for a node that the document does not have."""
+        import difflib
+
+        inner = self.inner(path)
+        near = difflib.get_close_matches(inner, list(self._read().members.documents), n=3)
+        similar = f"; did you mean {' or '.join(repr(join(self.path, one)) for one in near)}?" if near else ""
+        return MemberNotFoundError(
+            f"{self} have no {inner!r}{similar}; use_consolidated=False looks in the store", key=path
+        )
+
+    def _metadata(self, inner: str, state: _State) -> NodeMetadata | ZarrcError:
+        """A member's metadata with values of their own, parsed once."""
+        found = state.parsed.get(inner)
+        if found is None:
+            where = f"{join(self.path, self.key)}: {inner}"
+            try:
+                found = member_metadata(state.members.documents[inner], where)
+            except MetadataError as error:
+                error.add_note(f"in {self}")
+                found = error
+            state.parsed[inner] = found
+        if isinstance(found, ZarrcError):
+            return found
+        return found.with_values(copy.deepcopy({name: getattr(found, name) for name in found.VALUES}))
+
+    def _is_unsure(self, inner: str) -> bool:
+        unsure = self._unsure
+        return bool(unsure) and any(one in unsure for one in ("", *ancestors(inner), inner))
+
+    def _is_current(self, inner: str, documents: Mapping[str, Any], state: _State) -> bool:
+        """Whether a member's documents are those that its entry was taken from."""
+        for name in documents_of(self.zarr_format):
+            if name == ".zgroup" and ".zarray" in documents:
+                continue  # the array's is what counts
+            key = join(inner, name)
+            stamp = state.members.stamps.get(key)
+            if stamp is None and name in documents:
+                return False
+            found = self.store.stat(join(self.path, key))
+            if (None if found is None else found.version) != stamp:
+                return False
+        return True
+
+    def compare(self) -> None:
+        """Read the documents of all members, and go on with these; a warning names those that differ."""
+        stored = self._collected()
+        old = self._read().members.documents
+        new = stored.documents
+        wrong = sorted(
+            {path for path in old.keys() | new.keys() if not same_documents(old.get(path), new.get(path))}
+        )
+        if wrong:
+            names = ", ".join(repr(path) for path in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
+            warn(
+                f"{self} are not what is stored ({names}): the members' own metadata are used; "
+                "zarrc.consolidate_metadata brings them up to date"
+            )
+        self.take(stored)
+
+    def _collected(self) -> Members:
+        """The members as the store has them, in format 2 with the group itself."""
+        members = collect(self.store, self.path, self.zarr_format)
+        if self.zarr_format == 2:
+            documents, stamps = stored_documents(self.store, self.path, "", self.zarr_format)
+            members.documents[""] = documents
+            members.stamps.update(stamps)
+        return members
+
+    # --- write
+
+    def changed(self, paths: Iterable[str], deep: Iterable[str] = (), *, write: bool = True) -> None:
+        """Take over what was changed in the store, with one rewrite of the document.
+
+        Where somebody else rewrites it at the same time, it is read again and rewritten once more.
+
+        Parameters
+        ----------
+        paths : iterable of str
+            Nodes that were created or changed.
+        deep : iterable of str
+            Nodes that were created, changed or deleted with all that is below them.
+        write : bool, default True
+            Otherwise, or if `writes` is false, the store is asked for these nodes from now on.
+
+        Raises
+        ------
+        StoreError
+            If the document could not be rewritten. The change itself is stored.
+        """
+        steps = [(self.inner(path), False) for path in paths] + [(self.inner(path), True) for path in deep]
+        if not (write and self.writes):
+            self._unsure = self._unsure.union(path for path, _ in steps)
+            return
+        try:
+            self._take_over(steps)
+        except (ZarrcError, OSError) as error:
+            self._unsure = self._unsure.union(path for path, _ in steps)
+            reason = error.message if isinstance(error, ZarrcError) else str(error)
+            told = StoreError(
+                f"the change is stored, but {self} could not be brought up to date: {reason}; "
+                "zarrc.consolidate_metadata does it"
+            )
+            told.key = join(self.path, self.key)
+            raise told from error
+
+    def _take_over(self, steps: Sequence[tuple[str, bool]]) -> None:
+        with self.lock():
+            for attempt in range(_ATTEMPTS):
+                try:
+                    self._try(steps)
+                    return
+                except StoreConflictError:
+                    if attempt + 1 == _ATTEMPTS:
+                        raise
+                    time.sleep(0.001 * 2**attempt)
+
+    def _try(self, steps: Sequence[tuple[str, bool]]) -> None:
+        key = join(self.path, self.key)
+        blob = self.store.get(key)
+        members, _ = self._parse(blob)
+        if blob is None or members is None:
+            # Somebody took the consolidated metadata away: they are not made again.
+            self.take(Members({}, {}))
+            self._unsure = self._unsure | {""}
+            return
+        new = Members({**members.documents}, {**members.stamps})
+        for path, deep in steps:
+            self._renew(new, path, deep)
+        if new != members:
+            document = _document(self, new, bytes(blob))
+            if blob.version is None:
+                self.store.set(key, document)
+            else:
+                self.store.set_if(key, document, blob.version)
+        self.take(new)
+
+    def _renew(self, members: Members, path: str, deep: bool) -> None:
+        """Replace what is said of a node by what is stored now; with ``deep``, of all below it too."""
+        documents, stamps = stored_documents(self.store, below(self.path, path), path, self.zarr_format)
+        if deep or not is_group(documents):
+            # Below an array, and below nothing, there is nothing.
+            start = f"{path}/" if path else ""
+            for one in [one for one in members.documents if one.startswith(start)]:
+                _remove(members, one)
+        _remove(members, path)
+        if documents and (path or self.zarr_format == 2):
+            # The group itself is said by the document that holds the members, in format 3.
+            members.documents[path] = documents
+            members.stamps.update(stamps)
+        if deep and is_group(documents):
+            found = collect(self.store, below(self.path, path), self.zarr_format, prefix=path)
+            members.documents.update(found.documents)
+            members.stamps.update(found.stamps)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other writers of the document out: threads, and on local stores processes."""
+        with node_lock(self.store, self.path):
+            root = self.store.local_root
+            # Held by this thread already, by whoever changes the group's own document.
+            if root is None or self._locked:
+                yield
+                return
+            import os
+
+            from zarrc.kernels.locks import FileLock
+
+            name = os.path.join(root, self.path, self.key)
+            with FileLock(os.fsencode(name), len(os.fsencode(root))):
+                self._locked = True
+                try:
+                    yield
+                finally:
+                    self._locked = False
+
+
+def _rebuild(
+    store: Store, path: str, zarr_format: Literal[2, 3], key: str, writes: bool, unsure: frozenset[str]
+) -> Consolidated:
+    made = Consolidated(store, path, zarr_format, key, writes=writes)
+    made._unsure = unsure
+    return made
+
+
+def _remove(members: Members, path: str) -> None:
+    for name in members.documents.pop(path, {}):
+        members.stamps.pop(join(path, name), None)
+
+
+def _document(where: Consolidated, members: Members, root: bytes) -> bytes:
+    """The bytes of the document that holds these members; ``root`` is the old one."""
+    indent = config.get("json_indent") if len(members.documents) <= _FEW_MEMBERS else None
+    if where.zarr_format == 2:
+        return dump_document(to_v2(members), indent=indent)
+    fields = load_document(root, Reading(key=join(where.path, where.key)))
+    if isinstance(fields.get("attributes"), dict):
+        fields["attributes"] = without_nan(fields["attributes"], place(where.store, where.path))
+    fields["consolidated_metadata"] = to_block(members)
+    return dump_document(fields, indent=indent)
+
+
+def consolidate(store: Store, path: str, zarr_format: Literal[2, 3], key: str) -> Consolidated:
+    """Write the consolidated metadata of a group anew.
+
+    What changes meanwhile is noticed: on local stores what was read is looked at again after it is written.
+    """
+    made = Consolidated(store, path, zarr_format, key)
+    with made.lock():
+        for attempt in range(_ATTEMPTS):
+            members = made._collected()
+            try:
+                _store(made, members)
+            except StoreConflictError:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+                time.sleep(0.001 * 2**attempt)
+                continue
+            made.take(members)
+            if not made.checks:
+                break
+            state = made._read()
+            if all(made._is_current(one, members.documents[one], state) for one in members.documents if one):
+                break
+    return made
+
+
+def _store(where: Consolidated, members: Members) -> None:
+    key = join(where.path, where.key)
+    blob = where.store.get(key)
+    if where.zarr_format == 3 and blob is None:
+        raise StoreConflictError("the group was deleted meanwhile", key=key)
+    document = _document(where, members, b"" if blob is None else bytes(blob))
+    if blob is not None and blob.version is None:
+        where.store.set(key, document)
+    else:
+        where.store.set_if(key, document, None if blob is None else blob.version)
+
+
+# --- open
+
+
+def attached(
+    store: Store, path: str, metadata: NodeMetadata, use: UseConsolidated, *, writes: bool = True
+) -> Consolidated | None:
+    """The consolidated metadata that a group is opened with; None for none.
+
+    Parameters
+    ----------
+    store, path
+        Where the group is.
+    metadata : GroupMetadata
+        What was read of it; in format 3 they are in there.
+    use : None, bool or str
+        As for `zarrc.open_group`.
+    writes : bool, default True
+        As for `Consolidated`.
+
+    Raises
+    ------
+    MetadataError
+        With True or a key, if there are none, or none that can be read.
+    """
+    if use is False or isinstance(metadata, ArrayMetadata):
+        return None
+    must = use is True or (isinstance(use, str) and use != "check")
+    try:
+        made = _attached(store, path, metadata, use, writes)
+    except MetadataError as error:
+        if must:
+            raise
+        warn(f"the consolidated metadata of {place(store, path)} are not used: {error}")
+        return None
+    if made is None and must:
+        raise MetadataError(
+            f"{place(store, path)} has no consolidated metadata; zarrc.consolidate_metadata writes them, "
+            "use_consolidated=None does without"
+        )
+    if made is not None and use == "check":
+        made.compare()
+    return made
+
+
+def _attached(
+    store: Store, path: str, metadata: GroupMetadata, use: UseConsolidated, writes: bool
+) -> Consolidated | None:
+    if metadata.zarr_format == 3:
+        if isinstance(use, str) and use != "check":
+            raise TypeError(
+                f"use_consolidated={use!r} names a document of format 2; this group is of format 3"
+            )
+        if metadata.consolidated is None:
+            return None
+        made = Consolidated(store, path, 3, "zarr.json", writes=writes)
+        reading = Reading(key=join(path, "zarr.json"), path="consolidated_metadata")
+        made.take(read_block(metadata.consolidated, reading))
+        made._tell(reading.notes)
+        return made
+    key = check_v2_key(use) if isinstance(use, str) and use != "check" else ".zmetadata"
+    (document,) = get_documents(store, [join(path, key)])
+    if document is None:
+        return None
+    made = Consolidated(store, path, 2, key, writes=writes)
+    reading = Reading(key=join(path, key))
+    made.take(read_v2(document, reading))
+    made._tell(reading.notes)
+    return made

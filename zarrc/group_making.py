@@ -1,0 +1,533 @@
+"""Changing what is in a group: creating, replacing and deleting members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+
+from zarrc import new_array
+from zarrc.array import Array
+from zarrc.engine.node_changes import create_node, delete_node
+from zarrc.engine.node_names import check_new_path, join, normalize_path
+from zarrc.engine.nodes import place
+from zarrc.errors import (
+    ContainsArrayError,
+    ContainsGroupError,
+    ContainsNodeError,
+    MemberNotFoundError,
+    ZarrcError,
+)
+from zarrc.group_members import GroupMembers
+from zarrc.metadata.build import build_group
+
+if TYPE_CHECKING:
+    from zarrc.group import Group
+    from zarrc.new_array import ArrayKeywords
+
+__all__ = ["GroupMaking"]
+
+_Default = TypeVar("_Default")
+_REQUIRED: Any = object()
+
+
+class GroupMaking(GroupMembers):
+    """Creating, replacing and deleting the nodes below a group."""
+
+    __slots__ = ()
+
+    def _new_path(self, name: str) -> str:
+        self._check_writable(f"create {name!r}")
+        inner = normalize_path(name)
+        if not inner:
+            raise ValueError(f"a new member needs a name, got {name!r}")
+        check_new_path(inner)
+        return join(self._path, inner)
+
+    def _inherited(self, keywords: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the keywords for a new member, with this group's Zarr format."""
+        wanted = keywords.get("zarr_format")
+        if wanted is not None and wanted != self._metadata.zarr_format:
+            raise ValueError(
+                f"this is a Zarr v{self._metadata.zarr_format} group: what is created in it has zarr_format="
+                f"{self._metadata.zarr_format}, not {wanted!r}"
+            )
+        return {**keywords, "zarr_format": self._metadata.zarr_format}
+
+    @contextmanager
+    def _changing(self, *paths: str, deep: bool = False, consolidate: bool = True) -> Iterator[None]:
+        """Bring the consolidated metadata up to date after a change at these paths, whole or not."""
+        link = self._consolidated
+        if link is None:
+            yield
+            return
+        # Parents that are missing are created too.
+        steps = {one: None for path in paths for one in link.parents_of(path)}
+        changed = ((*steps,), paths) if deep else ((*steps, *paths), ())
+        try:
+            yield
+        except BaseException:
+            with suppress(ZarrcError, OSError):
+                link.changed(*changed, write=consolidate)
+            raise
+        link.changed(*changed, write=consolidate)
+
+    # --- create
+
+    def create_array(
+        self,
+        name: str,
+        *,
+        overwrite: bool = False,
+        consolidate: bool = True,
+        **keywords: Unpack[ArrayKeywords],
+    ) -> Array:
+        """Create an array below this group, in the group's Zarr format; groups on the way are created too.
+
+        Parameters
+        ----------
+        name : str
+            Name, or path (``"a/b/c"``).
+        overwrite : bool, default False
+            Delete a node of that name first.
+        consolidate : bool, default True
+            Where the group was opened with consolidated metadata: write the new array into them. False is for
+            loops, after which `zarrc.consolidate_metadata` does it once.
+        **keywords
+            ``shape``, ``dtype``, ``data``, ``chunks``, ``shards``, ``codecs`` and so on, as for
+            `zarrc.create_array`.
+
+        Raises
+        ------
+        ContainsNodeError
+            If there is a node of that name, or if a parent is an array.
+        TypeError
+            For a keyword that does not exist; the text offers close names.
+        """
+        path = self._new_path(name)
+        with self._changing(path, deep=overwrite, consolidate=consolidate):
+            made = new_array.create_array_at(
+                self._store,
+                path,
+                self._inherited(keywords),
+                overwrite=overwrite,
+                caller="Group.create_array",
+            )
+        return self._linked(made)
+
+    def create(self, name: str, **keywords: Any) -> Array:
+        """Create an array; the same as `create_array`."""
+        return self.create_array(name, **keywords)
+
+    def create_group(
+        self,
+        name: str,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+        consolidate: bool = True,
+    ) -> Group:
+        """Create a group below this one, in its Zarr format; groups on the way are created too.
+
+        Parameters
+        ----------
+        name : str
+            Name, or path (``"a/b/c"``).
+        attributes : Mapping, optional
+            The user's attributes.
+        overwrite : bool, default False
+            Delete a node of that name first.
+        consolidate : bool, default True
+            As for `create_array`.
+
+        Raises
+        ------
+        ContainsNodeError
+            If there is a node of that name, or if a parent is an array.
+        """
+        path = self._new_path(name)
+        metadata = build_group(zarr_format=self._metadata.zarr_format, attributes=attributes)
+        with self._changing(path, deep=overwrite, consolidate=consolidate):
+            create_node(self._store, path, metadata, overwrite=overwrite)
+        made = self._member(path[len(self._path) :].lstrip("/"), metadata)
+        assert not isinstance(made, Array)
+        return made
+
+    def create_hierarchy(
+        self, nodes: Mapping[str, Any], *, overwrite: bool = False, consolidate: bool = True
+    ) -> Iterator[tuple[str, Array | Group]]:
+        """Create many arrays and groups at once; see `zarrc.create_hierarchy`.
+
+        Parameters
+        ----------
+        nodes : Mapping
+            Path below this group -> metadata.
+        overwrite : bool, default False
+            Delete first what is at these paths, with everything below it.
+        consolidate : bool, default True
+            As for `create_array`.
+
+        Yields
+        ------
+        (str, Array or Group)
+            Path below this group, and the new node.
+        """
+        from zarrc.new_nodes import create_nodes
+
+        self._check_writable("create nodes")
+        paths = {normalize_path(path): metadata for path, metadata in nodes.items()}
+        if "" in paths:
+            raise ValueError("create_hierarchy() of a group creates what is below it: '' names no member")
+        inside = {join(self._path, path): metadata for path, metadata in paths.items()}
+        with self._changing(*inside, deep=overwrite, consolidate=consolidate):
+            made = create_nodes(self._store, inside, self._metadata.zarr_format, overwrite=overwrite)
+        start = len(self._path) + 1 if self._path else 0
+        return iter([(path[start:], self._member(path[start:], metadata)) for path, metadata in made])
+
+    # --- create where it is not
+
+    def require_group(self, name: str, *, overwrite: bool = False, consolidate: bool = True) -> Group:
+        """Return the group of that name; create it if it is not there.
+
+        Parameters
+        ----------
+        name : str
+            Name, or path.
+        overwrite : bool, default False
+            Delete it first.
+        consolidate : bool, default True
+            As for `create_array`.
+
+        Raises
+        ------
+        ContainsArrayError
+            If there is an array of that name.
+        """
+        if not overwrite:
+            found = self.get(name)
+            if isinstance(found, Array):
+                raise ContainsArrayError(f"{place(self._store, found.path)} is an array, not a group")
+            if found is not None:
+                return found
+        try:
+            return self.create_group(name, overwrite=overwrite, consolidate=consolidate)
+        except ContainsGroupError:
+            # Another thread or process has created it since it was looked for.
+            return self._made_by_others().get_group(name)
+
+    def require_groups(self, *names: str) -> tuple[Group, ...]:
+        """Return the groups of these names; create those that are not there."""
+        return tuple(self.require_group(name) for name in names)
+
+    def require_array(
+        self,
+        name: str,
+        *,
+        shape: int | Iterable[int],
+        dtype: Any = None,
+        exact: bool = False,
+        **keywords: Any,
+    ) -> Array:
+        """Return the array of that name, of this shape and data type; create it if it is not there.
+
+        Parameters
+        ----------
+        name : str
+            Name, or path.
+        shape : int or tuple of int
+            Shape.
+        dtype : dtype-like, optional
+            Data type; by default any, and float64 for a new array.
+        exact : bool, default False
+            Whether the data type must be the same; otherwise it must only hold ``dtype``'s values.
+        **keywords
+            As for `create_array`.
+
+        Raises
+        ------
+        TypeError
+            If shape or data type do not fit.
+        ContainsGroupError
+            If there is a group of that name.
+        """
+        found = self.get(name)
+        if found is None:
+            try:
+                return self.create_array(name, shape=shape, dtype=dtype, **keywords)
+            except ContainsNodeError:
+                # Another thread or process may have created it since it was looked for.
+                found = self._made_by_others().get(name)
+                if found is None:
+                    raise
+        if not isinstance(found, Array):
+            raise new_array.contains_group(found.store, found.path)
+        new_array.check_same(found, shape, dtype, exact=exact)
+        return found
+
+    def _made_by_others(self) -> GroupMembers:
+        """Return this group as the store has it, whatever consolidated metadata say."""
+        return self if self._consolidated is None else self._unlinked()
+
+    # --- create by content
+
+    def zeros(self, name: str, *, shape: int | tuple[int, ...], **keywords: Any) -> Array:
+        """Create an array of zeros; keywords as for `create_array`."""
+        return self.create_array(name, shape=shape, fill_value=0, **keywords)
+
+    def ones(self, name: str, *, shape: int | tuple[int, ...], **keywords: Any) -> Array:
+        """Create an array of ones; keywords as for `create_array`."""
+        return self.create_array(name, shape=shape, fill_value=1, **keywords)
+
+    def empty(self, name: str, *, shape: int | tuple[int, ...], **keywords: Any) -> Array:
+        """Create an array of undefined content (the fill value); keywords as for `create_array`."""
+        return self.create_array(name, shape=shape, **keywords)
+
+    def full(self, name: str, *, shape: int | tuple[int, ...], fill_value: Any, **keywords: Any) -> Array:
+        """Create an array filled with one value; keywords as for `create_array`."""
+        return self.create_array(name, shape=shape, fill_value=fill_value, **keywords)
+
+    def zeros_like(self, name: str, *, data: Any, **keywords: Any) -> Array:
+        """Create an array of zeros with the shape, data type and codecs of ``data``."""
+        return self.zeros(name, **new_array.keywords_like(data, self._inherited(keywords)))
+
+    def ones_like(self, name: str, *, data: Any, **keywords: Any) -> Array:
+        """Create an array of ones with the shape, data type and codecs of ``data``."""
+        return self.ones(name, **new_array.keywords_like(data, self._inherited(keywords)))
+
+    def empty_like(self, name: str, *, data: Any, **keywords: Any) -> Array:
+        """Create an array with the shape, data type and codecs of ``data``, but not its content."""
+        return self.empty(name, **new_array.keywords_like(data, self._inherited(keywords)))
+
+    def full_like(self, name: str, *, data: Any, **keywords: Any) -> Array:
+        """Create an array like ``data``, filled with ``fill_value`` or with that of ``data``."""
+        wanted = new_array.keywords_like(data, self._inherited(keywords))
+        wanted.setdefault("fill_value", getattr(data, "fill_value", 0))
+        return self.full(name, **wanted)
+
+    # --- as a mapping
+
+    def __setitem__(self, path: str, value: Any) -> None:
+        """Store data under a name; a node that is there already is replaced.
+
+        Parameters
+        ----------
+        path : str
+            Name, or path.
+        value : array_like, Group or Mapping
+            An array's data. A group is copied with all that is in it. Of a mapping (such as `zarrc.load`
+            gives) a group is made, with an array or group for each item.
+        """
+        target = self._new_path(path)
+        if isinstance(value, GroupMembers):
+            from zarrc.tools.hierarchies import copy
+
+            copy(value, self, name=path, if_exists="replace")
+            return
+        if isinstance(value, Mapping):
+            self._store_mapping(path, value)
+            return
+        with self._changing(target, deep=True):
+            new_array.array_from_data(self._store, target, value, self._inherited({}), overwrite=True)
+
+    def _store_mapping(self, path: str, value: Mapping[str, Any]) -> None:
+        from zarrc.new_nodes import sources_of
+
+        sources = sources_of(value, "Group.__setitem__")
+        made = self.create_group(path, overwrite=True)
+        for name, item in sources.items():
+            made[name] = item
+
+    def __delitem__(self, path: str) -> None:
+        """Delete a member and everything below it; one that cannot be read too.
+
+        Raises
+        ------
+        MemberNotFoundError
+            If there is none (a KeyError too).
+        """
+        self._check_writable(f"delete {path!r}")
+        if path not in self:
+            raise MemberNotFoundError(f"{place(self._store, self._path)} has no member {path!r}", key=path)
+        self._delete(join(self._path, normalize_path(path)))
+
+    def _delete(self, path: str) -> None:
+        with self._changing(path, deep=True):
+            delete_node(self._store, path)
+
+    def delete(self, path: str, *, missing_ok: bool = False) -> None:
+        """Delete a member and everything below it, as ``del`` does.
+
+        Parameters
+        ----------
+        path : str
+            Name, or path.
+        missing_ok : bool, default False
+            Whether it is fine if there is none.
+
+        Raises
+        ------
+        MemberNotFoundError
+            If there is none.
+        """
+        if not missing_ok or path in self:
+            del self[path]
+
+    def pop(self, path: str, default: Any = _REQUIRED) -> Any:
+        """Take a member out: delete it, and return a copy of it in memory.
+
+        Parameters
+        ----------
+        path : str
+            Name, or path.
+        default : object, optional
+            What to return if there is none.
+
+        Returns
+        -------
+        Array or Group
+            In a `MemoryStore` of its own, with everything in it. To delete only, use ``del``.
+
+        Raises
+        ------
+        MemberNotFoundError
+            If there is none, and no default.
+        """
+        self._check_writable(f"delete {path!r}")
+        try:
+            found = self[path]
+        except MemberNotFoundError:
+            if default is _REQUIRED:
+                raise
+            return default
+        from zarrc.tools.hierarchies import copied_to_memory
+
+        taken = copied_to_memory(found)
+        del self[path]
+        return taken
+
+    def popitem(self) -> tuple[str, Array | Group]:
+        """Take out the first member by name: its name, and a copy of it in memory (see `pop`).
+
+        Raises
+        ------
+        KeyError
+            If the group is empty.
+        """
+        for name in self:
+            return name, self.pop(name)
+        raise MemberNotFoundError(f"{place(self._store, self._path)} is empty")
+
+    def setdefault(self, path: str, default: Any = None) -> Array | Group:
+        """Return a member; store data under its name first if there is none.
+
+        Parameters
+        ----------
+        path : str
+            Name, or path.
+        default : array_like, Group or Mapping
+            What to store, as for assignment.
+        """
+        found = self.get(path)
+        if found is not None:
+            return found
+        if default is None:
+            raise TypeError(f"there is no {path!r}, and None is no data to store")
+        self[path] = default
+        return self[path]
+
+    def update(self, members: Any = (), /, **more: Any) -> None:
+        """Store several members, as assignment does, one after the other.
+
+        Parameters
+        ----------
+        members : Mapping or iterable of (str, object)
+            Names and data.
+        **more
+            The same as keywords.
+        """
+        pairs = members.items() if hasattr(members, "items") else members
+        for name, value in {**dict(pairs), **more}.items():
+            self[name] = value
+
+    def clear(self) -> None:
+        """Delete all members, readable or not; the group and its attributes stay."""
+        self._check_writable("delete the members")
+        names = self._store.list_dir(self._path).prefixes
+        with self._changing(*(join(self._path, name) for name in names), deep=True):
+            for name in names:
+                if name in self._made_by_others():
+                    delete_node(self._store, join(self._path, name))
+
+    # --- move, copy
+
+    def move(self, source: str, dest: str, *, if_exists: str = "raise") -> None:
+        """Move a member to another name or path in this group, with everything in it.
+
+        Parameters
+        ----------
+        source, dest : str
+            Names, or paths below this group. Groups on the way to ``dest`` are created.
+        if_exists : {"raise", "replace", "skip"}, default "raise"
+            What to do if there is a node at ``dest``.
+
+        Raises
+        ------
+        MemberNotFoundError
+            If there is no such member.
+        ContainsNodeError
+            If there is a node at ``dest`` already.
+        StoreError
+            If the store fails; the text says whether the node is whole at its old or at its new place.
+
+        Notes
+        -----
+        On local stores this is one rename; elsewhere a copy, then a delete.
+        """
+        from zarrc.tools.moving import move_member
+
+        move_member(self, source, self, dest, if_exists=if_exists)
+
+    def rename(self, name: str, new_name: str, *, if_exists: str = "raise") -> None:
+        """Give a member another name, in the group that it is in; see `move`.
+
+        Parameters
+        ----------
+        name : str
+            Name, or path below this group.
+        new_name : str
+            The name, without slashes.
+        if_exists : {"raise", "replace", "skip"}, default "raise"
+            What to do if there is a node of that name.
+        """
+        inner = normalize_path(new_name)
+        if "/" in inner or not inner:
+            raise ValueError(f"a name holds no slash and is not empty, got {new_name!r}; `move` takes paths")
+        above = normalize_path(name).rpartition("/")[0]
+        self.move(name, join(above, inner), if_exists=if_exists)
+
+    def copy(self, source: Any, dest: Any, name: str | None = None, **keywords: Any) -> Array | Group:
+        """Copy an array or group, as h5py's groups do.
+
+        Parameters
+        ----------
+        source : str, Array or Group
+            A member, or a node of any group.
+        dest : str or Group
+            Path below this group for the copy, or the group to copy into.
+        name : str, optional
+            With a group: the copy's name there; by default the source's.
+        **keywords
+            As for `zarrc.copy`.
+
+        Returns
+        -------
+        Array or Group
+            The copy.
+        """
+        from zarrc.tools.hierarchies import copy
+
+        node = self[source] if isinstance(source, str) else source
+        into, target = (self, dest) if isinstance(dest, str) else (dest, name or node.basename)
+        copy(node, into, name=target, **keywords)
+        found: Array | Group = into[target]
+        return found

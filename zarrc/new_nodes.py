@@ -1,0 +1,118 @@
+"""From what a user says about several new nodes to the stored nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from zarrc import new_array
+from zarrc.engine.node_changes import check_parents, contains_error, delete_node, present_kinds, put_new
+from zarrc.engine.node_names import ancestors, check_new_path, normalize_path
+from zarrc.errors import MetadataError, ReadOnlyError
+from zarrc.metadata.consolidated import member_metadata
+from zarrc.metadata.model import ArrayMetadata, GroupMetadata
+from zarrc.reading import show
+
+if TYPE_CHECKING:
+    from zarrc.engine.nodes import NodeMetadata
+    from zarrc.storage.base import Store
+
+__all__ = ["create_nodes", "sources_of"]
+
+
+def create_nodes(
+    store: Store,
+    nodes: Mapping[str, Any],
+    zarr_format: Literal[2, 3] | None,
+    *,
+    overwrite: bool,
+    root: str | None = None,
+) -> list[tuple[str, NodeMetadata]]:
+    """Create nodes by their paths in the store; those that were created, parents first.
+
+    Everything is looked at before anything is stored. Deeper nodes are stored after those above them, so that
+    what is there after an interruption is a hierarchy.
+    """
+    wanted = {path: _metadata(path, one) for path, one in nodes.items()}
+    formats = {one.zarr_format for one in wanted.values()} | ({zarr_format} if zarr_format else set())
+    if len(formats) > 1:
+        raise MetadataError("create_hierarchy() creates nodes of one Zarr format; these are of both")
+    if not wanted:
+        return []
+    for path in wanted:
+        check_new_path(path)
+        for one in ancestors(path):
+            if isinstance(wanted.get(one), ArrayMetadata):
+                raise MetadataError(f"{path!r} cannot be created below {one!r}, which is to be an array")
+    least = _depth(root or "")
+    above = {one for path in wanted for one in ancestors(path)}
+    parents = {one for one in above if one not in wanted and _depth(one) >= least}
+    (only,) = formats
+    order = sorted({*wanted, *parents}, key=lambda path: (_depth(path), path))
+    return _create(store, order, wanted, only, overwrite=overwrite)
+
+
+def _depth(path: str) -> int:
+    return path.count("/") + 1 if path else 0
+
+
+def _create(
+    store: Store,
+    order: list[str],
+    wanted: Mapping[str, NodeMetadata],
+    zarr_format: Literal[2, 3],
+    *,
+    overwrite: bool,
+) -> list[tuple[str, NodeMetadata]]:
+    if store.read_only:
+        raise ReadOnlyError(f"cannot create nodes in {store}: the store is open for reading only")
+    outside = [one for one in ancestors(order[0]) if one not in order]
+    present = present_kinds(store, [*outside, *order])
+    check_parents(store, [*outside, *(one for one in order if one not in wanted)], present, zarr_format)
+    for path in wanted:
+        if present[path] and not overwrite:
+            raise contains_error(store, path, next(iter(present[path].values())))
+    replaced = [path for path in wanted if present[path]]
+    for path in replaced:
+        delete_node(store, path)
+    made: list[tuple[str, NodeMetadata]] = []
+    for path in [*outside, *order]:
+        metadata = wanted.get(path)
+        if metadata is None:
+            if present[path] and not any(one in replaced for one in ancestors(path)):
+                continue
+            metadata = GroupMetadata(zarr_format=zarr_format, attributes={})
+        put_new(store, path, metadata, may_exist=path not in wanted)
+        if path in order:
+            made.append((path, metadata))
+    return made
+
+
+def _metadata(path: str, given: Any) -> NodeMetadata:
+    if isinstance(given, (ArrayMetadata, GroupMetadata)):
+        return given
+    if isinstance(given, Mapping):
+        return member_metadata({"zarr.json": given}, path or "/")
+    raise TypeError(f"the metadata of {path!r} must be metadata or a zarr.json document, got {show(given)}")
+
+
+# --- data
+
+
+def sources_of(members: Mapping[str, Any], caller: str) -> dict[str, Any]:
+    """The data of a tree: what has a shape and a data type, by name, and dicts of these.
+
+    All are looked at, so that nothing is stored, and nothing deleted, if one cannot be an array.
+    """
+    found: dict[str, Any] = {}
+    for name, data in members.items():
+        if not normalize_path(name):
+            raise ValueError(f"{caller}() needs a name for each member, got {name!r}")
+        check_new_path(normalize_path(name))
+        if isinstance(data, Mapping) and not hasattr(data, "metadata"):
+            found[name] = sources_of(data, caller)
+            continue
+        source = new_array.as_source(data)
+        new_array.build_metadata({"shape": source.shape, "dtype": source.dtype}, caller)
+        found[name] = source
+    return found
