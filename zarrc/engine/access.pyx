@@ -15,11 +15,12 @@ from zarrc.engine.replaced import same_layout
 from zarrc.engine.threads import thread_count
 from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError, ZarrcError, ZarrcWarning
 
-from zarrc.engine.layout cimport ChunkLayout, ShardedData
+from zarrc.engine.layout cimport ChunkLayout, ShardedData, kept_layout
 from zarrc.engine.objects cimport Objects, zc_document
 from zarrc.engine.read cimport read_plan
 from zarrc.engine.write cimport write_plan
 from zarrc.indexing.plan cimport make_plan, zc_plan
+from zarrc.indexing.planner cimport Planner
 from zarrc.indexing.selection cimport MAX_NDIM, MAX_RESULT_NDIM, Selection, parse_basic
 from zarrc.kernels.memory cimport empty_array
 
@@ -46,12 +47,14 @@ cdef class ArrayAccess:
     cdef readonly str path
     cdef readonly object metadata
     cdef readonly object config
-    cdef ChunkLayout layout     # None where objects are shards that are read in parts
-    cdef ShardedData shards     # None where they are not
+    cdef object way             # ChunkLayout, or ShardedData where objects are shards that are read in parts
+    cdef readonly bint has_shards   # whether they are
     cdef str unwritable
     cdef Objects objects
     cdef int64_t shape[MAX_NDIM]
-    cdef int64_t chunk_shape[MAX_NDIM]
+    cdef int64_t chunk_shape[MAX_NDIM]  # of a regular grid
+    cdef bint is_regular
+    cdef tuple grid             # for each axis the extent of all its chunks, or their edges
     cdef int ndim
     cdef object dtype
     cdef zc_document seen       # the metadata document when it was last looked at
@@ -64,28 +67,26 @@ cdef class ArrayAccess:
         self.config = config
         self.dtype = metadata.dtype
         self.ndim = len(metadata.shape)
+        self.is_regular = metadata.chunk_grid.is_regular
+        self.grid = _grid_of(metadata)
         for i in range(self.ndim):
             self.shape[i] = metadata.shape[i]
-            self.chunk_shape[i] = metadata.chunk_grid.chunk_shape[i]
+            if self.is_regular:
+                self.chunk_shape[i] = self.grid[i]
         name = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
         self.objects = Objects(store, path, metadata.chunk_key_encoding, name)
-        self._set_layout()
+        # Of a grid with chunks of several shapes, what all of them have in common.
+        self.way = self._way_of(metadata.chunk_grid.largest_shape)
+        self.has_shards = isinstance(self.way, ShardedData)
+        self.unwritable = self.way.unwritable
 
-    cdef int _set_layout(self) except -1:
+    cdef object _way_of(self, shape):
         metadata = self.metadata
         if any([codec.name == "sharding_indexed" for codec in metadata.codecs]):
             from zarrc.engine.shards import sharded_data     # not loaded for arrays without
 
-            layout = sharded_data(metadata, self.objects, self.config)
-            if isinstance(layout, ShardedData):
-                self.shards = layout
-                self.unwritable = self.shards.unwritable
-                return 0
-        if metadata.derived.layout is None:
-            metadata.derived.layout = ChunkLayout(metadata, metadata.chunk_grid.chunk_shape)
-        self.layout = metadata.derived.layout
-        self.unwritable = self.layout.unwritable
-        return 0
+            return sharded_data(metadata, shape, self.objects, self.config)
+        return kept_layout(metadata, shape, ChunkLayout)
 
     def __reduce__(self):
         return ArrayAccess, (self.store, self.path, self.metadata, self.config)
@@ -111,28 +112,67 @@ cdef class ArrayAccess:
         except ZarrcError as error:
             raise self._named(error)
 
-    cdef object _read(self, key, out):
+    def select(self, key):
+        """What a key selects, as a `Selection`."""
+        try:
+            return self._select(key)
+        except ZarrcError as error:
+            raise self._named(error)
+
+    cdef Selection _select(self, key):
         cdef Selection selection = parse_basic(key, self.ndim, self.shape)
+        if selection is not None:
+            return selection
+        from zarrc.indexing.fancy import parse
+
+        return parse(key, self.metadata.shape)
+
+    def read_selection(self, Selection selection not None, out=None):
+        """The elements of a selection of any kind, as `read` gives those of a key."""
+        try:
+            return self._read_selection(selection, out)
+        except ZarrcError as error:
+            raise self._named(error)
+
+    cdef object _read(self, key, out):
+        return self._read_selection(self._select(key), out)
+
+    cdef object _read_selection(self, Selection selection, out):
+        cdef cnp.ndarray result = self._result_for(selection, out)
         cdef zc_plan plan
-        cdef uint8_t *data
+        cdef Planner planner
+        cdef bint missing = False
         if self.unwritable is not None:
             # The frame below is the method of Array; above it is what the user wrote.
             warnings.warn(f"what is read may be wrong: {self.unwritable} (array {self.path!r})", ZarrcWarning, 2)
-        result = self._result_for(selection, out)
-        self._plan(&plan, selection, result)
-        self._check_place()
-        if plan.n_parts:
-            data = <uint8_t *>cnp.PyArray_DATA(result)
-            if self.shards is not None:
-                missing = self.shards.read(&plan, self.objects, data, thread_count(), self.config)
-            else:
-                missing = read_plan(&plan, self.layout, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
-                                    not self.config.read_missing_chunks)
-            if missing and self.objects.gone():
-                raise NodeNotFoundError("the array was deleted")
+        if self._is_simple(selection):
+            self._plan(&plan, selection, result)
+            self._check_place()
+            missing = self._read_plan(&plan, self.way, result)
+        else:
+            planner = self._planner(selection, result)
+            self._check_place()
+            while planner.next():
+                missing |= self._read_plan(&planner.plan, self._way_of(planner.chunk_shape), result)
+        if missing and self.objects.gone():
+            raise NodeNotFoundError("the array was deleted")
         if out is not None:
             return out
         return result[()] if selection.is_scalar else result
+
+    cdef bint _is_simple(self, Selection selection):
+        """Whether it is a basic selection of chunks of one shape: one plan, without anything to keep."""
+        return self.is_regular and selection.groups is None and selection.mask is None
+
+    cdef bint _read_plan(self, const zc_plan *plan, way, cnp.ndarray result) except -1:
+        """Whether a chunk was missing."""
+        cdef uint8_t *data = <uint8_t *>cnp.PyArray_DATA(result)
+        if plan.n_parts == 0:
+            return False
+        if self.has_shards:
+            return (<ShardedData>way).read(plan, self.objects, data, thread_count(), self.config)
+        return read_plan(plan, way, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
+                         not self.config.read_missing_chunks)
 
     def write(self, key, value):
         """Set the elements that ``key`` selects; ``value`` is broadcast to the selection's shape as NumPy does.
@@ -149,25 +189,44 @@ cdef class ArrayAccess:
         except ZarrcError as error:
             raise self._named(error)
 
+    def write_selection(self, Selection selection not None, value):
+        """Set the elements of a selection of any kind, as `write` does those of a key; of several values for one element
+        the last in C order stays."""
+        try:
+            self._write_selection(selection, value, False)
+        except ZarrcError as error:
+            raise self._named(error)
+
     cdef int _write(self, key, value, bint is_locked) except -1:
-        cdef Selection selection = parse_basic(key, self.ndim, self.shape)
+        return self._write_selection(self._select(key), value, is_locked)
+
+    cdef int _write_selection(self, Selection selection, value, bint is_locked) except -1:
+        cdef cnp.ndarray values
         cdef zc_plan plan
-        cdef uint8_t *data
+        cdef Planner planner
         self._check_can_write()
         from zarrc.engine.values import as_values       # not loaded for a handle that only reads
 
         values = as_values(value, self.dtype, selection.result_shape, self.config.casting, self.path)
-        self._plan(&plan, selection, values)
+        if self._is_simple(selection):
+            self._plan(&plan, selection, values)
+            self._check_place()
+            return self._write_plan(&plan, self.way, values, is_locked)
+        planner = self._planner(selection, values)
         self._check_place()
-        if plan.n_parts:
-            self.objects.know_locks(self.config.locking)
-            data = <uint8_t *>cnp.PyArray_DATA(values)
-            if self.shards is not None:
-                self.shards.write(&plan, self.objects, data, thread_count(), self.config)
-            else:
-                write_plan(&plan, self.layout, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
-                           self.config.write_empty_chunks, is_locked)
+        while planner.next():
+            self._write_plan(&planner.plan, self._way_of(planner.chunk_shape), values, is_locked)
         return 0
+
+    cdef int _write_plan(self, const zc_plan *plan, way, cnp.ndarray values, bint is_locked) except -1:
+        cdef uint8_t *data = <uint8_t *>cnp.PyArray_DATA(values)
+        if plan.n_parts == 0:
+            return 0
+        self.objects.know_locks(self.config.locking)
+        if self.has_shards:
+            return (<ShardedData>way).write(plan, self.objects, data, thread_count(), self.config)
+        return write_plan(plan, way, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
+                          self.config.write_empty_chunks, is_locked)
 
     cdef int _check_can_write(self) except -1:
         if self.unwritable is not None:
@@ -178,11 +237,6 @@ cdef class ArrayAccess:
     def is_direct(self):
         """True: nothing waits here to be written (as in a `WriteBuffer`)."""
         return True
-
-    @property
-    def has_shards(self):
-        """Whether objects are shards that are read and written in parts."""
-        return self.shards is not None
 
     def locked(self, chunk):
         """A context in which this thread alone changes one object.
@@ -218,18 +272,17 @@ cdef class ArrayAccess:
         """
         cdef cnp.ndarray order = np.ascontiguousarray(numbers, dtype=np.uintp)
         cdef cnp.ndarray data = np.ascontiguousarray(values, dtype=self.dtype)
-        cdef size_t value_nbytes
-        cdef zc_plan plan
-        value_nbytes = cnp.PyArray_ITEMSIZE(data)
+        cdef size_t value_nbytes = cnp.PyArray_ITEMSIZE(data)
+        cdef Planner planner
         for i in range(1, data.ndim):
             value_nbytes *= data.shape[i]
-        self._plan_shard(&plan, shard)
+        planner = self._plan_shard(shard)
         for i in range(self.ndim):
-            plan.axis[i].result_stride = cnp.PyArray_STRIDE(data, i + 1)
+            planner.plan.axis[i].result_stride = cnp.PyArray_STRIDE(data, i + 1)
         try:
             self._check_can_write()
             self._check_place()
-            self.shards.write_inner(&plan, self.objects, <const size_t *>cnp.PyArray_DATA(order), order.shape[0], value_nbytes,
+            self._shards_of(planner).write_inner(&planner.plan, self.objects, <const size_t *>cnp.PyArray_DATA(order), order.shape[0], value_nbytes,
                                     <uint8_t *>cnp.PyArray_DATA(data), thread_count(), self.config)
         except ZarrcError as error:
             raise self._named(error)
@@ -240,7 +293,7 @@ cdef class ArrayAccess:
         cdef int d
         for d in range(self.ndim):
             along[d] = inner[d]
-        return self.shards.number(along)
+        return (<ShardedData>self.way).number(along)
 
     def shard_usage(self, shard):
         """What is stored of a shard.
@@ -256,10 +309,9 @@ cdef class ArrayAccess:
             Bytes of the object, those of its index and inner chunks, and how many inner chunks are stored; None if the
             shard is not.
         """
-        cdef zc_plan plan
-        self._plan_shard(&plan, shard)
+        cdef Planner planner = self._plan_shard(shard)
         try:
-            return self.shards.usage(&plan, self.objects)
+            return self._shards_of(planner).usage(&planner.plan, self.objects)
         except ZarrcError as error:
             raise self._named(error)
 
@@ -283,14 +335,21 @@ cdef class ArrayAccess:
             indices[d] = chunk[d]
         return self.objects.key_of(indices, self.ndim)
 
-    cdef int _plan_shard(self, zc_plan *plan, shard) except -1:
-        """A plan of one part, the whole of a shard."""
+    cdef Planner _plan_shard(self, shard):
+        """The plan of one part, the whole of a shard."""
         cdef Py_ssize_t strides[MAX_RESULT_NDIM]
+        cdef Planner planner = Planner.__new__(Planner)
         cdef int d
-        box = tuple([slice(i * self.chunk_shape[d], (i + 1) * self.chunk_shape[d]) for d, i in enumerate(shard)])
+        box = tuple([slice(*self.metadata.chunk_grid.chunk_bounds(d, i)) for d, i in enumerate(shard)])
         for d in range(self.ndim):
             strides[d] = 0
-        return make_plan(plan, parse_basic(box, self.ndim, self.shape), self.shape, self.chunk_shape, strides)
+        planner.begin(parse_basic(box, self.ndim, self.shape), self.metadata.shape, self.grid, (), strides)
+        if not planner.next():
+            raise IndexError(f"there is no shard {shard}")
+        return planner
+
+    cdef ShardedData _shards_of(self, Planner planner):
+        return self.way if self.is_regular else self._way_of(planner.chunk_shape)
 
     cdef object _named(self, error):
         error.array = self.path if error.array is None else error.array
@@ -316,10 +375,18 @@ cdef class ArrayAccess:
 
     cdef int _plan(self, zc_plan *plan, Selection selection, cnp.ndarray array) except -1:
         cdef Py_ssize_t strides[MAX_RESULT_NDIM]
-        cdef int i
-        for i in range(selection.result_ndim):
-            strides[i] = cnp.PyArray_STRIDE(array, i)
+        _strides_of(array, selection.result_ndim, strides)
         return make_plan(plan, selection, self.shape, self.chunk_shape, strides)
+
+    cdef Planner _planner(self, Selection selection, cnp.ndarray array):
+        cdef Py_ssize_t strides[MAX_RESULT_NDIM]
+        cdef Planner planner = Planner.__new__(Planner)
+        _strides_of(array, selection.result_ndim, strides)
+        planner.begin(selection, self.metadata.shape, self.grid, self._inner_shapes(), strides)
+        return planner
+
+    cdef tuple _inner_shapes(self):
+        return (<ShardedData>self.way).inner_shapes if self.has_shards else ()
 
     cdef int _check_place(self) except -1:
         """Notice an array that was deleted, or made again with another layout, under this handle.
@@ -341,3 +408,21 @@ cdef class ArrayAccess:
             raise MetadataError("the array was made again with another layout: open it again")
         self.seen = now
         return 0
+
+
+cdef void _strides_of(cnp.ndarray array, int ndim, Py_ssize_t *strides):
+    cdef int i
+    for i in range(ndim):
+        strides[i] = cnp.PyArray_STRIDE(array, i)
+
+
+cdef tuple _grid_of(metadata):
+    """Along each axis the extent of all chunks, or their edges as far as the array reaches."""
+    grid = metadata.chunk_grid
+    if grid.is_regular:
+        return grid.chunk_shape
+    axes = []
+    for d, extent in enumerate(metadata.shape):
+        runs = grid.axis(d)
+        axes.append(runs if isinstance(runs, int) else np.ascontiguousarray(grid.edges(d, extent), dtype=np.int64))
+    return tuple(axes)

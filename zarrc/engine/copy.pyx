@@ -105,6 +105,7 @@ cdef class _Copy:
     cdef Objects source
     cdef Objects target
     cdef ChunkLayout layout
+    cdef bint is_regular
     cdef object source_metadata
     cdef object target_metadata
     cdef object grid_shape
@@ -115,9 +116,12 @@ cdef class _Copy:
         cdef int i
         self.source, self.target = _objects_of(*source), _objects_of(*target)
         self.source_metadata, self.target_metadata = source[2], target[2]
-        layout = compile_layout(source[2])
+        # Where chunks have several shapes, the largest sets the limits.
+        shape = source[2].chunk_grid.largest_shape
+        self.is_regular = source[2].chunk_grid.is_regular
+        layout = compile_layout(source[2], shape)
         is_shard = isinstance(layout, ShardLayout)
-        self.layout = ChunkLayout(source[2], source[2].chunk_grid.chunk_shape) if is_shard else layout
+        self.layout = ChunkLayout(source[2], shape) if is_shard else layout
         self.progress = progress
         self.grid_shape = source[2].chunk_grid.grid_shape(source[2].shape)
         self.n_cells = math.prod(self.grid_shape)
@@ -137,10 +141,10 @@ cdef class _Copy:
         if is_shard:
             codec, spec = next((one, spec) for one, spec in self.layout.codecs if one.name == "sharding_indexed")
             is_last = self.layout.codecs[len(self.layout.codecs) - 1][0] is codec
-            self.job.least = codec.index_nbytes(spec.shape) if is_last else 0
+            self.job.least = codec.index_nbytes(spec.shape) if is_last and self.is_regular else 0
         # A shard has whatever is between its inner chunks: its size has no bound of its own.
         self.job.limit = <size_t>-1 if is_shard else self.layout.c.object_limit
-        self.job.exact = self.job.chain is not NULL and self.job.chain.fixed_size
+        self.job.exact = self.job.chain is not NULL and self.job.chain.fixed_size and self.is_regular
         if self.layout.unwritable is not None:
             # What a skipped codec does to the size is not known.
             if self.job.verify:

@@ -47,6 +47,7 @@ cdef class ChunkLayout:
 # How the shards of one array are read and written: shards.pyx, which arrays without shards do not load.
 cdef class ShardedData:
     cdef readonly str unwritable    # why data cannot be written, or None
+    cdef readonly tuple inner_shapes    # of inner chunks, of those inside them, ..., along the array's own axes
 
     # Every part of the plan, which is over shards; 'objects' is the array's Objects.  read: whether something was missing.
     cdef int read(self, const zc_plan *plan, object objects, uint8_t *result, int n_threads, object config) except -1
@@ -77,6 +78,9 @@ cdef void layout_span(const zc_layout *layout, const zc_plan *plan, const zc_par
 # The box of a part: strides in the buffer and in the user's array.
 cdef void layout_strides(const zc_layout *layout, const zc_plan *plan, Py_ssize_t *buffer_strides,
                          Py_ssize_t *user_strides) noexcept nogil
+
+# The layout of an array's chunks of that shape, which 'make' makes the first time.
+cdef object kept_layout(metadata, shape, make)
 
 # Whether it is one of our codecs: of the class in zarrc/codecs/'module'.py.
 cdef bint is_ours(codec, str module, str name)

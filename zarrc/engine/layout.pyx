@@ -11,6 +11,7 @@ from zarrc.errors import CodecError, ZarrcError
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
+from zarrc.indexing.plan cimport PLAN_BOXES
 from zarrc.kernels.bitround cimport parse_config
 from zarrc.kernels.chain cimport MAX_STEPS, chain_object_limit
 from zarrc.kernels.codec cimport CodecKernel
@@ -18,6 +19,8 @@ from zarrc.kernels.codec cimport CodecKernel
 cdef enum:
     # Smaller chunks cost more to find than to copy.
     COPIED_NBYTES = 16 << 10
+    # Chunk shapes of one array whose layouts are kept.
+    MOST_SHAPES = 4096
 
 
 @cython.final
@@ -231,6 +234,21 @@ def _is_folded(codec):
     return any([is_ours(codec, module, name) for module, name in own])
 
 
+cdef object kept_layout(metadata, shape, make):
+    derived = metadata.derived
+    if metadata.chunk_grid.is_regular:
+        if derived.layout is None:
+            derived.layout = make(metadata, shape)
+        return derived.layout
+    if derived.layout is None or len(derived.layout) >= MOST_SHAPES:
+        derived.layout = {}
+    layouts = derived.layout
+    layout = layouts.get(shape)
+    if layout is None:
+        layout = layouts[shape] = make(metadata, shape)
+    return layout
+
+
 cdef bint is_ours(codec, str module, str name):
     """Whether it is one of our codecs, of which only those that an array has are loaded: whoever made it has imported it."""
     loaded = sys.modules.get(f"zarrc.codecs.{module}")
@@ -244,6 +262,8 @@ def _swapped(data, unit):
 
 cdef bint layout_matches(const zc_layout *layout, const zc_plan *plan, const zc_part *part) noexcept nogil:
     cdef int d
+    if plan.kind != PLAN_BOXES:
+        return False
     for d in range(layout.ndim):
         if part.count[d] != layout.shape[d]:
             return False
@@ -255,8 +275,8 @@ cdef bint layout_matches(const zc_layout *layout, const zc_plan *plan, const zc_
 cdef bint layout_is_copied(const zc_layout *layout, const zc_plan *plan, size_t swap_unit) noexcept nogil:
     cdef int last = layout.ndim - 1
     cdef Py_ssize_t itemsize = layout.itemsize
-    return (last >= 0 and layout.nbytes >= COPIED_NBYTES and swap_unit == 0 and layout.n_bitrounds == 0
-            and layout.strides[last] == itemsize and plan.axis[last].result_stride == itemsize)
+    return (plan.kind == PLAN_BOXES and last >= 0 and layout.nbytes >= COPIED_NBYTES and swap_unit == 0
+            and layout.n_bitrounds == 0 and layout.strides[last] == itemsize and plan.axis[last].result_stride == itemsize)
 
 
 cdef void layout_span(const zc_layout *layout, const zc_plan *plan, const zc_part *part, size_t *first_ret,

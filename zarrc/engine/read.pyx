@@ -28,7 +28,7 @@ from zarrc.engine.objects cimport (
     zc_objects,
 )
 from zarrc.engine.read_part cimport scatter_decode, scatter_fill, scatter_init, scatter_is_copied, scatter_raw, zc_scatter
-from zarrc.indexing.plan cimport plan_nbytes, plan_part, zc_part
+from zarrc.indexing.plan cimport PLAN_MASK, plan_nbytes, plan_part, zc_part
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_OK, check, zc_status
 from zarrc.kernels.table cimport ZC_TABLE_BATCH, zc_table_key
@@ -109,6 +109,8 @@ cdef zc_status _read_item(zc_read_job *job, size_t item, zc_worker *worker) noex
     cdef zc_status status
     worker.detail = NULL
     plan_part(job.scatter.plan, part_index, &part)
+    if part.is_empty:
+        return ZC_OK
     if job.at_hand is NULL:
         status = _read_part(job, &part, part_index, worker, &step)
     elif job.at_hand[item].data is NULL:
@@ -157,7 +159,7 @@ cdef zc_status _read_batch(zc_read_job *job, size_t first, size_t n, zc_worker *
     objects_fetch(job.objects, keys, n, object)
     worker.detail = NULL
     for i in range(n):
-        if status == ZC_OK:
+        if status == ZC_OK and not part[i].is_empty:
             if object[i].blob is NULL:
                 status = scatter_fill(&job.scatter, &part[i])
             else:
@@ -183,25 +185,37 @@ cdef zc_status _read_raw_part(zc_read_job *job, const zc_part *part, const char 
 
 cdef int _read_from_python(zc_read_job *job, Objects objects, ChunkLayout layout, int n_threads) except -1:
     """Ask the store for the objects, and decode them in groups while it goes on fetching."""
-    cdef size_t first = 0
-    cdef size_t end
-    while first < job.scatter.plan.n_parts and job.scatter.failure.status == ZC_OK:
-        end = min(first + REQUESTS, job.scatter.plan.n_parts)
-        _read_requests(job, objects, first, [objects.key_of_part(job.scatter.plan, i) for i in range(first, end)], n_threads)
-        first = end
+    cdef size_t i
+    parts = []
+    for i in range(job.scatter.plan.n_parts):
+        if not _is_empty_part(job.scatter.plan, i):
+            parts.append(i)
+        if len(parts) == REQUESTS or (parts and i == job.scatter.plan.n_parts - 1):
+            _read_requests(job, objects, parts, n_threads)
+            parts = []
+        if job.scatter.failure.status != ZC_OK:
+            break
     return 0
 
 
-cdef int _read_requests(zc_read_job *job, Objects objects, size_t first, list keys, int n_threads) except -1:
-    """The parts from the 'first' on, whose objects have these keys."""
+cdef bint _is_empty_part(const zc_plan *plan, size_t index) noexcept nogil:
+    cdef zc_part part
+    if plan.kind != PLAN_MASK:
+        return False
+    plan_part(plan, index, &part)
+    return part.is_empty
+
+
+cdef int _read_requests(zc_read_job *job, Objects objects, list parts, int n_threads) except -1:
     cdef _Group group = _new_group(job, n_threads)
+    keys = [objects.key_of_part(job.scatter.plan, part) for part in parts]
     # An answer that never comes would leave the result as it was allocated.
     unanswered = dict(enumerate(keys))
     for index, blob in objects.store.get_many([(key, None) for key in keys]):
         key = unanswered.pop(index, None)
         if key is None:
             raise StoreError(f"the store answered request {index!r}, which is not open")
-        group.add(first + <size_t>index, blob, key)
+        group.add(parts[index], blob, key)
         if job.scatter.failure.status != ZC_OK:
             return 0
     group.flush()

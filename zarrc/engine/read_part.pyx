@@ -5,10 +5,14 @@ from libc.string cimport memset
 
 from zarrc.engine.failure cimport keep_exception
 from zarrc.engine.layout cimport layout_is_copied, layout_matches, layout_span, layout_strides
+from zarrc.engine.part_points cimport points_box, points_fill, points_of, points_read
 from zarrc.engine.raw cimport raw_read, zc_raw_box
+from zarrc.indexing.plan cimport PLAN_BOXES, PLAN_MASK
 from zarrc.kernels.chain cimport chain_decode, chain_decode_range
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_EPYTHON, ZC_OK
+from zarrc.kernels.local_io cimport local_pread
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_ENOMEM, ZC_EPYTHON, ZC_OK
 from zarrc.kernels.strided cimport strided_copy, strided_copy_streamed, strided_fill, swap_bytes
+from zarrc.kernels.worker cimport ZC_SCRATCH_CHUNK, zc_worker_scratch
 
 cdef extern from "zc_atomic.h":
     void zc_raise_flag(int *flag) noexcept nogil
@@ -16,6 +20,8 @@ cdef extern from "zc_atomic.h":
 cdef enum:
     # Results from here on do not stay in the caches until they are looked at.
     STREAMED_NBYTES = 16 << 20
+    # To read one more point of an uncompressed file costs as much as so many bytes more at once.
+    POINT_NBYTES = 8 << 10
 
 
 cdef void scatter_init(zc_scatter *scatter, const zc_plan *plan, ChunkLayout layout, uint8_t *result, size_t selected_nbytes,
@@ -40,12 +46,22 @@ cdef zc_status scatter_fill(zc_scatter *scatter, const zc_part *part) noexcept n
     zc_raise_flag(&scatter.missing)
     if scatter.missing_is_error:
         return ZC_ABSENT
+    if scatter.plan.kind != PLAN_BOXES:
+        points_fill(scatter.plan, part, scatter.layout, scatter.result)
+        return ZC_OK
     strided_fill(scatter.result + part.result_offset, scatter.user_strides, part.count, scatter.plan.ndim,
                  scatter.layout.itemsize, scatter.layout.user_fill)
     return ZC_OK
 
 
 cdef zc_status scatter_raw(zc_scatter *scatter, const zc_part *part, int fd, uint64_t offset, zc_worker *worker) noexcept nogil:
+    if scatter.plan.kind == PLAN_BOXES:
+        return _read_raw_box(scatter, part, fd, offset, worker)
+    return _read_raw_points(scatter, part, fd, offset, worker)
+
+
+cdef zc_status _read_raw_box(zc_scatter *scatter, const zc_part *part, int fd, uint64_t offset,
+                             zc_worker *worker) noexcept nogil:
     cdef size_t first = 0
     cdef size_t end = 0
     cdef zc_raw_box box
@@ -58,6 +74,33 @@ cdef zc_status scatter_raw(zc_scatter *scatter, const zc_part *part, int fd, uin
     box.streamed = scatter.streamed
     layout_span(scatter.layout, scatter.plan, part, &first, &end)
     return raw_read(fd, offset + first, scatter.result + part.result_offset, &box, worker)
+
+
+cdef zc_status _read_raw_points(zc_scatter *scatter, const zc_part *part, int fd, uint64_t offset,
+                                zc_worker *worker) noexcept nogil:
+    """All that is between the first element and the last; or each point, where they are few and far apart."""
+    cdef size_t first = 0
+    cdef size_t end = 0
+    cdef size_t n, i
+    cdef zc_part box
+    cdef uint8_t *data
+    cdef zc_status status
+    layout_span(scatter.layout, scatter.plan, part, &first, &end)
+    n = (end - first) // POINT_NBYTES + 1 if scatter.plan.kind == PLAN_MASK else points_of(scatter.plan, part)
+    if n > (end - first) // POINT_NBYTES:
+        data = zc_worker_scratch(worker, ZC_SCRATCH_CHUNK, end - first)
+        if data is NULL:
+            return ZC_ENOMEM
+        status = local_pread(fd, offset + first, data, end - first, &worker.error_number)
+        if status == ZC_OK:
+            points_read(scatter.plan, part, scatter.layout, data, first, scatter.result)
+        return status
+    for i in range(n):
+        points_box(scatter.plan, part, i, &box)
+        status = _read_raw_box(scatter, &box, fd, offset, worker)
+        if status != ZC_OK:
+            return status
+    return ZC_OK
 
 
 cdef zc_status scatter_decode(zc_scatter *scatter, const zc_part *part, const uint8_t *src, size_t src_nbytes,
@@ -76,20 +119,23 @@ cdef zc_status scatter_decode(zc_scatter *scatter, const zc_part *part, const ui
     layout_span(layout, scatter.plan, part, &first, &end)
     status = chain_decode_range(scatter.chain, worker, src, src_nbytes, first, end, &data, step)
     if status == ZC_OK:
-        _scatter(scatter, part, data)
+        _scatter(scatter, part, data, first)
     return status
 
 
-cdef void _scatter(const zc_scatter *scatter, const zc_part *part, const uint8_t *first) noexcept nogil:
-    """Copy the part, whose first element is at 'first', to the result."""
+cdef void _scatter(const zc_scatter *scatter, const zc_part *part, const uint8_t *data, size_t first) noexcept nogil:
+    """Copy the part to the result; its first element is at 'data', and at byte 'first' of the whole chunk."""
     cdef uint8_t *target = scatter.result + part.result_offset
     cdef size_t itemsize = scatter.layout.itemsize
     cdef size_t swap_unit = scatter.layout.read_swap_unit
+    if scatter.plan.kind != PLAN_BOXES:
+        points_read(scatter.plan, part, scatter.layout, data, first, scatter.result)
+        return
     if scatter.streamed:
-        strided_copy_streamed(target, scatter.user_strides, first, scatter.buffer_strides, part.count, scatter.plan.ndim,
+        strided_copy_streamed(target, scatter.user_strides, data, scatter.buffer_strides, part.count, scatter.plan.ndim,
                               itemsize, swap_unit)
     else:
-        strided_copy(target, scatter.user_strides, first, scatter.buffer_strides, part.count, scatter.plan.ndim, itemsize,
+        strided_copy(target, scatter.user_strides, data, scatter.buffer_strides, part.count, scatter.plan.ndim, itemsize,
                      swap_unit)
 
 
@@ -109,5 +155,5 @@ cdef int _decode_with(ChunkLayout layout, zc_scatter *scatter, const zc_part *pa
     cdef size_t first, end
     cdef const uint8_t[::1] view = layout.decode_chunk(src, src_nbytes)
     layout_span(scatter.layout, scatter.plan, part, &first, &end)
-    _scatter(scatter, part, &view[first])
+    _scatter(scatter, part, &view[first], first)
     return 0

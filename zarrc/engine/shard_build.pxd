@@ -7,7 +7,7 @@ from zarrc.engine.shard_sink cimport zc_shard_sink
 from zarrc.engine.shard_view cimport zc_shard_view
 from zarrc.engine.write_part cimport zc_gather
 from zarrc.indexing.plan cimport zc_part, zc_plan
-from zarrc.kernels.shard_index cimport zc_shard_entry
+from zarrc.kernels.shard_index cimport zc_shard_entry, zc_shard_range
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.worker cimport zc_worker
 
@@ -30,6 +30,7 @@ ctypedef struct zc_shard_build:
     zc_plan plan                # over the inner chunks that are written
     const zc_shard_list *listed # NULL: the parts of 'plan'
     size_t n_parts
+    zc_shard_range *order       # the parts by their numbers (as offsets), where 'plan' has them in another order; else NULL
     size_t part_index           # of the shard, for failures
     const zc_shard_view *old    # the stored shard that keeps the other inner chunks; NULL: there are none
     bint appends                # to the old one, whose inner chunks stay where they are

@@ -16,9 +16,9 @@ from zarrc.engine.shard_read cimport name_inner
 from zarrc.engine.shard_sink cimport sink_copy, sink_drop, sink_put, sink_put_at, sink_skip, sink_to_memory
 from zarrc.engine.shard_view cimport view_close, view_inside, view_read
 from zarrc.engine.write_part cimport encoded_drop, gather_change, gather_covering, zc_encoded
-from zarrc.indexing.plan cimport plan_inside, plan_part
+from zarrc.indexing.plan cimport plan_inside, plan_is_ordered, plan_part
 from zarrc.kernels.chain cimport chain_encode_any
-from zarrc.kernels.shard_index cimport shard_entry
+from zarrc.kernels.shard_index cimport shard_entry, shard_sort
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_ECORRUPT, ZC_ENOMEM, ZC_ETOOLARGE, ZC_OK
 from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, zc_worker_scratch
 
@@ -43,6 +43,8 @@ cdef zc_status build_begin(zc_shard_build *build, zc_gather *gather, const zc_sh
     build.old, build.appends, build.sink = old, appends, sink
     plan_inside(&build.plan, plan, part, shard.order, shard.inner_shape)
     build.n_parts = build.plan.n_parts if listed is NULL else listed.n
+    if listed is NULL and not plan_is_ordered(&build.plan) and _set_order(build) != ZC_OK:
+        return ZC_ENOMEM
     build.entries = <zc_shard_entry *>malloc(shard.n_inner * sizeof(zc_shard_entry))
     build.pending = <zc_shard_pending *>calloc(build.n_parts or 1, sizeof(zc_shard_pending))
     if build.entries is NULL or build.pending is NULL:
@@ -50,6 +52,24 @@ cdef zc_status build_begin(zc_shard_build *build, zc_gather *gather, const zc_sh
     memset(build.entries, 0xFF, shard.n_inner * sizeof(zc_shard_entry))
     if appends:
         memcpy(build.entries, old.index, shard.n_inner * sizeof(zc_shard_entry))
+    return ZC_OK
+
+
+cdef zc_status _set_order(zc_shard_build *build) noexcept nogil:
+    """The parts that are not empty, in the order in which inner chunks are added."""
+    cdef zc_part part
+    cdef size_t n = 0
+    cdef size_t i
+    build.order = <zc_shard_range *>malloc((build.n_parts or 1) * sizeof(zc_shard_range))
+    if build.order is NULL:
+        return ZC_ENOMEM
+    for i in range(build.n_parts):
+        plan_part(&build.plan, i, &part)
+        if not part.is_empty:
+            build.order[n] = zc_shard_range(offset=shard_number(build.shard, part.chunk), nbytes=0, item=i)
+            n += 1
+    shard_sort(build.order, n)
+    build.n_parts = n
     return ZC_OK
 
 
@@ -93,14 +113,17 @@ cdef void _part_at(const zc_shard_build *build, size_t i, zc_part *part) noexcep
     cdef int64_t inside
     cdef int d
     if build.listed is NULL:
-        plan_part(&build.plan, i, part)
+        plan_part(&build.plan, i if build.order is NULL else build.order[i].item, part)
         return
     _place_of(build.shard, build.listed.numbers[i], part)
     for d in range(build.shard.ndim):
         inside = build.plan.axis[d].extent - part.chunk[d] * build.shard.inner_shape[d]
         part.start[d], part.count[d] = 0, <size_t>min(inside, build.shard.inner_shape[d])
+        part.low[d] = build.plan.axis[d].origin + part.chunk[d] * build.shard.inner_shape[d]
+        part.inside[d] = part.count[d]
     part.result_offset = i * build.listed.value_nbytes
     part.covers = True
+    part.is_empty = False
 
 
 cdef zc_status _encode_inner(zc_shard_build *build, const zc_part *part, zc_worker *worker, zc_encoded *encoded,
@@ -123,7 +146,7 @@ cdef zc_status _encode_inner(zc_shard_build *build, const zc_part *part, zc_work
         status = view_read(build.old, worker, entry.offset, entry.nbytes, &old)
         if status != ZC_OK:
             return status
-    return gather_change(build.gather, &build.plan, part, build.part_index, old, entry.nbytes, worker, encoded, step)
+    return gather_change(build.gather, part, build.part_index, old, entry.nbytes, worker, encoded, step)
 
 
 cdef zc_status _encode_nested(zc_shard_build *build, const zc_part *part, const zc_shard_entry *entry, zc_worker *worker,
@@ -325,7 +348,8 @@ cdef void build_end(zc_shard_build *build) noexcept nogil:
             free(build.pending[i].data)
     free(build.pending)
     free(build.entries)
-    build.pending, build.entries = NULL, NULL
+    free(build.order)
+    build.pending, build.entries, build.order = NULL, NULL, NULL
 
 
 cdef zc_status build_alone(zc_gather *gather, const zc_shard_layout *shard, const zc_plan *plan, const zc_part *part,

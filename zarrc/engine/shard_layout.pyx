@@ -9,7 +9,7 @@ from zarrc.errors import MetadataError
 cimport cython
 from libc.string cimport memcpy
 
-from zarrc.engine.layout cimport is_ours
+from zarrc.engine.layout cimport is_ours, kept_layout
 from zarrc.kernels.chain cimport chain_decode, chain_encode, chain_object_limit
 from zarrc.kernels.shard_index cimport shard_index_load, shard_index_store
 from zarrc.kernels.status cimport ZC_ENOMEM, ZC_ETRUNCATED, ZC_OK
@@ -36,23 +36,23 @@ cdef class _Level:
         self.zarr_format = 3
 
 
-def compile_layout(metadata):
+def compile_layout(metadata, shape):
     """How an array's objects are laid out, worked out once for all handles of its document.
 
     Parameters
     ----------
     metadata : ArrayMetadata
+    shape : tuple of int
+        Of the objects.
 
     Returns
     -------
     ChunkLayout or ShardLayout
     """
-    if metadata.derived.layout is None:
-        metadata.derived.layout = _layout_of(metadata, metadata.chunk_grid.chunk_shape)
-    return metadata.derived.layout
+    return kept_layout(metadata, shape, _layout_of)
 
 
-cdef object _layout_of(level, shape):
+def _layout_of(level, shape):
     """Of a chunk of that shape; a shard whose codecs are not all ours goes through them as a whole, like a chunk."""
     if _is_shard(level.codecs):
         return ShardLayout(level, shape)

@@ -14,11 +14,12 @@ from zarrc.engine.failure cimport FAILED_SHARD, keep_failure_inside, poll_at_tim
 from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport ChunkLayout
 from zarrc.engine.objects cimport MAX_KEY_NBYTES, PLACE_LOCAL, PLACE_PYTHON, object_name, zc_objects
+from zarrc.engine.part_points cimport points_fill
 from zarrc.engine.read_part cimport scatter_decode, scatter_init, scatter_is_copied, scatter_raw
 from zarrc.engine.shard_layout cimport shard_number
 from zarrc.engine.shard_remote cimport read_remote_shards
 from zarrc.engine.shard_view cimport view_bytes, view_close, view_inside, view_open, view_read
-from zarrc.indexing.plan cimport plan_inside, plan_nbytes, plan_part
+from zarrc.indexing.plan cimport PLAN_BOXES, plan_inside, plan_nbytes, plan_part
 from zarrc.indexing.selection cimport MAX_NDIM
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.shard_index cimport shard_coalesce, shard_entry, shard_sort, zc_shard_entry
@@ -130,7 +131,10 @@ cdef zc_status _read_some(zc_shard_job *job, int n_threads) noexcept nogil:
     cdef size_t selected_nbytes = 0
     cdef size_t run_nbytes, i
     cdef zc_status status
-    memset(job.slots, 0, job.n_slots * sizeof(zc_shard_slot))
+    for i in range(job.n_slots):
+        # Not the plan, which is long.
+        memset(&job.slots[i].view, 0, sizeof(zc_shard_view))
+        _want_nothing(&job.slots[i].wanted)
     # To open a shard and read its index takes as long as decoding some 32 KiB.
     status = pool_run(_open_shards, _poll, job, job.n_slots, 1, threads_for(job.n_slots, 32 << 10, False, n_threads))
     if status == ZC_OK and not job.scatter.failure.claimed:
@@ -184,6 +188,8 @@ cdef zc_status _open_shard(zc_shard_job *job, zc_shard_slot *slot, zc_worker *wo
     name_nbytes = object_name(job.objects, part.chunk, job.plan.ndim, name)
     if name_nbytes == 0:
         return ZC_EINVAL
+    if part.is_empty:
+        return ZC_OK
     status = view_open(&slot.view, job.objects, job.shard, worker, name, name_nbytes, step)
     if status == ZC_ABSENT:
         return shard_fill(&job.scatter, job.plan, &part)
@@ -198,6 +204,9 @@ cdef zc_status shard_fill(zc_scatter *scatter, const zc_plan *plan, const zc_par
     zc_raise_flag(&scatter.missing)
     if scatter.missing_is_error:
         return ZC_ABSENT
+    if plan.kind != PLAN_BOXES:
+        points_fill(plan, part, scatter.layout, scatter.result)
+        return ZC_OK
     for d in range(plan.ndim):
         strides[d] = plan.axis[d].result_stride
     strided_fill(scatter.result + part.result_offset, strides, part.count, plan.ndim, scatter.layout.itemsize,
@@ -214,13 +223,15 @@ cdef zc_status shard_want(zc_scatter *scatter, const zc_shard_layout *shard, con
     cdef zc_status status
     cdef size_t i
     cdef bint raw = shard.nested is NULL and shard.leaf_chain is not NULL and shard.leaf_chain.n_steps == 0
-    memset(wanted, 0, sizeof(zc_shard_wanted))
+    _want_nothing(wanted)
     plan_inside(&wanted.plan, plan, part, shard.order, shard.inner_shape)
     wanted.ranges = <zc_shard_range *>malloc(wanted.plan.n_parts * sizeof(zc_shard_range))
     if wanted.ranges is NULL:
         return ZC_ENOMEM
     for i in range(wanted.plan.n_parts):
         plan_part(&wanted.plan, i, &inner)
+        if inner.is_empty:
+            continue
         status = shard_entry(view.index, shard_number(shard, inner.chunk), view.nbytes, &entry)
         if status == ZC_ABSENT:
             status = shard_fill(scatter, &wanted.plan, &inner)
@@ -275,7 +286,12 @@ cdef void _join(const zc_shard_layout *shard, const zc_shard_joining *joining, u
 cdef void shard_unwant(zc_shard_wanted *wanted) noexcept nogil:
     free(wanted.ranges)
     free(wanted.runs)
-    memset(wanted, 0, sizeof(zc_shard_wanted))
+    _want_nothing(wanted)
+
+
+cdef void _want_nothing(zc_shard_wanted *wanted) noexcept nogil:
+    wanted.ranges, wanted.runs = NULL, NULL
+    wanted.n_ranges = wanted.n_runs = 0
 
 
 cdef void name_inner(char *where, const zc_plan *plan, const zc_part *inner) noexcept nogil:
@@ -365,7 +381,7 @@ cdef zc_status _read_nested(zc_scatter *scatter, const zc_shard_layout *nested, 
     cdef zc_status status
     cdef size_t i
     joining.gap, joining.limit, joining.decoded = GAP_NBYTES, RUN_NBYTES, RUN_DECODED_NBYTES
-    memset(&wanted, 0, sizeof(wanted))
+    _want_nothing(&wanted)
     if data is not NULL:
         status = view_bytes(&view, nested, worker, data, range_.nbytes, step)
     else:

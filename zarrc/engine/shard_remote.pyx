@@ -127,9 +127,10 @@ cdef int read_remote_shards(const zc_plan *plan, ShardLayout layout, Objects obj
     scatter_init(&job.scatter, &job.leaf, leaf, result, plan_nbytes(plan, leaf.c.itemsize), not config.read_missing_chunks)
     for i in range(plan.n_parts):
         shard = _new_shard(job, i)
-        window.append(shard)
-        nbytes += shard.wanted_nbytes
-        if len(window) == MOST_SHARDS or nbytes >= WINDOW_NBYTES or i == plan.n_parts - 1:
+        if not shard.part.is_empty:
+            window.append(shard)
+            nbytes += shard.wanted_nbytes
+        if window and (len(window) == MOST_SHARDS or nbytes >= WINDOW_NBYTES or i == plan.n_parts - 1):
             _read_window(job, window)
             raise_failure(&job.scatter.failure, plan, objects, leaf.chain, layout.outer)
             window, nbytes = [], 0

@@ -210,6 +210,8 @@ cdef zc_status _write_one(zc_shard_write *job, size_t part_index, int n_threads,
     name_nbytes = object_name(job.objects, part.chunk, job.plan.ndim, name)
     if name_nbytes == 0:
         status = ZC_EINVAL
+    elif part.is_empty:
+        status = ZC_OK
     elif part.covers:
         status = _write_covered(job, &part, part_index, name, name_nbytes, n_threads, worker, &step, where)
     else:
@@ -421,7 +423,9 @@ cdef int _write_to_python(zc_shard_write *job, Objects objects, int n_threads) e
     for i in range(job.plan.n_parts):
         plan_part(job.plan, i, &part)
         key = objects.key_of(part.chunk, job.plan.ndim)
-        if part.covers:
+        if part.is_empty:
+            pass
+        elif part.covers:
             group.append((key, _built(job, i, None, n_threads)))
         else:
             with objects.locked([key]):

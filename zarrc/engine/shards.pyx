@@ -36,6 +36,7 @@ cdef class Shards(ShardedData):
     def __cinit__(self, ShardLayout layout not None):
         self.layout = layout
         self.unwritable = layout.unwritable
+        self.inner_shapes = _inner_shapes(layout)
 
     cdef int read(self, const zc_plan *plan, object objects, uint8_t *result, int n_threads, object config) except -1:
         return read_shards(plan, self.layout, objects, result, n_threads, config)
@@ -60,12 +61,32 @@ cdef class Shards(ShardedData):
         return shard_number(&self.layout.c, along)
 
 
-def sharded_data(metadata, Objects objects not None, config):
+cdef tuple _inner_shapes(ShardLayout layout):
+    """The shapes of the chunks at each level below the shard, along the array's axes."""
+    cdef int d
+    axes = range(layout.c.ndim)
+    shapes = []
+    level = layout
+    while isinstance(level, ShardLayout):
+        layout = level
+        # Axis d of this shard is this one of the array's.
+        axes = [axes[layout.c.order[d]] for d in range(layout.c.ndim)]
+        shape = [0] * layout.c.ndim
+        for d in range(layout.c.ndim):
+            shape[axes[d]] = layout.inner_shape[d]
+        shapes.append(tuple(shape))
+        level = layout.inner
+    return tuple(shapes)
+
+
+def sharded_data(metadata, shape, Objects objects not None, config):
     """How an array with a sharding codec is read and written.
 
     Parameters
     ----------
     metadata : ArrayMetadata
+    shape : tuple of int
+        Of its shards, or some of them.
     objects : Objects
         The array's; they keep what is read of indexes, as far as ``config`` allows.
     config : ArrayConfig
@@ -76,10 +97,10 @@ def sharded_data(metadata, Objects objects not None, config):
         The latter where a codec of somebody else's is around the shard: it is read and written as a whole then, like a chunk.
     """
     cdef ShardCache cache
-    layout = compile_layout(metadata)
+    layout = compile_layout(metadata, shape)
     if isinstance(layout, ChunkLayout):
         return layout
-    if config.shard_index_cache_nbytes and objects.is_near():
+    if config.shard_index_cache_nbytes and objects.is_near() and objects.c.shards is NULL:
         cache = ShardCache(MOST_OPEN_SHARDS, config.shard_index_cache_nbytes)
         objects.keep_shards(cache, cache.cache)
     return Shards(layout)

@@ -47,7 +47,7 @@ from zarrc.engine.write_part cimport (
     zc_encoded,
     zc_gather,
 )
-from zarrc.indexing.plan cimport plan_part, zc_part
+from zarrc.indexing.plan cimport PLAN_BOXES, plan_part, zc_part
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_EPYTHON, ZC_OK, check, zc_status
 from zarrc.kernels.table cimport zc_blob
@@ -73,8 +73,8 @@ cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, ui
     job.is_locked = is_locked
     if objects.c.place == PLACE_MEMORY:
         gather_to_blobs(&job.gather)
-    job.in_pieces = (objects.c.place == PLACE_LOCAL and layout.chain is not None and layout.chain.c.n_steps == 0
-                     and layout.c.n_bitrounds == 0 and layout.c.late_swap_unit == 0 and _cut(&job))
+    job.in_pieces = (plan.kind == PLAN_BOXES and objects.c.place == PLACE_LOCAL
+                     and layout.chain is not None and layout.chain.c.n_steps == 0 and layout.c.n_bitrounds == 0 and layout.c.late_swap_unit == 0 and _cut(&job))
     if objects.c.place == PLACE_PYTHON:
         _write_to_python(&job, objects, n_threads)
     else:
@@ -138,6 +138,8 @@ cdef zc_status _write_part(zc_write_job *job, size_t part_index, zc_worker *work
     cdef zc_encoded encoded
     cdef zc_status status
     plan_part(job.gather.plan, part_index, &part)
+    if part.is_empty:
+        return ZC_OK
     name_nbytes = object_name(job.objects, part.chunk, job.gather.plan.ndim, name)
     if name_nbytes == 0:
         return ZC_EINVAL
@@ -206,10 +208,9 @@ cdef zc_status _modify(zc_write_job *job, const zc_part *part, size_t part_index
     cdef zc_object object
     cdef zc_status status = object_fetch(job.objects, worker, name, name_nbytes, job.gather.layout.object_limit, &object)
     if status == ZC_ABSENT:
-        return gather_change(&job.gather, job.gather.plan, part, part_index, NULL, 0, worker, encoded, step)
+        return gather_change(&job.gather, part, part_index, NULL, 0, worker, encoded, step)
     if status == ZC_OK:
-        status = gather_change(&job.gather, job.gather.plan, part, part_index, object.data, object.nbytes, worker, encoded,
-                               step)
+        status = gather_change(&job.gather, part, part_index, object.data, object.nbytes, worker, encoded, step)
         object_release(&object)
     return status
 
@@ -223,7 +224,8 @@ cdef int _write_to_python(zc_write_job *job, Objects objects, int n_threads) exc
     while first < job.gather.plan.n_parts and job.gather.failure.status == ZC_OK:
         n = _covering_from(job.gather.plan, first, most)
         if n == 0:
-            _modify_in_python(job, objects, first)
+            if not _is_empty_part(job.gather.plan, first):
+                _modify_in_python(job, objects, first)
             first += 1
             continue
         memset(encoded, 0, sizeof(encoded))
@@ -250,6 +252,12 @@ cdef size_t _covering_from(const zc_plan *plan, size_t first, size_t most) noexc
             break
         n += 1
     return n
+
+
+cdef bint _is_empty_part(const zc_plan *plan, size_t index) noexcept nogil:
+    cdef zc_part part
+    plan_part(plan, index, &part)
+    return part.is_empty
 
 
 cdef zc_status _encode_for_python(zc_write_job *job, size_t item, size_t part_index, zc_worker *worker,
@@ -333,7 +341,7 @@ cdef bint _change_in_python(zc_write_job *job, size_t part_index, blob, PyObject
     if worker is NULL:
         raise MemoryError("a worker for the write")
     with nogil:
-        status = gather_change(&job.gather, job.gather.plan, &part, part_index, old, old_nbytes, worker, &encoded, &step)
+        status = gather_change(&job.gather, &part, part_index, old, old_nbytes, worker, &encoded, &step)
         if status == ZC_OK and not encoded.is_empty:
             encoded_ret[0] = _as_bytes(job, part_index, &encoded)
             status = ZC_EPYTHON if encoded_ret[0] is NULL else ZC_OK

@@ -97,7 +97,10 @@ class WriteBuffer:
     def _take(self, access: ArrayAccess) -> None:
         self.access = access
         self._metadata = access.metadata
-        self._objects: tuple[int, ...] = self._metadata.chunk_grid.chunk_shape
+        grid = self._metadata.chunk_grid
+        # Chunks of several shapes are written at once: `_along` knows those of one.
+        self._waits = grid.is_regular
+        self._objects: tuple[int, ...] = grid.largest_shape
         self._chunks: tuple[int, ...] = self._metadata.chunks if access.has_shards else self._objects
         self._per_object = tuple(
             extent // chunk for extent, chunk in zip(self._objects, self._chunks, strict=True)
@@ -164,10 +167,10 @@ class WriteBuffer:
 
     def write(self, key: Any, value: Any) -> None:
         """Take in what `ArrayAccess.write` would write."""
-        try:
-            selection = Selection(key, self._metadata.shape)
-        except ZarrcError as error:
-            raise self._named(error) from None
+        selection = self.access.select(key)
+        if not selection.is_basic or not self._waits:
+            self.write_selection(selection, value)
+            return
         values = as_values(
             value,
             self._metadata.dtype,
@@ -175,7 +178,7 @@ class WriteBuffer:
             self.access.config.casting,
             self.access.path,
         )
-        along = self._along(selection.axes)
+        along = self._along(selection.box)
         met_nbytes = math.prod(map(len, along)) * _nbytes_of(self._chunks, self._metadata.dtype)
         with self._own():
             # What would make room for itself by being written in parts had better be written at once.
@@ -183,7 +186,7 @@ class WriteBuffer:
                 self.flush()
                 self.access.write(key, values)
                 return
-            counts = tuple(count for _, _, count in selection.axes)
+            counts = tuple(count for _, _, count in selection.box)
             values = np.broadcast_to(values, selection.result_shape).reshape(counts)
             for cuts in itertools.product(*along):
                 place, box, part = _turned(cuts)
@@ -191,12 +194,29 @@ class WriteBuffer:
                 while self._nbytes > self._limit:
                     self._flush_object(next(iter(self._waiting)))
 
+    def write_selection(self, selection: Selection, value: Any) -> None:
+        """Write at once what `ArrayAccess.write_selection` does; what waits goes before it."""
+        with self._own():
+            self.flush()
+            self.access.write_selection(selection, value)
+
+    def select(self, key: Any) -> Selection:
+        """Return what a key selects."""
+        return self.access.select(key)
+
     def read(self, key: Any, out: npt.NDArray[Any] | None = None) -> Any:
         """Read as `ArrayAccess.read` does, with what waits in the place of what is stored."""
         with self._own():
             if self._waiting:
-                return self._read(key, out)
+                selection = self.access.select(key)
+                return self._read(key, out) if selection.is_basic else self.read_selection(selection, out)
         return self.access.read(key, out)
+
+    def read_selection(self, selection: Selection, out: npt.NDArray[Any] | None = None) -> Any:
+        """Read as `ArrayAccess.read_selection` does, after what waits was written."""
+        with self._own():
+            self.flush()
+        return self.access.read_selection(selection, out)
 
     def _read(self, key: Any, out: npt.NDArray[Any] | None) -> Any:
         selection = None
@@ -214,7 +234,7 @@ class WriteBuffer:
         selection = selection or Selection(key, self._metadata.shape)
         whole = np.asarray(result) if isinstance(result, np.ndarray) else np.array(result)
         # Axes of one element added and left out: always a view.
-        view = whole.reshape(tuple(count for _, _, count in selection.axes))
+        view = whole.reshape(tuple(count for _, _, count in selection.box))
         for _, staged, box, part in self._waiting_in(selection):
             index: tuple[Any, ...] = (*part, ...)
             staged.get(box, view[index])
@@ -224,7 +244,7 @@ class WriteBuffer:
         self, selection: Selection
     ) -> Iterator[tuple[Place, _Staged, tuple[slice, ...], tuple[slice, ...]]]:
         """(object, chunk that waits, box in it, part of the values) of a selection."""
-        along = [{cut[0]: cut for cut in cuts} for cuts in self._along(selection.axes)]
+        along = [{cut[0]: cut for cut in cuts} for cuts in self._along(selection.box)]
         places: Iterable[Place] = itertools.product(*along)
         if math.prod(map(len, along)) > sum(map(len, self._waiting.values())):
             places = [

@@ -57,10 +57,9 @@ cdef bint gather_is_empty(const zc_gather *gather, const zc_part *inside, const 
 cdef zc_status gather_covering(zc_gather *gather, const zc_part *part, size_t part_index, zc_worker *worker,
                                zc_encoded *encoded, int *step) noexcept nogil
 
-# The encoded bytes 'old' (NULL: a chunk that is not stored) with the part of 'plan' changed, encoded anew.  They may be in
+# The encoded bytes 'old' (NULL: a chunk that is not stored) with the part changed, encoded anew.  They may be in
 # ZC_SCRATCH_ENCODED.
-cdef zc_status gather_change(zc_gather *gather, const zc_plan *plan, const zc_part *part, size_t part_index,
-                             const uint8_t *old, size_t old_nbytes, zc_worker *worker, zc_encoded *encoded,
-                             int *step) noexcept nogil
+cdef zc_status gather_change(zc_gather *gather, const zc_part *part, size_t part_index, const uint8_t *old,
+                             size_t old_nbytes, zc_worker *worker, zc_encoded *encoded, int *step) noexcept nogil
 
 cdef void encoded_drop(zc_encoded *encoded) noexcept nogil

@@ -8,6 +8,8 @@ from libc.string cimport memcpy, memset
 from zarrc.engine.failure cimport keep_exception
 from zarrc.engine.layout cimport layout_is_copied, layout_matches, layout_span, layout_strides
 from zarrc.engine.objects cimport object_cut, object_drop, object_new
+from zarrc.engine.part_points cimport points_write
+from zarrc.indexing.plan cimport PLAN_BOXES
 from zarrc.kernels.bitround cimport bitround_inplace
 from zarrc.kernels.chain cimport chain_decode, chain_encode, chain_encode_own, chain_keeps_place, chain_own_nbytes
 from zarrc.kernels.memory cimport LARGE_NBYTES
@@ -67,9 +69,8 @@ cdef zc_status gather_covering(zc_gather *gather, const zc_part *part, size_t pa
     return ZC_OK if encoded.is_empty else _encode_buffer(gather, buffer, part_index, worker, encoded, step)
 
 
-cdef zc_status gather_change(zc_gather *gather, const zc_plan *plan, const zc_part *part, size_t part_index,
-                             const uint8_t *old, size_t old_nbytes, zc_worker *worker, zc_encoded *encoded,
-                             int *step) noexcept nogil:
+cdef zc_status gather_change(zc_gather *gather, const zc_part *part, size_t part_index, const uint8_t *old,
+                             size_t old_nbytes, zc_worker *worker, zc_encoded *encoded, int *step) noexcept nogil:
     cdef const zc_layout *layout = gather.layout
     cdef uint8_t *buffer = _new_buffer(gather, worker, encoded)
     cdef zc_part whole = part[0]
@@ -85,8 +86,7 @@ cdef zc_status gather_change(zc_gather *gather, const zc_plan *plan, const zc_pa
             return status
     _gather(gather, part, buffer)
     for d in range(layout.ndim):
-        whole.start[d] = 0
-        whole.count[d] = <size_t>min(plan.axis[d].chunk_extent, plan.axis[d].extent - part.chunk[d] * plan.axis[d].chunk_extent)
+        whole.start[d], whole.count[d] = 0, part.inside[d]
     encoded.is_empty = gather_is_empty(gather, &whole, buffer, layout.strides, layout.buffer_fill)
     return ZC_OK if encoded.is_empty else _encode_buffer(gather, buffer, part_index, worker, encoded, step)
 
@@ -128,6 +128,9 @@ cdef void _gather(const zc_gather *gather, const zc_part *part, uint8_t *buffer)
     cdef const uint8_t *value = gather.value + part.result_offset
     cdef size_t itemsize = gather.layout.itemsize
     cdef size_t swap_unit = gather.layout.write_swap_unit
+    if gather.plan.kind != PLAN_BOXES:
+        points_write(gather.plan, part, gather.layout, buffer, gather.value)
+        return
     layout_span(gather.layout, gather.plan, part, &first, &end)
     if gather.streamed:
         strided_copy_streamed(buffer + first, gather.buffer_strides, value, gather.user_strides, part.count, gather.plan.ndim,

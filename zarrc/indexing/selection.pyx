@@ -2,8 +2,11 @@
 """A selection: what the user typed, in plain numbers."""
 
 cimport cython
+from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
 from cpython.slice cimport PySlice_Check
+
+import numpy as np
 
 from zarrc.errors import BoundsCheckError, SelectionError
 
@@ -17,7 +20,9 @@ cdef extern from "Python.h":
 
 @cython.final
 cdef class Selection:
-    """A basic selection: for each axis of the array a start, a step and a count, and the shape of the result.
+    """A selection: for each axis of the array a start, a step and a count, and the shape of the result.
+
+    Made from a key it is a basic one; `make_selection` and `mask_selection` make those of lists and masks.
 
     Parameters
     ----------
@@ -41,12 +46,26 @@ cdef class Selection:
             raise SelectionError(f"an array has at most {MAX_NDIM} dimensions, got {len(shape)}")
         for i in range(len(shape)):
             extents[i] = shape[i]
-        _parse(self, key, len(shape), extents)
+        if not _parse(self, key, len(shape), extents):
+            raise SelectionError(f"not a basic selection: {type(key).__name__} {key!r:.80}")
 
     @property
     def axes(self):
-        """(start, step, count) of each axis of the array."""
-        return tuple([(self.axis[i].start, self.axis[i].step, self.axis[i].count) for i in range(self.ndim)])
+        """(start, step, count) of each axis of the array; None of those that are selected by lists."""
+        return tuple([(self.axis[i].start, self.axis[i].step, self.axis[i].count) if self.axis[i].group < 0 else None
+                      for i in range(self.ndim)])
+
+    @property
+    def is_basic(self):
+        """Whether there are no lists and no mask."""
+        return self.groups is None and self.mask is None
+
+    @property
+    def box(self):
+        """`axes` of a basic selection."""
+        if not self.is_basic:
+            raise TypeError("a selection by lists or a mask is no box")
+        return self.axes
 
     @property
     def result_shape(self):
@@ -54,16 +73,100 @@ cdef class Selection:
         return tuple([self.result_shape_[i] for i in range(self.result_ndim)])
 
 
-cdef Selection parse_basic(object key, int ndim, const int64_t *shape):
-    cdef Selection selection = Selection.__new__(Selection)
-    _parse(selection, key, ndim, shape)
+def make_selection(array_shape, axes, groups, result_shape, is_scalar=False):
+    """A selection of any kind but a mask, from its parts.
+
+    Parameters
+    ----------
+    array_shape : tuple of int
+    axes : sequence
+        For each axis of the array ``(start, step, count, result axis)``, where the result axis is -1 if an integer
+        dropped it; or None, if the axis belongs to a group.
+    groups : sequence of (axes, arrays, result axes)
+        Axes that are selected together, point by point: ``arrays[i]`` (int64, of the shape that the result has along the
+        result axes, with any strides) has the indices along array axis ``axes[i]``, which must be inside it.
+    result_shape : tuple of int
+        Where a dimension belongs to no axis and no group, it is 1.
+    is_scalar : bool
+        Whether a read gives a NumPy scalar.
+
+    Returns
+    -------
+    Selection
+
+    Notes
+    -----
+    Writes go in C order of the points of a group: of several to one element the last one wins.
+    """
+    cdef Selection selection = _empty_selection(array_shape, result_shape)
+    cdef int d
+    selection.is_scalar = is_scalar
+    for d, axis in enumerate(axes):
+        if axis is not None:
+            start, step, count, result_axis = axis
+            if count <= 1:
+                step = 1 if step > 0 else -1    # as in _parse_slice
+            selection.axis[d] = zc_axis(start=start, step=step, count=count, result_axis=result_axis, group=-1)
+    selection.groups = tuple([(tuple(of), tuple(arrays), tuple(along)) for of, arrays, along in groups])
+    for number, (of, _, _) in enumerate(selection.groups):
+        for axis in of:
+            selection.axis[<int>axis].group = number
     return selection
 
 
-cdef int _parse(Selection selection, object key, int ndim, const int64_t *shape) except -1:
+def mask_selection(array_shape, mask):
+    """The elements where a mask of the whole array is true, in C order.
+
+    Parameters
+    ----------
+    array_shape : tuple of int
+    mask : numpy.ndarray of bool
+        Of the array's shape, contiguous in C order.
+    """
+    cdef Selection selection
+    n_true = int(np.count_nonzero(mask))
+    selection = _empty_selection(array_shape, (n_true,))
+    for d, extent in enumerate(array_shape):
+        selection.axis[<int>d] = zc_axis(start=0, step=1, count=extent if n_true else 0, result_axis=-1, group=-1)
+    selection.mask = mask
+    return selection
+
+
+cdef Selection _empty_selection(array_shape, result_shape):
+    cdef Selection selection = Selection.__new__(Selection)
+    cdef int i
+    if len(array_shape) > MAX_NDIM:
+        raise SelectionError(f"an array has at most {MAX_NDIM} dimensions, got {len(array_shape)}")
+    selection.ndim = len(array_shape)
+    for extent in result_shape:
+        _add_result_axis(selection, extent)
+    for i in range(selection.ndim):
+        selection.axis[i] = zc_axis(start=0, step=1, count=0, result_axis=-1, group=-1)
+    return selection
+
+
+cdef Selection parse_basic(object key, int ndim, const int64_t *shape):
+    cdef Selection selection = Selection.__new__(Selection)
+    return selection if _parse(selection, key, ndim, shape) else None
+
+
+cdef bint _is_basic(object key):
+    """Whether there is nothing but integers, slices, Ellipsis and None."""
+    cdef tuple items = <tuple>key if isinstance(key, tuple) else (key,)
+    for item in items:
+        if (not (item is None or item is Ellipsis or PySlice_Check(item) or PyLong_CheckExact(item))
+                and (isinstance(item, bool) or not PyIndex_Check(item) or getattr(item, "shape", ()) != ())):
+            return False
+    return True
+
+
+cdef bint _parse(Selection selection, object key, int ndim, const int64_t *shape) except -1:
+    """Whether the key is a basic selection, which is noted then."""
     cdef tuple items = <tuple>key if isinstance(key, tuple) else (key,)
     cdef int axis = 0
     cdef int omitted
+    if not _is_basic(items):
+        return False
     selection.ndim = ndim
     selection.result_ndim = 0
     selection.is_scalar = True
@@ -89,7 +192,7 @@ cdef int _parse(Selection selection, object key, int ndim, const int64_t *shape)
         selection.is_scalar = False
         _take_slice(selection, axis, 0, shape[axis], 1)
         axis += 1
-    return 0
+    return True
 
 
 cdef int _count_omitted(tuple items, int ndim) except -1:
@@ -119,7 +222,7 @@ cdef int _add_result_axis(Selection selection, int64_t extent) except -1:
 
 
 cdef int _take_slice(Selection selection, int axis, int64_t start, int64_t count, int64_t step) except -1:
-    selection.axis[axis] = zc_axis(start=start, step=step, count=count, result_axis=selection.result_ndim)
+    selection.axis[axis] = zc_axis(start=start, step=step, count=count, result_axis=selection.result_ndim, group=-1)
     return _add_result_axis(selection, count)
 
 
@@ -138,25 +241,15 @@ cdef int _parse_slice(Selection selection, int axis, object item, int64_t extent
 
 cdef int _parse_integer(Selection selection, int axis, object item, int64_t extent) except -1:
     cdef Py_ssize_t index
-    if not PyIndex_Check(item) or isinstance(item, bool):
-        raise SelectionError(_not_an_index(item))
     try:
         index = PyNumber_AsSsize_t(item, PyExc_IndexError)
     except IndexError:
         raise BoundsCheckError(f"index {item} is out of bounds for axis {axis} with size {extent}") from None
     except TypeError:
-        raise SelectionError(_not_an_index(item)) from None
+        raise SelectionError(f"{type(item).__name__} {item!r:.80} is not an integer") from None
     if index < -extent or index >= extent:
         raise BoundsCheckError(f"index {index} is out of bounds for axis {axis} with size {extent}")
     if index < 0:
         index += extent
-    selection.axis[axis] = zc_axis(start=index, step=1, count=1, result_axis=-1)
+    selection.axis[axis] = zc_axis(start=index, step=1, count=1, result_axis=-1, group=-1)
     return 0
-
-
-def _not_an_index(item):
-    text = "only integers, slices (':'), ellipsis ('...') and numpy.newaxis (None) are valid indices here"
-    text = f"{text}, got {type(item).__name__} {item!r:.80}"
-    if isinstance(item, (list, tuple)) or hasattr(item, "__array__"):
-        text += "; lists, arrays and masks are not in this version: read the box around them, and index the result"
-    return text
