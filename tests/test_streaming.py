@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 
 import zarrc
+from zarrc.grids import RegularChunkGrid
 from zarrc.streaming import copy_into, regions
 
 LIMIT = sys.modules["zarrc.streaming"]._REGION_NBYTES  # type: ignore[attr-defined]
@@ -25,7 +26,7 @@ def test_regions_cover_everything_once_in_whole_steps(axes: list[tuple[int, int]
     shape = tuple(length for length, _ in axes)
     steps = tuple(step for _, step in axes)
     seen = np.zeros(shape, dtype="i4")
-    for region in regions(shape, steps, itemsize):
+    for region in regions(RegularChunkGrid(steps), shape, itemsize):
         seen[region] += 1
         extents = [part.stop - part.start for part in region]
         assert all(part.start % step == 0 for part, step in zip(region, steps, strict=True))
@@ -35,7 +36,10 @@ def test_regions_cover_everything_once_in_whole_steps(axes: list[tuple[int, int]
 
 def test_regions_are_as_large_as_the_limit_lets_them_be() -> None:
     shape, steps = (1000, 1000, 1000), (10, 100, 100)
-    sizes = [math.prod(part.stop - part.start for part in region) * 8 for region in regions(shape, steps, 8)]
+    sizes = [
+        math.prod(part.stop - part.start for part in region) * 8
+        for region in regions(RegularChunkGrid(steps), shape, 8)
+    ]
     assert max(sizes) > LIMIT // 2
     assert len(sizes) < 2 * math.prod(shape) * 8 / LIMIT + 1
 

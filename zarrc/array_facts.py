@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from zarrc.codecs.base import Codec
     from zarrc.config import ArrayConfig
+    from zarrc.grids.base import ChunkGrid
     from zarrc.metadata.model import ArrayMetadata
 
 __all__ = ["ArrayFacts"]
@@ -78,19 +79,24 @@ class ArrayFacts(Node):
         return self._config.order if v2 is None else v2.order
 
     @property
-    def chunks(self) -> tuple[int, ...]:
-        """Shape of a chunk: of what is encoded alone; in shards, of an inner chunk."""
+    def chunks(self) -> tuple[Any, ...]:
+        """Shape of a chunk: of what is encoded alone; in shards, of an inner chunk.
+
+        Where the chunks along a dimension have extents of their own, a tuple of all of them in the place of
+        an int: what ``chunks=`` takes. (Of more than 2^20 chunks, pairs of extent and number of chunks, which
+        it takes too.)
+        """
         return self._metadata.chunks
 
     @property
-    def shards(self) -> tuple[int, ...] | None:
-        """Shape of a shard, one stored object; None if each chunk is stored by itself."""
+    def shards(self) -> tuple[Any, ...] | None:
+        """Shape of a shard, one stored object, as for `chunks`; None if each chunk is stored by itself."""
         return self._metadata.shards
 
     @property
     def cdata_shape(self) -> tuple[int, ...]:
         """Number of chunks along each dimension; in shards, of the inner chunks inside the array."""
-        return tuple(-(-length // chunk) for length, chunk in zip(self.shape, self.chunks, strict=True))
+        return self._metadata.inner_grid.grid_shape(self.shape)
 
     @property
     def nchunks(self) -> int:
@@ -105,12 +111,12 @@ class ArrayFacts(Node):
     @property
     def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
         """For each dimension the extents of its chunks inside the array, as dask writes them."""
-        return _sizes(self.shape, self.chunks)
+        return _sizes(self.shape, self._metadata.inner_grid)
 
     @property
     def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
         """The same of what is written as one object: the shard if there is one, otherwise the chunk."""
-        return _sizes(self.shape, self.shards or self.chunks)
+        return _sizes(self.shape, self._metadata.chunk_grid)
 
     @property
     def filters(self) -> tuple[Codec, ...]:
@@ -141,8 +147,5 @@ class ArrayFacts(Node):
         return self._metadata.v2.compressor
 
 
-def _sizes(shape: tuple[int, ...], extents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    return tuple(
-        tuple(min(extent, length - start) for start in range(0, length, extent))
-        for length, extent in zip(shape, extents, strict=True)
-    )
+def _sizes(shape: tuple[int, ...], grid: ChunkGrid) -> tuple[tuple[int, ...], ...]:
+    return tuple(axis.sizes(length) for length, axis in zip(shape, grid.axes, strict=True))

@@ -65,7 +65,7 @@ class ArrayWalking(ArraySelecting):
         """
         from zarrc.walking import grid_regions
 
-        return grid_regions(self.shape, self.chunks, region)
+        return grid_regions(self.shape, self._metadata.inner_grid, region)
 
     def iter_shards(self, region: BasicSelection = ...) -> Iterator[tuple[slice, ...]]:
         """Yield the region of each stored object (shard, or else chunk), as `iter_chunks` does.
@@ -74,7 +74,7 @@ class ArrayWalking(ArraySelecting):
         """
         from zarrc.walking import grid_regions
 
-        return grid_regions(self.shape, self.shards or self.chunks, region)
+        return grid_regions(self.shape, self._metadata.chunk_grid, region)
 
     # --- what is stored
 

@@ -11,10 +11,14 @@ from zarrc.errors import MetadataError
 if TYPE_CHECKING:
     from zarrc.array import Array
     from zarrc.codecs.base import Codec
+    from zarrc.grids.axis import Axis
+    from zarrc.grids.base import ChunkGrid
     from zarrc.group import Group
 
 __all__ = ["ArrayInfo", "GroupInfo", "array_info", "group_info"]
 
+_FEW_EXTENTS = 8
+"""More chunks along an axis are not shown one by one."""
 _UNITS = ("", "K", "M", "G", "T", "P", "E")
 
 
@@ -115,20 +119,45 @@ def _what_it_is(array: Array) -> list[tuple[str, str]]:
 
 
 def _grid_items(array: Array) -> list[tuple[str, str]]:
+    metadata = array.metadata
     chunks = [
-        ("Chunk shape", str(array.chunks)),
+        ("Chunk shape", describe_grid(metadata.inner_grid)),
         ("No. chunks", f"{array.nchunks} {array.cdata_shape}"),
     ]
     if array.shards is None:
         return chunks
     n_shards = array.nshards
-    grid = array.metadata.chunk_grid.grid_shape(array.shape)
-    items = [("Shard shape", str(array.shards)), *chunks, ("No. shards", f"{n_shards} {grid}")]
+    grid = metadata.chunk_grid.grid_shape(array.shape)
+    shards = describe_grid(metadata.chunk_grid)
+    items = [("Shard shape", shards), *chunks, ("No. shards", f"{n_shards} {grid}")]
     if array.nchunks > n_shards:
         times = f"{array.nchunks / n_shards:.1f}".removesuffix(".0")
         saved = f"{times}x fewer objects and API calls: {n_shards} shards hold {array.nchunks} chunks"
         items.append(("Sharding saves", saved))
     return items
+
+
+def describe_grid(grid: ChunkGrid) -> str:
+    """Return the chunks along each axis; of many extents how many they are, and from which to which."""
+    if grid.is_regular:
+        return str(grid.chunk_shape)
+    axes = ", ".join(map(_describe_axis, grid.axes))
+    return f"({axes}{',' if grid.ndim == 1 else ''}), {grid.name}"
+
+
+def _describe_axis(axis: Axis) -> str:
+    runs = axis.runs
+    if isinstance(runs, int):
+        return str(runs)
+    if sum(count for _, count in runs) <= _FEW_EXTENTS:
+        return str(axis.said())
+    extents = axis.distinct()
+    n_chunks = sum(count for _, count in runs)
+    return (
+        f"{n_chunks} of {min(extents)} to {max(extents)}"
+        if len(extents) > 1
+        else f"{n_chunks} of {extents[0]}"
+    )
 
 
 def _codec_items(array: Array) -> list[tuple[str, str]]:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zarrc.array import Array
-from zarrc.streaming import chunk_shape_of
+from zarrc.metadata.chunking import parse_shape
+from zarrc.streaming import chunk_shape_of, grid_of, peer_grid
 
 if TYPE_CHECKING:
     from zarrc.codecs.base import Codec
+    from zarrc.grids.base import ChunkGrid
     from zarrc.metadata.model import ArrayMetadata
 
 __all__ = ["keep_layout", "leaf_codecs", "said"]
@@ -39,7 +41,7 @@ def keep_layout(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     given = said(given)
     kept: dict[str, Any] = {}
-    chunks = chunk_shape_of(source)
+    chunks = _chunks_of(source, given)
     if chunks is not None and not any(name in given for name in ("chunk_shape", "chunk_grid")):
         kept["chunks"] = chunks
     if isinstance(source, Array):
@@ -50,6 +52,23 @@ def keep_layout(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         # A codec that comes with a shape of its own, which the kept ones may contradict.
         kept = {name: value for name, value in kept.items() if name not in _SHAPES}
     return {name: value for name, value in said(kept).items() if name not in given}
+
+
+def _chunks_of(source: Any, given: Mapping[str, Any]) -> Any:
+    """Return the chunks of a source, as ``chunks=`` takes them; a grid if they have several shapes."""
+    grid = grid_of(source)
+    if grid is None:
+        return chunk_shape_of(source)
+    if grid.is_regular:
+        return grid.chunk_shape
+    if given.get("shards") is not None:
+        return None  # there chunks have one shape, and theirs have several
+    return grid.largest_shape if _format(given, source.metadata) == 2 else _grid_for(grid, given)
+
+
+def _grid_for(grid: ChunkGrid, given: Mapping[str, Any]) -> ChunkGrid:
+    """Return the grid for an array of the shape that is given, if one is."""
+    return grid.resized(parse_shape(given["shape"])) if given.get("shape") is not None else grid
 
 
 def _says_sharding(given: Mapping[str, Any]) -> bool:
@@ -81,7 +100,10 @@ def _own_layout(source: Array, given: Mapping[str, Any]) -> dict[str, Any]:
     if zarr_format == 3:
         kept["dimension_names"] = metadata.dimension_names
         if metadata.sharding is not None:
-            kept["shards"] = {"shape": metadata.shards, "index_location": metadata.sharding.index_location}
+            kept["shards"] = {
+                "shape": _grid_for(metadata.chunk_grid, given),
+                "index_location": metadata.sharding.index_location,
+            }
     if zarr_format == metadata.zarr_format:
         kept["chunk_key_encoding"] = metadata.chunk_key_encoding
         if "dimension_separator" in given:
@@ -134,8 +156,9 @@ def _peer_layout(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         codecs = [codec.to_dict() for codec in metadata.codecs]
         if len(codecs) == 1 and _name(codecs[0]) == _SHARDING:
             configuration = codecs[0]["configuration"]
+            grid = peer_grid(metadata)
             kept["shards"] = {
-                "shape": source.shards,
+                "shape": source.shards if grid is None else _grid_for(grid, given),
                 "index_location": configuration.get("index_location", "end"),
             }
             if any(name in given for name in _SHAPES):

@@ -51,14 +51,16 @@ def _present_in(access: ArrayAccess, shard: tuple[int, ...]) -> int:
     name = metadata.chunk_key_encoding.encode(shard)
     key = f"{path}/{name}" if path else name
     try:
-        present = _present(access.store, key, metadata)
+        present = _present(access.store, key, metadata, shard)
     except ZarrcError as error:
         error.array, error.key = error.array or path, error.key or key
         raise
     return 0 if present is None else int(np.count_nonzero(present[_inside(metadata, shard)]))
 
 
-def _present(store: Store, key: str, metadata: ArrayMetadata) -> npt.NDArray[np.bool_] | None:
+def _present(
+    store: Store, key: str, metadata: ArrayMetadata, shard: tuple[int, ...]
+) -> npt.NDArray[np.bool_] | None:
     """Which inner chunks of a shard are stored, in the array's order of axes; None if it is gone by now."""
     codec = metadata.sharding
     assert codec is not None
@@ -66,7 +68,8 @@ def _present(store: Store, key: str, metadata: ArrayMetadata) -> npt.NDArray[np.
     before, behind = metadata.codecs[:place], metadata.codecs[place + 1 :]
     axes = stored_axes(before, metadata.ndim)
     assert axes is not None
-    shape = tuple(metadata.chunk_grid.chunk_shape[axis] for axis in axes)
+    extents = metadata.chunk_grid.shape_of(shard)
+    shape = tuple(extents[axis] for axis in axes)
     nbytes = codec.index_nbytes(shape)
     wanted: tuple[int, int | None] = (0, nbytes) if codec.index_location == "start" else (-nbytes, None)
     try:
@@ -78,7 +81,7 @@ def _present(store: Store, key: str, metadata: ArrayMetadata) -> npt.NDArray[np.
         return None
     data: Any = memoryview(blob)
     if behind:
-        spec = metadata.chunk_spec
+        spec = metadata.spec_of(shard)
         for one in before:
             spec = one.resolve(spec)
         data = memoryview(decode_bytes(behind, data, spec))
@@ -93,8 +96,8 @@ def _inverse(order: Sequence[int]) -> tuple[int, ...]:
 
 def _inside(metadata: ArrayMetadata, shard: tuple[int, ...]) -> tuple[slice, ...]:
     """The inner chunks of a shard that are not wholly beyond the array's end."""
-    extents = zip(metadata.shape, metadata.chunk_grid.chunk_shape, metadata.chunks, shard, strict=True)
+    bounds = (metadata.chunk_grid.chunk_bounds(d, i) for d, i in enumerate(shard))
     return tuple(
-        slice(-(-(min(length, (i + 1) * extent) - i * extent) // chunk))
-        for length, extent, chunk, i in extents
+        slice(-(-(min(length, stop) - start) // chunk))
+        for length, (start, stop), chunk in zip(metadata.shape, bounds, metadata.chunks, strict=True)
     )

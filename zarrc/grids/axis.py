@@ -18,11 +18,23 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["MAX_EXTENT", "MAX_LISTED", "Axis", "AxisRuns", "EqualAxis", "Run", "RunAxis", "axis_of"]
+__all__ = [
+    "MAX_EDGES",
+    "MAX_EXTENT",
+    "MAX_LISTED",
+    "Axis",
+    "AxisRuns",
+    "EqualAxis",
+    "Run",
+    "RunAxis",
+    "axis_of",
+]
 
 MAX_EXTENT = 2**63 - 1
 MAX_LISTED = 2**20
 """More chunks along an axis than this are told as run lengths, not one by one."""
+MAX_EDGES = 2**22
+"""The most chunks whose edges are listed, 32 MiB of them: a short document may speak of any number."""
 
 AxisRuns: TypeAlias = "int | tuple[tuple[int, int], ...]"
 """The chunks along an axis: an extent without end, or (extent, number of chunks) after one another."""
@@ -82,6 +94,10 @@ class EqualAxis:
     def said(self) -> Any:
         """The chunks as ``chunks=`` takes them."""
         return self.largest
+
+    def sizes(self, extent: int) -> tuple[int, ...]:
+        """The extents of the chunks of the first ``extent`` elements, cut to them."""
+        return _sizes(self, extent)
 
 
 class RunAxis:
@@ -183,6 +199,10 @@ class RunAxis:
             return self.runs
         return tuple(one for extent, count in self._pairs() for one in repeat(extent, count))
 
+    def sizes(self, extent: int) -> tuple[int, ...]:
+        """The extents of the chunks of the first ``extent`` elements, cut to them."""
+        return _sizes(self, extent)
+
 
 Axis: TypeAlias = "EqualAxis | RunAxis"
 
@@ -190,6 +210,17 @@ Axis: TypeAlias = "EqualAxis | RunAxis"
 def axis_of(runs: AxisRuns) -> Axis:
     """The axis of an extent, or of runs."""
     return EqualAxis(runs) if isinstance(runs, int) else RunAxis(runs)
+
+
+def _sizes(axis: Axis, extent: int) -> tuple[int, ...]:
+    sizes: list[int] = []
+    end = 0
+    for _, start, step, n in axis.runs_between(0, extent):
+        sizes += repeat(step, n)
+        end = start + step * n
+    if end > extent:
+        sizes[-1] -= end - extent
+    return tuple(sizes)
 
 
 def merged(runs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
@@ -207,7 +238,10 @@ def edges_of(axis: Axis, extent: int) -> npt.NDArray[np.int64]:
     """The edges of the chunks that meet the first ``extent`` elements: one more than there are chunks."""
     import numpy as np
 
-    edges = np.empty(axis.n_chunks(extent) + 1, np.int64)
+    n_chunks = axis.n_chunks(extent)
+    if n_chunks > MAX_EDGES:
+        raise MetadataError(f"the array has {n_chunks} chunks along an axis; up to {MAX_EDGES} can be listed")
+    edges = np.empty(n_chunks + 1, np.int64)
     edges[0] = 0
     for first, start, step, count in axis.runs_between(0, extent):
         edges[first + 1 : first + count + 1] = np.arange(1, count + 1, dtype=np.int64) * step + start

@@ -120,6 +120,11 @@ class ChunkGrid:
         """The edges of the chunks along axis ``d`` that meet the first ``extent`` elements.
 
         One more than there are such chunks; the last one may be beyond ``extent``.
+
+        Raises
+        ------
+        MetadataError
+            If these are more than 2^22 chunks: `runs_between` and `chunk_of` do without a list of them.
         """
         from zarrc.grids.axis import edges_of
 

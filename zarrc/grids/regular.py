@@ -82,6 +82,10 @@ class RegularChunkGrid(ChunkGrid):
         """Where chunk ``i`` along axis ``d`` begins and ends; it may end beyond the array."""
         return i * self.chunk_shape[d], (i + 1) * self.chunk_shape[d]
 
+    def chunk_of(self, d: int, index: int) -> int:
+        """The number of the chunk along axis ``d`` with element ``index``."""
+        return index // self.chunk_shape[d]
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Chunks of one shape cover every array."""
 

@@ -14,6 +14,7 @@ from zarrc.dtypes.base import DataType
 from zarrc.frozen import changed, field, frozen
 from zarrc.grids.base import ChunkGrid
 from zarrc.grids.key_encoding import ChunkKeyEncoding
+from zarrc.grids.regular import RegularChunkGrid
 from zarrc.metadata.validation import check_array
 
 if TYPE_CHECKING:
@@ -182,6 +183,12 @@ class ArrayMetadata(_HasDerived):
         return self.chunk_grid.chunks if self._level() else None
 
     @property
+    def inner_grid(self) -> ChunkGrid:
+        """The grid of what is encoded alone: of inner chunks in shards, otherwise the ``chunk_grid``."""
+        level = self._level()
+        return RegularChunkGrid(level[1]) if level else self.chunk_grid
+
+    @property
     def sharding(self) -> ShardingCodec | None:
         """The sharding codec; None where chunks are stored one by one, or only as whole shards.
 
@@ -210,8 +217,15 @@ class ArrayMetadata(_HasDerived):
 
         A missing fill value is zero there.
         """
+        return self._spec(self.chunk_grid.largest_shape)
+
+    def spec_of(self, coords: tuple[int, ...]) -> ChunkSpec:
+        """The chunk (or shard) with these coordinates in the grid as the first codec sees it."""
+        return self._spec(self.chunk_grid.shape_of(coords))
+
+    def _spec(self, shape: tuple[int, ...]) -> ChunkSpec:
         fill = self.data_type.default_fill() if self.fill_value is None else self.fill_value
-        return ChunkSpec(self.chunk_grid.largest_shape, self.data_type.numpy, fill)
+        return ChunkSpec(shape, self.data_type.numpy, fill)
 
     @property
     def filters(self) -> tuple[Codec, ...]:
