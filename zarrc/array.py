@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Array"]
 
-# Held for the moment in which a handle gets another view of its data: first use, resizing, writes that begin to
-# wait or cease to.
+# Held for the moment in which a handle gets another view of its data: at first use, when it is resized, when
+# its writes begin to wait or cease to.
 _beginning = allocate_lock()
 
 
@@ -197,13 +197,14 @@ class Array(ArrayChanging):
                 access = self._access
         return access
 
-    def _new_access(self) -> ArrayAccess:
+    def _new_access(self, metadata: ArrayMetadata | None = None) -> ArrayAccess:
+        """Make a view of the data, with this handle's metadata or with others."""
         from zarrc.engine import ArrayAccess
 
         config = self._config
         if config.order != self.order:
             config = changed(config, order=self.order)
-        return ArrayAccess(self._store, self._path, self._metadata, config)
+        return ArrayAccess(self._store, self._path, metadata or self._metadata, config)
 
     def _repair_fill(self) -> object:
         return self._metadata.fill_value

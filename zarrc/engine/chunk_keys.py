@@ -9,24 +9,50 @@ if TYPE_CHECKING:
     from zarrc.metadata.model import ArrayMetadata
     from zarrc.storage.base import Store
 
-__all__ = ["listed_chunks", "stored_chunks", "stored_nbytes"]
+__all__ = ["listed_chunks", "listed_coords", "stored_chunks", "stored_nbytes", "stored_sizes"]
 
 
 def stored_chunks(store: Store, path: str, metadata: ArrayMetadata) -> Iterator[tuple[int, ...]]:
     """Yield the grid coordinates of the chunks that are stored; other objects are passed over."""
-    encoding = metadata.chunk_key_encoding
     grid_shape = metadata.chunk_grid.grid_shape(metadata.shape)
-    base = f"{path}/" if path else ""
-    # With "c/0/1" the chunks have a prefix of their own; other encodings put them beside the metadata.
-    apart = encoding.prefix and encoding.separator == "/" and grid_shape
-    for key in store.list_prefix(f"{base}{encoding.prefix}/" if apart else base):
-        coords = encoding.decode(key[len(base) :])
-        if coords == (0,) and not grid_shape:
-            coords = ()  # the v2 encoding's "0" is also the one chunk of a 0-d array
-        if coords is None or len(coords) != len(grid_shape):
-            continue
+    for coords in listed_coords(store, path, metadata):
         if all(coord < n for coord, n in zip(coords, grid_shape, strict=True)):
             yield coords
+
+
+def stored_sizes(store: Store, path: str, metadata: ArrayMetadata) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Yield the same with the size of each object in bytes."""
+    grid_shape = metadata.chunk_grid.grid_shape(metadata.shape)
+    base, prefix = _places(path, metadata)
+    for key, nbytes in store.list_sizes(prefix):
+        coords = _coords(key[len(base) :], metadata)
+        if coords is not None and all(coord < n for coord, n in zip(coords, grid_shape, strict=True)):
+            yield coords, nbytes
+
+
+def listed_coords(store: Store, path: str, metadata: ArrayMetadata) -> Iterator[tuple[int, ...]]:
+    """Yield the coordinates of all objects that are named as chunks are, also of those beyond the array."""
+    base, prefix = _places(path, metadata)
+    for key in store.list_prefix(prefix):
+        coords = _coords(key[len(base) :], metadata)
+        if coords is not None:
+            yield coords
+
+
+def _places(path: str, metadata: ArrayMetadata) -> tuple[str, str]:
+    """Return what all keys of the array start with, and those of its chunks."""
+    encoding = metadata.chunk_key_encoding
+    base = f"{path}/" if path else ""
+    # With "c/0/1" the chunks have a prefix of their own; other encodings put them beside the metadata.
+    apart = encoding.prefix and encoding.separator == "/" and metadata.shape
+    return base, f"{base}{encoding.prefix}/" if apart else base
+
+
+def _coords(key: str, metadata: ArrayMetadata) -> tuple[int, ...] | None:
+    coords = metadata.chunk_key_encoding.decode(key)
+    if coords == (0,) and not metadata.shape:
+        coords = ()  # the v2 encoding's "0" is also the one chunk of a 0-d array
+    return coords if coords is not None and len(coords) == len(metadata.shape) else None
 
 
 def listed_chunks(store: Store, path: str, metadata: ArrayMetadata) -> set[tuple[int, ...]] | None:
@@ -53,9 +79,4 @@ def listed_chunks(store: Store, path: str, metadata: ArrayMetadata) -> set[tuple
 
 def stored_nbytes(store: Store, path: str) -> int:
     """Return the size of all objects below a path, in bytes."""
-    total = 0
-    for key in store.list_prefix(f"{path}/" if path else ""):
-        stat = store.stat(key)
-        # None: deleted since it was listed.
-        total += 0 if stat is None else stat.nbytes
-    return total
+    return sum(nbytes for _, nbytes in store.list_sizes(f"{path}/" if path else ""))

@@ -8,11 +8,13 @@ from zarrc.engine.nodes import open_node
 from zarrc.metadata.model import ArrayMetadata
 
 if TYPE_CHECKING:
+    from zarrc.grids.axis import AxisRuns
+    from zarrc.grids.base import ChunkGrid
     from zarrc.storage import Store
 
-# What decides which bytes a chunk has and where they are. The shape is not among them: an array that was
-# resized through another handle keeps its chunks where they are.
-_LAYOUT_FIELDS = ("zarr_format", "data_type", "endian", "chunk_grid", "chunk_key_encoding", "codecs")
+# What decides, with the grid, which bytes a chunk has and where they are. The shape is not among them: an
+# array that was resized through another handle keeps its chunks where they are.
+_LAYOUT_FIELDS = ("zarr_format", "data_type", "endian", "chunk_key_encoding", "codecs")
 
 
 def same_layout(store: Store, path: str, metadata: ArrayMetadata) -> bool:
@@ -24,14 +26,45 @@ def same_layout(store: Store, path: str, metadata: ArrayMetadata) -> bool:
         If nothing is stored there any more.
     """
     now = open_node(store, path, zarr_format=metadata.zarr_format, repair_fill=metadata.fill_value)
-    if not isinstance(now, ArrayMetadata):
-        return False
-    # From the cache of what was parsed before: of equal documents.
+    return isinstance(now, ArrayMetadata) and has_layout(now, metadata)
+
+
+def has_layout(now: ArrayMetadata, metadata: ArrayMetadata) -> bool:
+    """Whether an array has the chunks that other metadata describe, with another shape perhaps."""
+    # From the cache of what was parsed before: of equal documents; or resized by this process.
     if now.derived is metadata.derived:
         return True
-    return all(getattr(now, field) == getattr(metadata, field) for field in _LAYOUT_FIELDS) and (
-        _fill_bytes(now) == _fill_bytes(metadata)
+    return (
+        len(now.shape) == len(metadata.shape)
+        and all(getattr(now, field) == getattr(metadata, field) for field in _LAYOUT_FIELDS)
+        and _fill_bytes(now) == _fill_bytes(metadata)
+        and _agree(now.chunk_grid, metadata.chunk_grid)
     )
+
+
+def _agree(now: ChunkGrid, then: ChunkGrid) -> bool:
+    """Whether two grids have the same chunks as far as both reach: an array that grows gets more of them."""
+    if now == then:
+        return True
+    return now.name == then.name and all(_agree_along(now.axis(d), then.axis(d)) for d in range(now.ndim))
+
+
+def _agree_along(now: AxisRuns, then: AxisRuns) -> bool:
+    if isinstance(now, int) or isinstance(then, int):
+        return now == then
+    ours, theirs = iter(now), iter(then)
+    extent, n = next(ours)
+    other, m = next(theirs)
+    while extent == other:
+        n, m = n - m, m - n
+        try:
+            if n <= 0:
+                extent, n = next(ours)
+            if m <= 0:
+                other, m = next(theirs)
+        except StopIteration:
+            return True
+    return False
 
 
 def _fill_bytes(metadata: ArrayMetadata) -> bytes | None:

@@ -288,6 +288,24 @@ class Store(ABC):
             (prefixes if slash else keys).add(name)
         return DirListing(sorted(keys), sorted(prefixes))
 
+    def list_sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The keys below a prefix, with the sizes of their objects.
+
+        Parameters
+        ----------
+        prefix : str
+            As for `list_prefix`.
+
+        Yields
+        ------
+        (str, int)
+            Key and bytes, in any order; without objects that are deleted meanwhile.
+        """
+        for key in self.list_prefix(prefix):
+            found = self.stat(key)
+            if found is not None:
+                yield key, found.nbytes
+
     def stat(self, key: str) -> Stat | None:
         """Size and version of an object, None if there is none.
 

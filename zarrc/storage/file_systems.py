@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import inspect
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import fsspec.asyn
@@ -68,9 +68,17 @@ def takes_urls(fs: Any) -> bool:
     return "http" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
-def find(fs: Any, path: str) -> list[str]:
-    """The paths of all files at or below a directory; one that is not there is empty."""
-    return _walk(fs, path) if _walks(fs) else list(fs.find(path))
+def find(fs: Any, path: str) -> dict[str, int | None]:
+    """The paths of all files at or below a directory, with sizes if known; one that is not there is empty."""
+    if _walks(fs):
+        return _walk(fs, path)
+    return {found: _size(info) for found, info in fs.find(path, detail=True).items()}
+
+
+def _size(info: Mapping[str, Any]) -> int | None:
+    """What an entry of a listing says of an object's size."""
+    nbytes = info.get("size")
+    return nbytes if isinstance(nbytes, int) and nbytes >= 0 else None
 
 
 def _walks(fs: Any) -> bool:
@@ -82,8 +90,8 @@ def _walks(fs: Any) -> bool:
     return type(fs).find is AbstractFileSystem.find
 
 
-def _walk(fs: Any, path: str) -> list[str]:
-    found: list[str] = []
+def _walk(fs: Any, path: str) -> dict[str, int | None]:
+    found: dict[str, int | None] = {}
     pending = [path]
     while pending:
         directory = pending.pop()
@@ -96,7 +104,7 @@ def _walk(fs: Any, path: str) -> list[str]:
         for entry in entries:
             name = entry["name"].rstrip("/")
             if entry["type"] != "directory":
-                found.append(entry["name"])
+                found[entry["name"]] = _size(entry)
             elif name != directory.rstrip("/"):  # some list the directory itself too
                 pending.append(name)
     return found

@@ -299,6 +299,18 @@ class FsspecStore(Store):
         start = check_prefix(prefix)
         yield from keys_below(start, self._find(start))
 
+    def list_sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See `Store.list_sizes`; one listing tells both, where the file system does."""
+        start = check_prefix(prefix)
+        sizes = self._find_sizes(start)
+        for key in keys_below(start, sizes):
+            nbytes = sizes[key]
+            if nbytes is None:
+                found = self.stat(key)
+                nbytes = None if found is None else found.nbytes
+            if nbytes is not None:
+                yield key, nbytes
+
     def list_dir(self, prefix: str) -> DirListing:
         """See `Store.list_dir`."""
         start = check_prefix(prefix)
@@ -320,13 +332,17 @@ class FsspecStore(Store):
 
     def _find(self, start: str) -> list[str]:
         """The keys of all files at or below a prefix."""
+        return list(self._find_sizes(start))
+
+    def _find_sizes(self, start: str) -> dict[str, int | None]:
+        """The same with their sizes, as far as the listing tells."""
         path = self._path(start.removesuffix("/"))
         try:
             self.fs.invalidate_cache(path)
-            return [self._key(found) for found in find(self.fs, path)]
+            return {self._key(found): nbytes for found, nbytes in find(self.fs, path).items()}
         except Exception as error:
             if is_absence(error):
-                return []
+                return {}
             reraise(error, start)
 
     # Between keys and paths.
