@@ -37,7 +37,7 @@ C_SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("zc_strided.c", "zc_box.c", "zc_fill.c", "zc_items.c", "zc_rows.c", "zc_transpose.c"),
         (),
     ),
-    "zarrc.kernels.points": (("zc_points.c", "zc_pick.c", "zc_mask.c"), ()),
+    "zarrc.kernels.points": (("zc_points*.c", "zc_pick.c", "zc_mask.c"), ()),
     "zarrc.kernels.bitround": (("zc_bitround*.c",), ()),
     "zarrc.kernels.casting": (("zc_casting.c",), ()),
     "zarrc.kernels.pool": (("zc_pool.c",), ()),

@@ -3,30 +3,9 @@
  */
 #include <string.h>
 
+#include "zc_item.h"
 #include "zc_plane.h"
 #include "zc_simd.h"
-
-typedef struct item16 {
-	uint64_t low, high;
-} item16;
-
-/* kept_N: no swap.  swapped_N: the whole item.  halves_N: each half of the item, as in a complex number. */
-ZC_INLINE uint8_t kept_1(uint8_t v) { return v; }
-ZC_INLINE uint16_t kept_2(uint16_t v) { return v; }
-ZC_INLINE uint16_t swapped_2(uint16_t v) { return __builtin_bswap16(v); }
-ZC_INLINE uint32_t kept_4(uint32_t v) { return v; }
-ZC_INLINE uint32_t swapped_4(uint32_t v) { return __builtin_bswap32(v); }
-ZC_INLINE uint32_t halves_4(uint32_t v) { v = __builtin_bswap32(v); return v << 16 | v >> 16; }
-ZC_INLINE uint64_t kept_8(uint64_t v) { return v; }
-ZC_INLINE uint64_t swapped_8(uint64_t v) { return __builtin_bswap64(v); }
-ZC_INLINE uint64_t halves_8(uint64_t v) { v = __builtin_bswap64(v); return v << 32 | v >> 32; }
-ZC_INLINE item16 kept_16(item16 v) { return v; }
-ZC_INLINE item16 halves_16(item16 v)
-{
-	v.low = __builtin_bswap64(v.low);
-	v.high = __builtin_bswap64(v.high);
-	return v;
-}
 
 /*
  * A row with the strides known to the compiler where they are constants: contiguous to contiguous in blocked
@@ -78,17 +57,7 @@ ZC_INLINE item16 halves_16(item16 v)
 	} \
 	ZC_LEVELS(void, items_##name, (const zc_plane *plane, uint8_t *dst, const uint8_t *src), (plane, dst, src))
 
-ITEMS(kept_1, uint8_t)
-ITEMS(kept_2, uint16_t)
-ITEMS(swapped_2, uint16_t)
-ITEMS(kept_4, uint32_t)
-ITEMS(swapped_4, uint32_t)
-ITEMS(halves_4, uint32_t)
-ITEMS(kept_8, uint64_t)
-ITEMS(swapped_8, uint64_t)
-ITEMS(halves_8, uint64_t)
-ITEMS(kept_16, item16)
-ITEMS(halves_16, item16)
+ZC_FOR_ITEMS(ITEMS)
 
 /* Items of a size without a kernel are rows of bytes. */
 static void items_as_rows(const zc_plane *plane, uint8_t *dst, const uint8_t *src, zc_plane_copy copy_rows)

@@ -310,8 +310,8 @@ cdef class Levels:
         memset(at, 0, sizeof(at[0]))
         at.n, at.chunk_stride, at.user_stride = n, chunk_stride, user_stride
         self.is_empty = self.is_empty or n == 0
-        self.chunk_span = _span([0, (n - 1) * chunk_stride] if n > 0 else [], self.chunk_span)
-        self.user_span = _span([0, (n - 1) * user_stride] if n > 0 else [], self.user_span)
+        self.chunk_span = _span([0, <Py_ssize_t>(n - 1) * chunk_stride] if n > 0 else [], self.chunk_span)
+        self.user_span = _span([0, <Py_ssize_t>(n - 1) * user_stride] if n > 0 else [], self.user_span)
         return 0
 
     cdef int _add_list(self, size_t first, size_t n, object coords, object axis_strides, object user) except -1:
