@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     )
     from zarrc.group import Group
     from zarrc.suggesting import suggest_chunks
-    from zarrc.tools import copy, copy_all, copy_array, copy_store, move, rename
+    from zarrc.tools import compare, copy, copy_all, copy_array, copy_store, move, rename
 
 __version__ = "0.1.0"
 
@@ -63,6 +63,7 @@ __all__ = [
     "consolidate_metadata",
     "copy",
     "copy_all",
+    "compare",
     "copy_array",
     "copy_store",
     "create",
@@ -109,6 +110,7 @@ _HOMES = dict.fromkeys(__all__, "creation") | {
     "config": "config",
     "copy": "tools",
     "copy_all": "tools",
+    "compare": "tools",
     "copy_array": "tools",
     "copy_store": "tools",
     "dtypes": None,

@@ -166,14 +166,16 @@ class GroupMembers(Node):
     def __bool__(self) -> bool:
         return True
 
-    def _children(self) -> Iterator[tuple[str, Array | Group]]:
-        """Yield the members right below by name, with a warning for each that cannot be read."""
+    def _entries(self) -> Iterator[tuple[str, NodeMetadata | ZarrcError]]:
+        """Yield the metadata of the members right below by name; the error of one that cannot be read."""
         link = self._consolidated
         if link is not None:
-            found = link.children(self._path)
-        else:
-            found = open_children(self._store, self._path, self._metadata.zarr_format)
-        for name, metadata in found:
+            return link.children(self._path)
+        return open_children(self._store, self._path, self._metadata.zarr_format)
+
+    def _children(self) -> Iterator[tuple[str, Array | Group]]:
+        """Yield the members right below by name, with a warning for each that cannot be read."""
+        for name, metadata in self._entries():
             if isinstance(metadata, ZarrcError):
                 warn(f"{place(self._store, join(self._path, name))} is left out: {metadata}")
             else:

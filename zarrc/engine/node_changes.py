@@ -10,7 +10,7 @@ import time
 import weakref
 from _thread import RLock, allocate_lock
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from zarrc.config import config
@@ -34,6 +34,7 @@ from zarrc.errors import (
     ReadOnlyError,
     StoreConflictError,
     StoreError,
+    ZarrcError,
 )
 from zarrc.metadata import v3
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
@@ -112,8 +113,18 @@ def _creating(store: Store, path: str) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        error.message = f"cannot create a node at {place(store, path)}: {error.message}"
+        now = {True: "it is there now", False: "it is not there", None: "whether it is there is not known"}
+        state = now[_is_there(store, path)]
+        error.message = f"cannot create a node at {place(store, path)} ({state}): {error.message}"
         raise
+
+
+def _is_there(store: Store, path: str) -> bool | None:
+    """Whether a node is there after something failed; None if the store does not tell."""
+    try:
+        return any(store.stat(join(path, name)) is not None for name in MARKERS)
+    except (ZarrcError, OSError):
+        return None
 
 
 def present_kinds(store: Store, paths: Sequence[str]) -> dict[str, dict[int, str]]:
@@ -176,8 +187,14 @@ def put_new(store: Store, path: str, metadata: NodeMetadata, *, may_exist: bool)
             return
         kind = "array" if isinstance(metadata, ArrayMetadata) else "group"
         raise contains_error(store, path, kind) from None
-    for name in documents.keys() - {marker}:
-        store.set(join(path, name), documents[name])
+    try:
+        for name in documents.keys() - {marker}:
+            store.set(join(path, name), documents[name])
+    except BaseException:
+        # Not without its attributes.
+        with suppress(ZarrcError, OSError):
+            store.delete(join(path, marker))
+        raise
 
 
 # --- delete
@@ -211,11 +228,24 @@ def delete_node(store: Store, path: str) -> None:
             store.delete_prefix(f"{path}/")
         else:
             _delete_at_root(store, was_node)
+    except StoreError as error:
+        error.message = f"{_deleted_text(store, path)}: {error.message}"
+        raise
     finally:
         from zarrc.kernels.locks import all_changed
 
         # Handles with caches may have chunks of what was below.
         all_changed()
+
+
+def _deleted_text(store: Store, path: str) -> str:
+    """Say what a delete that failed has done: the document that makes it a node goes first."""
+    there = _is_there(store, path)
+    if there:
+        return f"the node at {place(store, path)} is still there"
+    if there is None:
+        return f"whether the node at {place(store, path)} is still there is not known"
+    return f"the node at {place(store, path)} is deleted, some of its objects are left"
 
 
 def _delete_at_root(store: Store, was_node: bool) -> None:

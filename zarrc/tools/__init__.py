@@ -6,16 +6,28 @@ from zarrc.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from zarrc.tools.comparing import Comparison, compare
     from zarrc.tools.copying import copy_array
     from zarrc.tools.copying_stores import copy_store
     from zarrc.tools.hierarchies import Copied, copy, copy_all
     from zarrc.tools.moving import move, rename
 
-__all__ = ["Copied", "copy", "copy_all", "copy_array", "copy_store", "move", "rename"]
+__all__ = [
+    "Comparison",
+    "Copied",
+    "compare",
+    "copy",
+    "copy_all",
+    "copy_array",
+    "copy_store",
+    "move",
+    "rename",
+]
 
 __getattr__, __dir__ = lazy(
     globals(),
     {
+        **dict.fromkeys(("Comparison", "compare"), "comparing"),
         "copy_array": "copying",
         "copy_store": "copying_stores",
         **dict.fromkeys(("Copied", "copy", "copy_all"), "hierarchies"),

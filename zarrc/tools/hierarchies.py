@@ -266,10 +266,10 @@ def _place(origin: Array | Group, into: Group, path: str, replaces: bool, job: _
             put_in_place(store, staged, path, replaces=replaces)
         return done
     said = "it is not there, since it was to be replaced" if replaces else "it is not there"
+    _make_parents(store, missing, zarr_format)
+    if replaces:
+        delete_node(store, path)
     with _cleaned(store, path, path, said):
-        _make_parents(store, missing, zarr_format)
-        if replaces:
-            delete_node(store, path)
         return _write(origin, store, path, zarr_format, job)
 
 
@@ -303,7 +303,10 @@ def _write(origin: Array | Group, store: Store, path: str, zarr_format: Literal[
         _write_array(origin, store, path, zarr_format, job)
         return Copied(1, 0, origin.nbytes)
     n_copied, n_bytes = 1, 0
-    for name, member in origin._children():
+    for name, metadata in origin._entries():
+        if isinstance(metadata, ZarrcError):
+            raise metadata  # without it, it would be no copy
+        member = origin._member(name, metadata)
         if job.shallow and isinstance(member, Group):
             put_documents(store, join(path, name), _group_metadata(member, zarr_format, job))
             n_copied += 1

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from zarrc.array import Array
-from zarrc.creation.opening import open as open_node_at
 from zarrc.creation.places import Place
 from zarrc.engine.node_changes import check_parents, contains_error, delete_node, present_kinds, put_new
 from zarrc.engine.node_names import ancestors, check_new_path, join, normalize_path
@@ -16,12 +15,13 @@ from zarrc.engine.node_search import node_exists
 from zarrc.engine.nodes import open_node, place
 from zarrc.errors import MemberNotFoundError, ReadOnlyError, StoreError, ZarrcError
 from zarrc.group import Group
-from zarrc.metadata.model import GroupMetadata
+from zarrc.metadata.model import ArrayMetadata, GroupMetadata
 from zarrc.tools.raw_objects import copy_below
 from zarrc.tools.renaming import directory_of, is_renamable, rename_directory
 
 if TYPE_CHECKING:
     from zarrc.consolidated import Consolidated
+    from zarrc.engine.nodes import NodeMetadata
     from zarrc.group_members import GroupMembers
     from zarrc.storage.base import Store
 
@@ -89,8 +89,7 @@ def move(source: Any, dest: Any, name: str | None = None, *, if_exists: IfExists
     else:
         where = Place(dest, name, "a")
         target, read_only = _Spot(where.store, where.path, None), False
-    _move(spot, target, if_exists)
-    return _opened(target, read_only)
+    return _opened(target, _move(spot, target, if_exists), read_only)
 
 
 def rename(node: Array | Group, new_name: str, *, if_exists: IfExists = "raise") -> Array | Group:
@@ -117,8 +116,7 @@ def rename(node: Array | Group, new_name: str, *, if_exists: IfExists = "raise")
         raise ValueError("the root of a store has no name to be changed")
     spot = _spot_of(node)
     target = spot._replace(path=join(node.path.rpartition("/")[0], inner))
-    _move(spot, target, if_exists)
-    return _opened(target, node._read_only)
+    return _opened(target, _move(spot, target, if_exists), node._read_only)
 
 
 def move_member(
@@ -152,14 +150,15 @@ def _spot_of(source: Any) -> _Spot:
     return _Spot(where.store, where.path, None)
 
 
-def _opened(spot: _Spot, read_only: bool) -> Array | Group:
-    found: Any = open_node_at(spot.store, path=spot.path, use_consolidated=False)
+def _opened(spot: _Spot, metadata: NodeMetadata, read_only: bool) -> Array | Group:
+    kind: Any = Array if isinstance(metadata, ArrayMetadata) else Group
+    found: Array | Group = kind(spot.store, spot.path, metadata, read_only=read_only)
     found._consolidated = spot.link
-    found._read_only = read_only
-    return found  # type: ignore[no-any-return]
+    return found
 
 
-def _move(source: _Spot, target: _Spot, if_exists: str) -> None:
+def _move(source: _Spot, target: _Spot, if_exists: str) -> NodeMetadata:
+    """Move; the metadata of what is at the target then."""
     if if_exists not in _CHOICES:
         raise ValueError(f"if_exists must be one of {', '.join(map(repr, _CHOICES))}, got {if_exists!r}")
     for spot in (source, target):
@@ -168,12 +167,12 @@ def _move(source: _Spot, target: _Spot, if_exists: str) -> None:
     if target.path:
         check_new_path(target.path)
     if not _is_elsewhere(source, target):
-        return
+        return open_node(source.store, source.path)
     parents = ancestors(target.path)
     present = present_kinds(target.store, [*parents, target.path])
     kinds = present[target.path]
     if kinds and if_exists == "skip":
-        return
+        return open_node(target.store, target.path)
     if kinds and if_exists == "raise":
         raise contains_error(target.store, target.path, next(iter(kinds.values())))
     metadata = open_node(source.store, source.path)
@@ -188,6 +187,7 @@ def _move(source: _Spot, target: _Spot, if_exists: str) -> None:
             _tell(source, target)
         raise
     _tell(source, target)
+    return metadata
 
 
 def _is_elsewhere(source: _Spot, target: _Spot) -> bool:
@@ -216,9 +216,12 @@ def _carry(source: _Spot, target: _Spot, *, replaces: bool) -> None:
     if _rename(source, target, replaces=replaces):
         return
     old_way = f"nothing was moved: the node is whole at its old place, {source}"
-    try:
-        if replaces:
+    if replaces:
+        try:
             delete_node(target.store, target.path)
+        except BaseException as error:
+            raise _said(error, old_way) from error
+    try:
         copy_below(source.store, source.path, target.store, target.path)
     except BaseException as error:
         left = ""
@@ -226,7 +229,7 @@ def _carry(source: _Spot, target: _Spot, *, replaces: bool) -> None:
             delete_node(target.store, target.path)
         except (ZarrcError, OSError):
             left = f"; of the objects below {target} some may be left"
-        gone = "; what was at its new place is deleted" if replaces else ""
+        gone = "; what was there already is deleted" if replaces else ""
         raise _said(error, f"{old_way}{gone}{left}") from error
     try:
         delete_node(source.store, source.path)

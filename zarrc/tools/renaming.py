@@ -63,11 +63,9 @@ def rename_directory(source: str, target: str, *, replaces: bool) -> None:
             os.rename(target, aside)
         os.rename(source, target)
     except BaseException as error:
-        if aside is not None and not os.path.lexists(target):
-            with suppress(OSError):
-                os.rename(aside, target)
+        left = _put_back(aside, target)
         if isinstance(error, OSError):
-            raise _translated(error, target) from error
+            raise _translated(error, target, left) from error
         raise
     if aside is not None:
         # Nobody sees it any more; what cannot be deleted is no reason to fail.
@@ -78,10 +76,21 @@ def rename_directory(source: str, target: str, *, replaces: bool) -> None:
                 remove_contents(aside, itself=True)
 
 
-def _translated(error: OSError, target: str) -> StoreError:
+def _put_back(aside: str | None, target: str) -> str:
+    """Give a directory that stepped aside its name again; what to tell if that fails too."""
+    if aside is None or not os.path.lexists(aside):
+        return ""
+    try:
+        os.rename(aside, target)
+    except OSError:
+        return f"; what was there is now called {aside}"
+    return ""
+
+
+def _translated(error: OSError, target: str, left: str) -> StoreError:
     if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-        made = StoreError(f"{target} is there and holds what is no node")
+        made = StoreError(f"{target} is there and holds what is no node{left}")
     else:
-        made = StoreError(f"{error.strerror or error} [errno {error.errno}]")
+        made = StoreError(f"{error.strerror or error} [errno {error.errno}]{left}")
     made.errno = error.errno
     return made
