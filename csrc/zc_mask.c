@@ -3,13 +3,31 @@
  */
 #include "zc_mask.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "zc_item.h"
 #include "zc_simd.h"
 
 #define RANK_BITS 256
 #define RANK_WORDS (RANK_BITS / 64)
 
-/* Bit i is whether byte i of the 8 at 'src' is not 0. */
+/* Bit i is whether byte i of the 64 at 'src' is not 0. */
+#if defined(__SSE2__)
+ZC_INLINE uint64_t sixteen_bits(const uint8_t *src)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)src);
+
+	return (uint16_t)~_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_setzero_si128()));
+}
+
+ZC_INLINE uint64_t word_of(const uint8_t *src)
+{
+	return sixteen_bits(src) | sixteen_bits(src + 16) << 16 | sixteen_bits(src + 32) << 32 |
+	       sixteen_bits(src + 48) << 48;
+}
+#else
 ZC_INLINE uint64_t eight_bits(const uint8_t *src)
 {
 	const uint64_t low7 = 0x7f7f7f7f7f7f7f7f;
@@ -29,6 +47,7 @@ ZC_INLINE uint64_t word_of(const uint8_t *src)
 		word |= eight_bits(src + 8 * i) << (8 * i);
 	return word;
 }
+#endif
 
 static uint64_t last_word(const uint8_t *src, size_t n)
 {
@@ -246,6 +265,31 @@ typedef struct bit_row {
 
 typedef void (*move_row)(const bit_row *row, uint8_t *dst, const uint8_t *src);
 
+/* 64 items, which the compiler makes vector code of where both sides are contiguous: masks are mostly areas. */
+#define FULL_WORD(name, type) \
+	ZC_INLINE void run_##name(uint8_t *restrict dst, ptrdiff_t dst_stride, const uint8_t *restrict src, \
+				  ptrdiff_t src_stride) \
+	{ \
+		for (ptrdiff_t i = 0; i < 64; i++) { \
+			type v; \
+			\
+			memcpy(&v, src + i * src_stride, sizeof(v)); \
+			v = name(v); \
+			memcpy(dst + i * dst_stride, &v, sizeof(v)); \
+		} \
+	} \
+	ZC_INLINE void full_##name(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, ptrdiff_t src_stride) \
+	{ \
+		const ptrdiff_t packed = (ptrdiff_t)sizeof(type); \
+		\
+		if (dst_stride == packed && src_stride == packed) \
+			run_##name(dst, packed, src, packed); \
+		else \
+			run_##name(dst, dst_stride, src, src_stride); \
+	}
+
+ZC_FOR_ITEMS(FULL_WORD)
+
 /* gather: to the user's array; scatter: to the chunk. */
 #define ITEM_ROWS(name, type) \
 	static void gather_##name(const bit_row *row, uint8_t *dst, const uint8_t *src) \
@@ -253,13 +297,18 @@ typedef void (*move_row)(const bit_row *row, uint8_t *dst, const uint8_t *src);
 		const ptrdiff_t chunk_stride = row->chunk_stride, user_stride = row->user_stride; \
 		\
 		for (size_t i = 0; i < row->n; i += 64) { \
+			const uint8_t *from = src + (ptrdiff_t)i * chunk_stride; \
 			uint64_t word = bits_at(row->bits, row->first + i, row->n - i); \
 			\
+			if (word == UINT64_MAX) { \
+				full_##name(dst, user_stride, from, chunk_stride); \
+				dst += 64 * user_stride; \
+				continue; \
+			} \
 			for (; word != 0; word &= word - 1) { \
 				type v; \
 				\
-				memcpy(&v, src + (ptrdiff_t)(i + (size_t)__builtin_ctzll(word)) * chunk_stride, \
-				       sizeof(v)); \
+				memcpy(&v, from + (ptrdiff_t)__builtin_ctzll(word) * chunk_stride, sizeof(v)); \
 				v = name(v); \
 				memcpy(dst, &v, sizeof(v)); \
 				dst += user_stride; \
@@ -271,15 +320,20 @@ typedef void (*move_row)(const bit_row *row, uint8_t *dst, const uint8_t *src);
 		const ptrdiff_t chunk_stride = row->chunk_stride, user_stride = row->user_stride; \
 		\
 		for (size_t i = 0; i < row->n; i += 64) { \
+			uint8_t *to = dst + (ptrdiff_t)i * chunk_stride; \
 			uint64_t word = bits_at(row->bits, row->first + i, row->n - i); \
 			\
+			if (word == UINT64_MAX) { \
+				full_##name(to, chunk_stride, src, user_stride); \
+				src += 64 * user_stride; \
+				continue; \
+			} \
 			for (; word != 0; word &= word - 1) { \
 				type v; \
 				\
 				memcpy(&v, src, sizeof(v)); \
 				v = name(v); \
-				memcpy(dst + (ptrdiff_t)(i + (size_t)__builtin_ctzll(word)) * chunk_stride, &v, \
-				       sizeof(v)); \
+				memcpy(to + (ptrdiff_t)__builtin_ctzll(word) * chunk_stride, &v, sizeof(v)); \
 				src += user_stride; \
 			} \
 		} \
@@ -364,10 +418,58 @@ void zc_mask_write(const zc_mask *mask, const size_t *low, const size_t *count, 
 	} while (rows_next(&rows));
 }
 
+#define FILL(name, type) \
+	static void fill_##name(uint8_t *dst, ptrdiff_t stride, size_t n, const uint8_t *item, size_t itemsize) \
+	{ \
+		type v; \
+		\
+		(void)itemsize; \
+		memcpy(&v, item, sizeof(v)); \
+		if (stride == (ptrdiff_t)sizeof(v)) \
+			for (size_t i = 0; i < n; i++) \
+				memcpy(dst + i * sizeof(v), &v, sizeof(v)); \
+		else \
+			for (size_t i = 0; i < n; i++) \
+				memcpy(dst + (ptrdiff_t)i * stride, &v, sizeof(v)); \
+	}
+
+FILL(kept_1, uint8_t)
+FILL(kept_2, uint16_t)
+FILL(kept_4, uint32_t)
+FILL(kept_8, uint64_t)
+FILL(kept_16, zc_item16)
+
+static void fill_any(uint8_t *dst, ptrdiff_t stride, size_t n, const uint8_t *item, size_t itemsize)
+{
+	for (size_t i = 0; i < n; i++)
+		memcpy(dst + (ptrdiff_t)i * stride, item, itemsize);
+}
+
+typedef void (*fill_items)(uint8_t *dst, ptrdiff_t stride, size_t n, const uint8_t *item, size_t itemsize);
+
+static fill_items fill_of(size_t itemsize)
+{
+	switch (itemsize) {
+	case 1:
+		return fill_kept_1;
+	case 2:
+		return fill_kept_2;
+	case 4:
+		return fill_kept_4;
+	case 8:
+		return fill_kept_8;
+	case 16:
+		return fill_kept_16;
+	default:
+		return fill_any;
+	}
+}
+
 void zc_mask_fill(const zc_mask *mask, const size_t *low, const size_t *count, uint8_t *user, ptrdiff_t user_stride,
 		  size_t itemsize, const uint8_t *item)
 {
 	box_rows rows;
+	fill_items fill = fill_of(itemsize);
 	size_t n;
 
 	if (itemsize == 0 || !rows_begin(&rows, mask, low, count, NULL))
@@ -376,7 +478,6 @@ void zc_mask_fill(const zc_mask *mask, const size_t *low, const size_t *count, u
 	do {
 		size_t rank = rows.rank(mask, rows.first), end = rows.rank(mask, rows.first + n);
 
-		for (; rank < end; rank++)
-			memcpy(user + (ptrdiff_t)rank * user_stride, item, itemsize);
+		fill(user + (ptrdiff_t)rank * user_stride, user_stride, end - rank, item, itemsize);
 	} while (rows_next(&rows));
 }
