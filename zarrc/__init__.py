@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # as type checkers understand it; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
-    from zarrc import codecs, dtypes, errors, mosaic, storage
+    from zarrc import codecs, dtypes, errors, grids, mosaic, storage
     from zarrc.array import Array
     from zarrc.attributes import Attributes
     from zarrc.config import ArrayConfig, config
@@ -59,11 +59,11 @@ __all__ = [
     "Group",
     "array",
     "codecs",
+    "compare",
     "config",
     "consolidate_metadata",
     "copy",
     "copy_all",
-    "compare",
     "copy_array",
     "copy_store",
     "create",
@@ -78,6 +78,7 @@ __all__ = [
     "from_array",
     "full",
     "full_like",
+    "grids",
     "group",
     "load",
     "mosaic",
@@ -115,6 +116,7 @@ _HOMES = dict.fromkeys(__all__, "creation") | {
     "copy_store": "tools",
     "dtypes": None,
     "errors": None,
+    "grids": None,
     "mosaic": None,
     "move": "tools",
     "rename": "tools",

@@ -216,6 +216,46 @@ class ArrayWalking(ArraySelecting):
             kwargs=kwargs,
         )
 
+    def digest(self, algorithm: str = "sha256") -> bytes:
+        """Return a hash of shape, data type and elements, the same for every way to store them.
+
+        Two arrays have the same digest if they have the same shape, the same data type and, bit for bit, the
+        same elements (0.0 and -0.0 differ, and so do two NaN of other bits): whatever their chunks, shards,
+        codecs, memory order, byte order, Zarr format and store are. Attributes, names and fill value do not
+        count.
+
+        Parameters
+        ----------
+        algorithm : str, default "sha256"
+            A hash function of `hashlib`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such function, or if its digests have no length of their own.
+
+        Notes
+        -----
+        A tree: the hash of a header and of the hashes of boxes of 4 MiB, which `zarrc.tools.digesting`
+        defines exactly, so that it takes bounded memory and all CPUs. Boxes of which nothing is stored are
+        not read (one listing tells, where the store can be listed).
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> a = zarrc.array([[1, 2], [3, 4]], chunks=(1, 2), dtype="i4")
+        >>> b = zarrc.array([[1, 2], [3, 4]], chunks=(2, 1), dtype=">i4", zarr_format=2, compressor=None)
+        >>> a.digest() == b.digest()
+        True
+        """
+        from zarrc.tools.digesting import digest_array
+
+        return digest_array(cast("Array", self), algorithm)
+
+    def hexdigest(self, algorithm: str = "sha256") -> str:
+        """Return `digest` as hexadecimal text."""
+        return self.digest(algorithm).hex()
+
     # --- what is stored
 
     def stored_chunks(self) -> list[tuple[int, ...]]:
