@@ -15,7 +15,7 @@ from tests.peers.client import Peers
 from tests.soak import soaking
 from zarrc.grids import RectilinearChunkGrid
 
-N_CASES = 400 if soaking() else 40
+N_CASES = 400 if soaking() else 20
 
 PEER = """
 import numpy as np

@@ -115,10 +115,18 @@ def create_array(
         NumPy's or Zarr's name of the data type.
     data : array_like, optional
         What to write; gives shape and data type.
-    chunks : int, tuple of int or "auto", default "auto"
-        Shape of a chunk; -1 for a whole dimension. With ``shards``, of an inner chunk: what is encoded alone.
-    shards : int, tuple of int, "auto", Mapping or None, optional
-        Shape of a shard, a stored object of whole chunks with an index; -1 for a whole dimension. ``"auto"``
+    chunks : int, tuple or "auto", default "auto"
+        Shape of a chunk; -1 or None for a whole dimension, and in v3 a sequence of the extents of all chunks
+        along it, in which ``[extent, count]`` stands for several. With ``shards``, the shape of an inner
+        chunk: what is encoded alone. ``"auto"`` makes chunks of 1 to 16 MiB
+        (``array.target_chunk_size_bytes`` in ``zarrc.config``).
+    chunk_grid : ChunkGrid or Mapping, optional
+        In place of ``chunks``: a grid of `zarrc.grids`, or ``{"name": ..., "configuration": ...}`` as in a v3
+        document. The name may be "irregular", with ``chunk_sizes`` along each axis or ``chunk_shapes`` by
+        place: chunks that line up make a "rectilinear" grid.
+    shards : int, tuple, "auto", Mapping or None, optional
+        Shape of a shard, a stored object of whole chunks with an index; -1 for a whole dimension, a sequence
+        of extents along it as for ``chunks``. ``"auto"``
         aims at 64 MB of decoded bytes (``array.target_shard_size_bytes`` in ``zarrc.config``) without
         reaching much over the array's end. ``{"shape": ..., "index_location": "start"}`` puts the index
         first. None stores each chunk by itself.
