@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # as type checkers understand it; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
-    from zarrc import codecs, dtypes, errors, grids, grids, mosaic, storage
+    from zarrc import codecs, dtypes, errors, grids, mosaic, storage
     from zarrc.array import Array
     from zarrc.attributes import Attributes
     from zarrc.config import ArrayConfig, config
