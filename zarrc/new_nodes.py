@@ -9,6 +9,7 @@ from zarrc import new_array
 from zarrc.engine.node_changes import check_parents, contains_error, delete_node, present_kinds, put_new
 from zarrc.engine.node_names import ancestors, check_new_path, normalize_path
 from zarrc.errors import MetadataError, ReadOnlyError
+from zarrc.group_members import GroupMembers
 from zarrc.metadata.consolidated import member_metadata
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
 from zarrc.reading import show
@@ -100,7 +101,7 @@ def _metadata(path: str, given: Any) -> NodeMetadata:
 
 
 def sources_of(members: Mapping[str, Any], caller: str) -> dict[str, Any]:
-    """The data of a tree: what has a shape and a data type, by name, and dicts of these.
+    """The data of a tree: what has a shape and a data type, by name, stored groups, and dicts of these.
 
     All are looked at, so that nothing is stored, and nothing deleted, if one cannot be an array.
     """
@@ -109,7 +110,10 @@ def sources_of(members: Mapping[str, Any], caller: str) -> dict[str, Any]:
         if not normalize_path(name):
             raise ValueError(f"{caller}() needs a name for each member, got {name!r}")
         check_new_path(normalize_path(name))
-        if isinstance(data, Mapping) and not hasattr(data, "metadata"):
+        if isinstance(data, GroupMembers):
+            found[name] = data
+            continue
+        if isinstance(data, Mapping):
             found[name] = sources_of(data, caller)
             continue
         source = new_array.as_source(data)
