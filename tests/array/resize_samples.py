@@ -60,6 +60,9 @@ KINDS: dict[str, dict[str, Any]] = {
         "dtype": ">i4",
         "order": "F",
     },
+    # They end where 14 elements do, or a little beyond, so that growing needs more chunks.
+    "rectilinear": {"chunks": ((1, 3, 2, 5, 3), (4, 2, 10))},
+    "rectilinear shards": {"chunks": (1, 2), "shards": ((2, 3, 5, 4), (4, 2, 8))},
     "wide chunks": {"chunks": (50, 50)},
     "empty chunks": {"chunks": (3, 4), "config": {"write_empty_chunks": True}},
 }

@@ -32,7 +32,8 @@ TENSORSTORE_RESIZE = """
 import tensorstore
 array = tensorstore.open({"driver": driver, "kvstore": {"driver": "file", "path": path}}).result()
 array.resize(exclusive_max=shape, **options).result()
-result = list(tensorstore.open({"driver": driver, "kvstore": {"driver": "file", "path": path}}).result().shape)
+again = tensorstore.open({"driver": driver, "kvstore": {"driver": "file", "path": path}}).result()
+result = list(again.shape)
 """
 
 
