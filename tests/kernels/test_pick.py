@@ -73,7 +73,7 @@ class Case:
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """A chunk of some axes: some in one list together, some in lists of their own, some in ranges, some fixed."""
+    """A chunk of some axes: in one list together, in lists of their own, in ranges, or fixed."""
     itemsize = draw(st.sampled_from(ITEMSIZES))
     ndim = draw(st.integers(0, 4))
     wide = draw(st.sampled_from((4, 9, 40)))

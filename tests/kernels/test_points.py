@@ -5,6 +5,9 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -35,13 +38,21 @@ def chunk_of(index: int, extents: list[int], edges: list[int] | None) -> tuple[N
     return tuple(numbers), index
 
 
+Row = tuple[tuple[Numbers, ...], Numbers, int]
+
+
+def by_chunk(rows: list[Row], level: int) -> list[tuple[tuple[Numbers, ...], list[Row]]]:
+    """The chunks of a level, named from level 0 on, and their rows."""
+    return [(key, list(group)) for key, group in itertools.groupby(rows, lambda row: row[0][: level + 1])]
+
+
 def expect_sorted(
     indices: list[Array], extents: list[list[int]], strides: list[int], edges: list[list[int] | None]
 ) -> None:
     """`Points` of these are what sorting by (level, axis) gives."""
     shape = indices[0].shape
     n_axes, n_levels = len(indices), len(extents[0])
-    rows = []
+    rows: list[Row] = []
     for place in itertools.product(*map(range, shape)):
         found = [chunk_of(int(indices[a][place]), extents[a], edges[a]) for a in range(n_axes)]
         key = tuple(tuple(found[a][0][level] for a in range(n_axes)) for level in range(n_levels))
@@ -58,14 +69,12 @@ def expect_sorted(
         points.count_distinct()
         points.count_distinct()
     for level in range(n_levels):
-        groups = [
-            (key, list(group)) for key, group in itertools.groupby(rows, lambda row: row[0][: level + 1])
-        ]
+        groups = by_chunk(rows, level)
         assert points.chunks(level).tolist() == [list(key[level]) for key, _ in groups]
         below = (
             [len(group) for _, group in groups]
             if level == n_levels - 1
-            else [len({row[0][: level + 2] for row in group}) for _, group in groups]
+            else [len(by_chunk(group, level + 1)) for _, group in groups]
         )
         sizes = [len(group) for _, group in groups]
         first = [0, *itertools.accumulate(below)][:-1]
@@ -77,7 +86,7 @@ def expect_sorted(
             distinct = points.n_distinct(level)
             assert distinct is not None
             assert distinct.tolist() == [len({(row[0], row[1]) for row in group}) for _, group in groups]
-    leaves = [[row[1] for row in group] for _, group in itertools.groupby(rows, lambda row: row[0])]
+    leaves = [[row[1] for row in group] for _, group in by_chunk(rows, n_levels - 1)]
     low, high = points.boxes
     assert low.tolist() == [[min(axis) for axis in zip(*leaf, strict=True)] for leaf in leaves]
     assert high.tolist() == [[max(axis) for axis in zip(*leaf, strict=True)] for leaf in leaves]
@@ -289,3 +298,51 @@ def test_normalized_indices_are_read_where_they_are() -> None:
         found, _ = normalize_indices(values[::-3], 100)
         assert found is not None
         assert found.tolist() == list(range(99, -1, -3))
+
+
+LITTLE_MEMORY = """
+import resource
+import numpy as np
+from zarrc.kernels.points import Mask, Points
+
+def nbytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+n = 600_000
+rng = np.random.default_rng(0)
+few, many = [rng.integers(0, 1000, n)], [rng.integers(0, 2**40, n)]
+axes = [rng.permutation(many[0][:100_000]) for _ in range(6)]
+mask = np.ones((1000, 40_000), bool)
+work = [
+    lambda: Points(few, [[10]], [8]),
+    lambda: Points(many, [[1]], [8]),
+    lambda: Points(axes, [[1, 1]] * 6, [8]),
+    lambda: Points(many, [[2**30]], [8]).count_distinct(),
+    lambda: Mask(mask),
+]
+refused = [0] * len(work)
+for i, call in enumerate(work):
+    for _ in range(3):    # the allocator's own memory grows at first
+        before = nbytes()
+        for room in range(0, 64, 4):
+            resource.setrlimit(resource.RLIMIT_AS, (before + (room << 20), resource.RLIM_INFINITY))
+            try:
+                call()
+            except MemoryError:
+                refused[i] += 1
+            finally:
+                resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert nbytes() - before < 1 << 20, (i, nbytes() - before)
+print(*refused)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits an address space")
+@pytest.mark.skipif(os.environ.get("ZARRC_SANITIZE") == "1", reason="the sanitizers need the address space")
+def test_little_memory_is_an_error_and_leaves_nothing_behind() -> None:
+    found = subprocess.run([sys.executable, "-c", LITTLE_MEMORY], capture_output=True, text=True, timeout=300)
+    assert found.returncode == 0, found.stderr
+    refused = [int(n) for n in found.stdout.split()]
+    assert len(refused) == 5
+    assert all(refused)

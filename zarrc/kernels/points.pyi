@@ -10,7 +10,7 @@ _Int64s = npt.NDArray[np.int64]
 def normalize_indices(
     indices: npt.NDArray[np.integer[Any]], extent: int
 ) -> tuple[_Int64s, None] | tuple[None, int]:
-    """Integers as they index an axis of ``extent`` elements: (a new array, None) or (None, the first outside)."""
+    """Integers as they index an axis of ``extent`` elements: a new array, or the first that is outside."""
 
 @final
 class Points:
