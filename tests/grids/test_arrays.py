@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 
 import zarrc
 from tests.grids.strategies import axes
+from tests.soak import count
 from tests.strategies import basic_selections, random_values, seeds
 from zarrc.errors import MetadataError
 from zarrc.grids import RectilinearChunkGrid, RegularChunkGrid
 from zarrc.storage import MemoryStore
+from zarrc.tools.compacting import compact_array as compact
 
 ZSTD = [{"name": "bytes"}, {"name": "zstd", "configuration": {"level": 1}}]
 TRANSPOSED = [{"name": "transpose", "configuration": {"order": "F"}}, *ZSTD]
@@ -47,7 +50,7 @@ def arrays(draw: st.DrawFn, dtype: str = "i4") -> tuple[zarrc.Array, np.ndarray[
     return array, np.full(shape, 7, dtype)
 
 
-@settings(max_examples=300)
+@settings(max_examples=count(3000))
 @given(arrays(), st.data())
 def test_writes_and_reads_mean_what_they_mean_in_numpy(
     case: tuple[zarrc.Array, np.ndarray[Any, Any]], data: st.DataObject
@@ -63,7 +66,7 @@ def test_writes_and_reads_mean_what_they_mean_in_numpy(
     np.testing.assert_array_equal(zarrc.open_array(array.store)[...], expected)
 
 
-@settings(max_examples=100)
+@settings(max_examples=count(600))
 @given(arrays(), seeds())
 def test_what_tells_of_chunks_agrees(case: tuple[zarrc.Array, np.ndarray[Any, Any]], seed: int) -> None:
     array, expected = case
@@ -83,7 +86,7 @@ def test_what_tells_of_chunks_agrees(case: tuple[zarrc.Array, np.ndarray[Any, An
     assert str(array.nchunks) in repr(array.info)
 
 
-@settings(max_examples=100)
+@settings(max_examples=count(600))
 @given(arrays(), seeds())
 def test_copies_keep_the_grid_or_change_it(case: tuple[zarrc.Array, np.ndarray[Any, Any]], seed: int) -> None:
     array, expected = case
@@ -105,7 +108,7 @@ def test_copies_keep_the_grid_or_change_it(case: tuple[zarrc.Array, np.ndarray[A
         assert (made.chunks, made.shards) == (array.chunks, array.shards)
 
 
-@settings(max_examples=100)
+@settings(max_examples=count(600))
 @given(arrays(), st.data())
 def test_buffered_writes_are_there_after_the_block(
     case: tuple[zarrc.Array, np.ndarray[Any, Any]], data: st.DataObject
@@ -120,7 +123,7 @@ def test_buffered_writes_are_there_after_the_block(
     np.testing.assert_array_equal(array[...], expected)
 
 
-@settings(max_examples=100)
+@settings(max_examples=count(600))
 @given(arrays(), st.data())
 def test_a_resized_array_keeps_what_is_inside_and_shows_no_old_data(
     case: tuple[zarrc.Array, np.ndarray[Any, Any]], data: st.DataObject
@@ -201,3 +204,55 @@ def test_a_document_of_very_many_chunks_opens_in_no_memory() -> None:
     assert "1000000000000000 of 1 to 2" in repr(array.info)
     with pytest.raises(MetadataError, match="can be listed"):
         array[5]
+
+
+def test_shards_of_several_sizes_are_appended_to_and_compacted(tmp_path: Path) -> None:
+    values = np.arange(60 * 8, dtype="i4").reshape(60, 8)
+    config = {"shard_update": "append"}
+    array = zarrc.create_array(
+        tmp_path, shape=(60, 8), shards=([20, 10, 30], -1), chunks=(5, 4), dtype="i4", config=config
+    )
+    array[...] = values
+    for row in range(0, 60, 7):
+        array[row] = values[row] = -row
+    stored = array.nbytes_stored()
+    assert array.nchunks_initialized == array.nchunks == 24
+    compact(array)
+    assert array.nbytes_stored() < stored
+    np.testing.assert_array_equal(zarrc.open_array(tmp_path)[...], values)
+
+
+def test_shards_behind_a_codec_in_python_are_counted(tmp_path: Path) -> None:
+    chain = [{"name": "sharding_indexed", "configuration": {"chunk_shape": [5, 4]}}, {"name": "crc32c"}]
+    array = zarrc.create_array(tmp_path, shape=(55, 8), chunks=([20, 10, 30], 8), codecs=chain, dtype="i4")
+    assert (array.chunks, array.shards) == ((5, 4), ((20, 10, 30), 8))
+    array[18:52, :3] = 1
+    assert (array.nshards_initialized, array.nchunks_initialized) == (3, 8)
+
+
+def test_groups_and_every_way_to_create_take_a_grid(tmp_path: Path) -> None:
+    grid = {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": [[1, 3], 2]}}
+    group = zarrc.group(tmp_path / "g")
+    made = [
+        group.create_array("a", shape=(4, 4), chunk_grid=grid),
+        group.create_array("b", data=np.ones((4, 4)), chunks=[[1, 3], 2]),
+        group.require_array("a", shape=(4, 4)),
+        zarrc.zeros((4, 4), chunk_grid=grid),
+        zarrc.open(tmp_path / "new", mode="w", shape=(4, 4), chunks=((1, 3), 2)),
+        zarrc.open_array(tmp_path / "other", mode="w", shape=(4, 4), chunk_grid=grid),
+        zarrc.zeros_like(group["a"]),
+    ]
+    for array in made:
+        assert array.metadata.chunk_grid == RectilinearChunkGrid([[1, 3], 2])
+    assert zarrc.zeros_like(group["a"], shape=(9, 4)).chunks == ((1, 3, 3, 2), 2)
+    assert zarrc.from_array(data=group["b"], shards=(4, 4)).shards == (4, 4)
+    assert zarrc.from_array(data=group["b"], chunks=2).chunks == (2, 2)
+
+
+def test_a_buffered_block_counts_nothing_and_keeps_the_order() -> None:
+    array = zarrc.create_array(shape=(20,), chunks=[[5, 15]], dtype="i4")
+    with array.buffered() as block:
+        array[:] = 1
+        array[3:8] = 2
+        assert block.nbytes == 0
+        assert array[2:9].tolist() == [1, 2, 2, 2, 2, 2, 1]
