@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -141,7 +140,7 @@ def _compare_groups(a: Group, b: Group, equal_nan: bool, elements: bool, attribu
         attributes=_different_attributes(a, b) if attributes else (),
         only_in_a=tuple(sorted(ours.keys() - theirs.keys())),
         only_in_b=tuple(sorted(theirs.keys() - ours.keys())),
-        members=MappingProxyType(members),
+        members=members,
     )
 
 

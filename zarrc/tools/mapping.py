@@ -234,7 +234,9 @@ def _run(
                 running[_submit(job, region, pool, in_threads=in_threads, alone=alone)] = region
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            ready = wait(running, return_when=FIRST_COMPLETED).done
+            # In the order of the blocks: of several errors the first one is told.
+            for future in [each for each in running if each in ready]:
                 region = running.pop(future)
                 with _located(region):
                     result = future.result()
