@@ -282,8 +282,9 @@ cdef class ArrayAccess:
         try:
             self._check_can_write()
             self._check_place()
-            self._shards_of(planner).write_inner(&planner.plan, self.objects, <const size_t *>cnp.PyArray_DATA(order), order.shape[0], value_nbytes,
-                                    <uint8_t *>cnp.PyArray_DATA(data), thread_count(), self.config)
+            self._shards_of(planner).write_inner(&planner.plan, self.objects, <const size_t *>cnp.PyArray_DATA(order),
+                                                 order.shape[0], value_nbytes, <uint8_t *>cnp.PyArray_DATA(data),
+                                                 thread_count(), self.config)
         except ZarrcError as error:
             raise self._named(error)
 

@@ -74,7 +74,8 @@ cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, ui
     if objects.c.place == PLACE_MEMORY:
         gather_to_blobs(&job.gather)
     job.in_pieces = (plan.kind == PLAN_BOXES and objects.c.place == PLACE_LOCAL
-                     and layout.chain is not None and layout.chain.c.n_steps == 0 and layout.c.n_bitrounds == 0 and layout.c.late_swap_unit == 0 and _cut(&job))
+                     and layout.chain is not None and layout.chain.c.n_steps == 0 and layout.c.n_bitrounds == 0
+                     and layout.c.late_swap_unit == 0 and _cut(&job))
     if objects.c.place == PLACE_PYTHON:
         _write_to_python(&job, objects, n_threads)
     else:
