@@ -34,22 +34,35 @@ class Map(Workload):
 
     def prepare(self, library: Library, place: Place) -> Task:
         source = library.open(library.local(place.source(self.spec, library)))
-        path = place.fresh(self.spec)
-        location = library.local(path)
-        target = library.create(location, self.spec)
         expected = smoothed(place.field(self.spec))
+        regions = list(self.spec.regions())
+        now: dict[str, Any] = {"path": None}
+
+        def forget() -> None:
+            if now["path"] is not None:
+                library.close(now["target"])
+                place.forget(now["path"])
+            now.update(path=None, location=None, target=None)
+
+        def before() -> None:
+            # A new array: to replace a file is to wait for its new contents to reach the disk.
+            forget()
+            now["path"] = place.fresh(self.spec)
+            now["location"] = library.local(now["path"])
+            now["target"] = library.create(now["location"], self.spec)
+            now["call"] = library.mapper(source, now["target"], smoothed, regions, self.workers)
+
+        def call() -> None:
+            now["call"]()
 
         def check(_: Any) -> None:
-            equal_to(expected)(library.reader(library.open(location), ...)())
+            equal_to(expected)(library.reader(library.open(now["location"]), ...)())
 
         def close() -> None:
+            forget()
             library.close(source)
-            library.close(target)
-            place.forget(path)
 
-        regions = list(self.spec.regions())
-        call = library.mapper(source, target, smoothed, regions, self.workers)
-        return Task(call, check, close=close, check_once=True)
+        return Task(call, check, before, close, check_once=True)
 
 
 @dataclass(frozen=True, kw_only=True)
