@@ -22,7 +22,7 @@ typedef struct zc_mask {
 } zc_mask;
 
 /*
- * A mask of 'shape' (ndim 0 to 32) from C-contiguous bytes, of which each other than 0 is true.  The bytes are copied (5 bits of
+ * A mask of 'shape' (ndim 0 to 32) from C-contiguous bytes, of which each other than 0 is true.  It is copied (5 bytes of
  * memory for 32 of them) so that nobody can change what was counted.
  * Returns ZC_OK; ZC_ENOMEM; ZC_EINVAL if ndim is out of range or the shape has more than SIZE_MAX / 2 elements.  On failure
  * 'ret' needs no zc_mask_free.
@@ -40,9 +40,9 @@ size_t zc_mask_count(const zc_mask *mask, const size_t *low, const size_t *count
 
 /*
  * Copy the true elements of a box between a chunk's buffer and the user's array.  'chunk' + 'chunk_offset' is the address of
- * the element at 'low' (the offset may be negative: zc_pick.h), 'chunk_strides' are bytes of any sign; 'user' is the address of
- * the mask's first true element, 'user_stride' bytes of any sign, 0 repeats.  'swap_unit' as in zc_strided_copy.  The sides
- * do not overlap.
+ * the element at 'low' (the offset may be negative: zc_pick.h), 'chunk_strides' are bytes of any sign; 'user' is the address
+ * of the mask's first true element, 'user_stride' bytes of any sign, 0 repeats.  'swap_unit' as in zc_strided_copy.  The
+ * sides do not overlap.
  */
 void zc_mask_read(const zc_mask *mask, const size_t *low, const size_t *count, uint8_t *user, ptrdiff_t user_stride,
 		  const uint8_t *chunk, ptrdiff_t chunk_offset, const ptrdiff_t *chunk_strides, size_t itemsize,

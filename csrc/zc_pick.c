@@ -72,11 +72,11 @@ static size_t magnitude(ptrdiff_t stride)
 	return stride < 0 ? (size_t)0 - (size_t)stride : (size_t)stride;
 }
 
-static level list_level(const zc_pick_level *given)
+static level list_level(const zc_pick_level *given, pick_way way)
 {
-	level result = {given->n, 0, 0, given, SIZE_MAX};
+	level result = {given->n, 0, 0, given, way == FILL ? 0 : SIZE_MAX};
 
-	for (int i = 0; i < given->n_axes; i++) {
+	for (int i = 0; way != FILL && i < given->n_axes; i++) {
 		size_t stride = magnitude(given->axis_strides[i]);
 
 		result.weight = stride < result.weight ? stride : result.weight;
@@ -118,7 +118,7 @@ static int load(job *pick, const zc_pick_level *levels, int n_levels)
 			return 0;
 	for (int i = 0; i < n_levels; i++)
 		if (levels[i].n_axes > 0)
-			insert(pick->loops, &pick->n_loops, list_level(&levels[i]));
+			insert(pick->loops, &pick->n_loops, list_level(&levels[i], pick->way));
 		else if (levels[i].n > 1)
 			insert(pick->ranges, &pick->n_ranges, range_level(&levels[i], pick->way));
 	return 1;

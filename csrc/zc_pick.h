@@ -20,8 +20,8 @@ typedef struct zc_pick_level {
 	/* A range: bytes from one element to the next; any sign, 0 repeats. */
 	ptrdiff_t chunk_stride, user_stride;
 	/*
-	 * A list, as zc_points has it, of which the points [first, first + n) are meant.  Point p is in the chunk at the sum of
-	 * coords[axis][p] * axis_strides[axis] bytes, in the user's array at user[p] bytes.
+	 * A list, as zc_points has it, of which the points [first, first + n) are meant.  Point p is in the chunk at the sum
+	 * of coords[axis][p] * axis_strides[axis] bytes, in the user's array at user[p] bytes.
 	 */
 	size_t first;
 	const int64_t *const *coords;

@@ -11,8 +11,8 @@
 #include "zc_simd.h"
 
 /*
- * Up to so many keys are counted, unless that is more than twice the points: 10^6 points of two axes take 30 ms for 2^16 keys (48 by
- * radix), 46 for 2^18 (61).  More counters than this leave the caches.
+ * Up to so many keys are counted, unless that is more than twice the points: 10^6 points of two axes take 30 ms for 2^16
+ * keys (48 by radix), 46 for 2^18 (61).  More counters than this leave the caches.
  */
 #define MAX_COUNTED (1 << 20)
 
@@ -322,8 +322,8 @@ static void make_boxes(zc_points *ret)
 
 			ret->low[at] = INT64_MAX;
 			ret->high[at] = INT64_MIN;
-			zc_points_widen(level, ret->coords[axis] + leaves->buckets[i].first, leaves->buckets[i].n, &ret->low[at],
-			      &ret->high[at]);
+			zc_points_widen(level, ret->coords[axis] + leaves->buckets[i].first,
+					leaves->buckets[i].n, &ret->low[at], &ret->high[at]);
 		}
 }
 

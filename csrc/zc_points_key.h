@@ -55,8 +55,8 @@ void zc_points_walk_begin(zc_points_work *work);
 void zc_points_walk(zc_points_work *work, size_t n, int64_t *user);
 
 /*
- * The keys of the 'n' points that zc_points_walk came by, word w from keys[w * n_stride] on; in the block, their indices in the
- * leaf chunk.
+ * The keys of the 'n' points that zc_points_walk came by, word w from keys[w * n_stride] on; in the block, their indices in
+ * the leaf chunk.
  */
 void zc_points_make_keys(const zc_points_work *work, uint64_t *keys, size_t n_stride, size_t n);
 

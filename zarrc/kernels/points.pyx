@@ -283,7 +283,7 @@ cdef class Levels:
     ----------
     levels : sequence of tuple
         ``(n, chunk_stride, user_stride)`` for a range; ``(first, n, coords, axis_strides, user)`` for a list, with an
-        int64 array for each axis and one for the places in the user's array.
+        int64 array for each axis and one for the places in the user's array.  To fill, ``coords`` may be None.
     """
 
     cdef zc_pick_level levels[64]
@@ -292,12 +292,13 @@ cdef class Levels:
     cdef int n_levels
     cdef object held
     cdef public object user_span, chunk_span
-    cdef public bint is_empty
+    cdef public bint is_empty, has_no_chunk
 
     def __init__(self, levels):
         if len(levels) > ZC_PICK_MAX_LEVELS:
             raise ValueError(f"{len(levels)} levels")
         self.held, self.n_levels, self.user_span, self.chunk_span, self.is_empty = [], 0, (0, 0), (0, 0), False
+        self.has_no_chunk = False
         for level in levels:
             if len(level) == 3:
                 self._add_range(level[0], level[1], level[2])
@@ -319,6 +320,13 @@ cdef class Levels:
         cdef int i
         memset(at, 0, sizeof(at[0]))
         user = np.ascontiguousarray(user, np.int64)
+        if coords is None and len(user) >= first + n:
+            self.held.append(user)
+            at.n, at.first, at.n_axes = n, first, 1
+            at.user = <const int64_t *>cnp.PyArray_DATA(user)
+            self.is_empty, self.has_no_chunk = self.is_empty or n == 0, True
+            self.user_span = _span(user[first : first + n], self.user_span)
+            return 0
         arrays = [np.ascontiguousarray(axis, np.int64) for axis in coords]
         if any([len(array) < first + n for array in (user, *arrays)]) or not 0 < len(arrays) == len(axis_strides) <= 32:
             raise ValueError("a list: one array an axis, as long as it says")
@@ -359,6 +367,8 @@ def pick(str way not None, uint8_t[::1] user not None, Py_ssize_t user_start, ui
         with nogil:
             pick_fill(data + user_start, levels.levels, levels.n_levels, itemsize, buffer)
         return
+    if levels.has_no_chunk:
+        raise ValueError("a list without coords can only be filled")
     levels._inside(levels.chunk_span, chunk_start, chunk.shape[0], itemsize)
     if way == "read":
         with nogil:
