@@ -6,9 +6,9 @@ Run lengths stay run lengths: a document of fifty bytes may speak of 10^15 chunk
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterator
-from itertools import repeat
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from zarrc.errors import MetadataError
@@ -107,22 +107,15 @@ class RunAxis:
 
     def __init__(self, runs: tuple[tuple[int, int], ...]) -> None:
         self.runs: AxisRuns = runs
-        # Of each run: where it begins and ends, and the number of its first chunk.
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        self._firsts: list[int] = []
-        total = n_all = largest = 0
-        for extent, count in runs:
-            self._starts.append(total)
-            self._firsts.append(n_all)
-            total += extent * count
-            n_all += count
-            self._ends.append(total)
-            largest = max(largest, extent)
-        self.total = total
+        # Of each run: where it begins and ends, and the number of its first chunk. Without a loop of our own:
+        # there may be a million of them.
+        self._starts = list(accumulate((extent * count for extent, count in runs), initial=0))
+        self._firsts = list(accumulate((count for _, count in runs), initial=0))
+        self.total = self._starts.pop()
         """Sum of all extents; more than the array's where the last chunks reach over its end."""
-        self.n_all = n_all
-        self.largest = largest
+        self.n_all = self._firsts.pop()
+        self._ends = [*self._starts[1:], self.total]
+        self.largest = max(extent for extent, _ in runs)
 
     def _pairs(self) -> tuple[tuple[int, int], ...]:
         assert isinstance(self.runs, tuple)
@@ -203,6 +196,14 @@ class RunAxis:
         """The extents of the chunks of the first ``extent`` elements, cut to them."""
         return _sizes(self, extent)
 
+    def runs_to(self, extent: int) -> list[tuple[int, int]]:
+        """The runs of the chunks that meet the first ``extent`` elements, the last one cut to these."""
+        n_runs = bisect_left(self._ends, extent) + 1
+        pairs = list(self._pairs()[:n_runs])
+        if pairs:
+            pairs[-1] = pairs[-1][0], self.n_chunks(extent) - self._firsts[n_runs - 1]
+        return pairs
+
 
 Axis: TypeAlias = "EqualAxis | RunAxis"
 
@@ -223,14 +224,16 @@ def _sizes(axis: Axis, extent: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def merged(runs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+def merged(runs: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """The same chunks in as few runs as there can be."""
     found: list[tuple[int, int]] = []
-    for extent, count in runs:
-        if found and found[-1][0] == extent:
-            found[-1] = (extent, found[-1][1] + count)
+    last = 0
+    for run in runs:
+        if run[0] == last:
+            found[-1] = (last, found[-1][1] + run[1])
         else:
-            found.append((extent, count))
+            found.append(run)
+            last = run[0]
     return tuple(found)
 
 
@@ -241,8 +244,9 @@ def edges_of(axis: Axis, extent: int) -> npt.NDArray[np.int64]:
     n_chunks = axis.n_chunks(extent)
     if n_chunks > MAX_EDGES:
         raise MetadataError(f"the array has {n_chunks} chunks along an axis; up to {MAX_EDGES} can be listed")
-    edges = np.empty(n_chunks + 1, np.int64)
-    edges[0] = 0
-    for first, start, step, count in axis.runs_between(0, extent):
-        edges[first + 1 : first + count + 1] = np.arange(1, count + 1, dtype=np.int64) * step + start
+    if isinstance(axis, EqualAxis):
+        return np.arange(n_chunks + 1, dtype=np.int64) * axis.largest
+    runs = np.array(axis.runs_to(extent), np.int64).reshape(-1, 2)
+    edges = np.zeros(n_chunks + 1, np.int64)
+    np.cumsum(np.repeat(runs[:, 0], runs[:, 1]), out=edges[1:])
     return edges

@@ -64,6 +64,13 @@ class RectilinearChunkGrid(ChunkGrid):
         axes = tuple(axis_runs(axis, reading.at(d)) for d, axis in enumerate(self.chunk_shapes))
         object.__setattr__(self, "chunk_shapes", axes)
 
+    @classmethod
+    def of_runs(cls, axes: tuple[AxisRuns, ...]) -> RectilinearChunkGrid:
+        """The grid of these runs, which `axis_runs` has made: to look at a million twice costs a second."""
+        grid = object.__new__(cls)
+        object.__setattr__(grid, "chunk_shapes", axes)
+        return grid
+
     def runs(self) -> tuple[AxisRuns, ...]:
         """The chunks along each axis: an extent without end, or (extent, count) after one another."""
         return self.chunk_shapes
@@ -75,7 +82,7 @@ class RectilinearChunkGrid(ChunkGrid):
         smaller than the axis' smallest, and a multiple of what divides all extents of the axis.
         """
         runs = tuple(axis.resized(extent) for axis, extent in zip(self.axes, shape, strict=True))
-        return self if runs == self.chunk_shapes else RectilinearChunkGrid(runs)
+        return self if runs == self.chunk_shapes else RectilinearChunkGrid.of_runs(runs)
 
     def configuration(self) -> dict[str, Any]:
         """The ``configuration`` in a document: run lengths where an extent is repeated."""
@@ -95,7 +102,7 @@ class RectilinearChunkGrid(ChunkGrid):
             raise reading.at("kind").error(f"must be 'inline', the only kind that there is; got {show(kind)}")
         at = reading.at("chunk_shapes")
         axes = at.sequence(reading.required(configuration, "chunk_shapes"))
-        return cls(tuple(axis_runs(axis, at.at(d)) for d, axis in enumerate(axes)))
+        return cls.of_runs(tuple(axis_runs(axis, at.at(d)) for d, axis in enumerate(axes)))
 
     def __repr__(self) -> str:
         return f"RectilinearChunkGrid({self.configuration()['chunk_shapes']})"
@@ -109,7 +116,7 @@ def simplest_grid(axes: Sequence[AxisRuns], shape: tuple[int, ...]) -> ChunkGrid
     MetadataError
         If the chunks do not reach the array's end.
     """
-    grid = RectilinearChunkGrid(tuple(axes))
+    grid = RectilinearChunkGrid.of_runs(tuple(axes))
     grid.check(shape)
     steps = [_step(runs, extent) for runs, extent in zip(grid.chunk_shapes, shape, strict=True)]
     return grid if None in steps else RegularChunkGrid(tuple(step for step in steps if step is not None))
@@ -132,19 +139,20 @@ def axis_runs(axis: Any, reading: Reading) -> AxisRuns:
     if isinstance(axis, (list, tuple)):
         if not axis:
             raise reading.error("has no chunks; an axis needs one at least")
-        return merged(tuple(_run(item, i, reading) for i, item in enumerate(axis)))
+        return merged(
+            # An extent comes first: a document made to hurt has millions of them.
+            (item, 1) if type(item) is int and 1 <= item <= MAX_EXTENT else _run(item, reading.at(i))
+            for i, item in enumerate(axis)
+        )
     return _extent(axis, reading)
 
 
-def _run(item: Any, i: int, reading: Reading) -> tuple[int, int]:
-    if type(item) is int and 1 <= item <= MAX_EXTENT:
-        return item, 1  # first, because a document made to hurt has millions of them
-    at = reading.at(i)
+def _run(item: Any, reading: Reading) -> tuple[int, int]:
     if not isinstance(item, (list, tuple)):
-        return _extent(item, at), 1
+        return _extent(item, reading), 1
     if len(item) != 2:
-        raise at.error(f"a run is [extent, count], got {show(item)}")
-    return _extent(item[0], at.at(0)), _extent(item[1], at.at(1))
+        raise reading.error(f"a run is [extent, count], got {show(item)}")
+    return _extent(item[0], reading.at(0)), _extent(item[1], reading.at(1))
 
 
 def _extent(value: Any, reading: Reading) -> int:
