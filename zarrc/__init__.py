@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         zeros_like,
     )
     from zarrc.group import Group
+    from zarrc.labels import sel
     from zarrc.suggesting import suggest_chunks
     from zarrc.tools import compare, copy, copy_all, copy_array, copy_store, move, rename
 
@@ -80,6 +81,7 @@ __all__ = [
     "full_like",
     "grids",
     "group",
+    "labels",
     "load",
     "mosaic",
     "move",
@@ -94,6 +96,7 @@ __all__ = [
     "save",
     "save_array",
     "save_group",
+    "sel",
     "storage",
     "suggest_chunks",
     "tree",
@@ -117,9 +120,11 @@ _HOMES = dict.fromkeys(__all__, "creation") | {
     "dtypes": None,
     "errors": None,
     "grids": None,
+    "labels": None,
     "mosaic": None,
     "move": "tools",
     "rename": "tools",
+    "sel": "labels",
     "storage": None,
     "suggest_chunks": "suggesting",
 }

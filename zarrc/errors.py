@@ -25,7 +25,8 @@
     │   ├── StoreThrottledError
     │   └── StoreConflictError
     ├── SelectionError (IndexError)
-    │   └── BoundsCheckError
+    │   ├── BoundsCheckError
+    │   └── LabelError (KeyError)
     ├── UnknownSettingError (KeyError)
     └── MissingExtraError (ImportError)
 
@@ -49,6 +50,7 @@ __all__ = [
     "ContainsNodeError",
     "CorruptChunkError",
     "GroupNotFoundError",
+    "LabelError",
     "MemberNotFoundError",
     "MetadataError",
     "MissingExtraError",
@@ -210,6 +212,10 @@ class SelectionError(ZarrcError, IndexError):
 
 class BoundsCheckError(SelectionError):
     """An index is out of bounds."""
+
+
+class LabelError(SelectionError, KeyError):
+    """A coordinate has no such label."""
 
 
 class UnknownSettingError(ZarrcError, KeyError):

@@ -146,6 +146,59 @@ class Group(GroupMaking):
         if link is not None:
             link.forget()
 
+    # --- by label
+
+    def sel(
+        self,
+        name: str,
+        labels: Mapping[str, Any] | None = None,
+        /,
+        *,
+        method: str | None = None,
+        tolerance: Any = None,
+        lazy: bool = False,
+        **by_name: Any,
+    ) -> Any:
+        """Read an array by labels: through the 1-D arrays beside it that are named as its dimensions.
+
+        Parameters
+        ----------
+        name : str
+            Name, or path, of the array.
+        labels : Mapping, optional
+            Name of a dimension -> a label, a slice of labels (both ends are included), or a list of them.
+        method, tolerance, lazy
+            What to take for a label that is not there, and how far away; see `zarrc.labels.sel`.
+        **by_name
+            The same as ``labels``, as keywords.
+
+        Returns
+        -------
+        numpy.ndarray, NumPy scalar or LazyView
+
+        Raises
+        ------
+        LabelError
+            If a label is not there; the text says what is near. (A KeyError too.)
+        SelectionError
+            If a dimension or its coordinate is not there, or a label is of a wrong kind.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> g = zarrc.create_group()
+        >>> _ = g.create_array("t", data=[11, 12, 13], dimension_names=["x"])
+        >>> _ = g.create_array("x", data=[0.5, 1.0, 1.5], dimension_names=["x"])
+        >>> g.sel("t", x=slice(0.5, 1.0))
+        array([11, 12])
+        >>> int(g.sel("t", x=1.4, method="nearest"))
+        13
+        """
+        from zarrc.labels import sel
+
+        chosen = {} if labels is None else labels
+        return sel(self, name, chosen, method=method, tolerance=tolerance, lazy=lazy, **by_name)
+
     # --- representation
 
     def tree(
