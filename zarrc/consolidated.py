@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import marshal
+import os
 import time
+from _thread import allocate_lock, get_ident
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -42,6 +44,8 @@ UseConsolidated = bool | str | None
 """None: where there are some; True: there must be; False: no; "check"; or the key of a ``.zmetadata``."""
 
 _ATTEMPTS = 10
+_guard = allocate_lock()
+"""Held for a moment in which a handle begins to doubt some of its entries."""
 
 
 class _State(NamedTuple):
@@ -79,7 +83,7 @@ class Consolidated:
     Elsewhere it is a snapshot of what was read at the opening, and of the changes made through these handles.
     """
 
-    __slots__ = ("_locked", "_state", "_unsure", "checks", "key", "path", "store", "writes", "zarr_format")
+    __slots__ = ("_holder", "_state", "_unsure", "checks", "key", "path", "store", "writes", "zarr_format")
 
     def __init__(
         self, store: Store, path: str, zarr_format: Literal[2, 3], key: str, *, writes: bool = True
@@ -90,7 +94,7 @@ class Consolidated:
         self.key = key
         self.writes = writes
         self.checks = store.local_root is not None
-        self._locked = False
+        self._holder: tuple[int, int] | None = None
         self._state: _State | None = None
         # Paths at and below which the store is asked: changed, and not written to the document.
         self._unsure: frozenset[str] = frozenset()
@@ -144,7 +148,7 @@ class Consolidated:
 
     def _gone(self) -> _State:
         """Go on without consolidated metadata: somebody took them away, and they are not made again."""
-        self._unsure = self._unsure | {""}
+        self._doubt([""])
         return self.take(Members({}, {}))
 
     def _tell(self, notes: Sequence[str]) -> None:
@@ -258,6 +262,11 @@ class Consolidated:
             keep_node(key, made)
         return made
 
+    def _doubt(self, inner: Iterable[str]) -> None:
+        """From now on ask the store for these nodes, and for what is below them."""
+        with _guard:
+            self._unsure = self._unsure.union(inner)
+
     def _is_unsure(self, inner: str) -> bool:
         unsure = self._unsure
         return bool(unsure) and any(one in unsure for one in ("", *ancestors(inner), inner))
@@ -324,12 +333,12 @@ class Consolidated:
         """
         steps = [(self.inner(path), False) for path in paths] + [(self.inner(path), True) for path in deep]
         if not (write and self.writes):
-            self._unsure = self._unsure.union(path for path, _ in steps)
+            self._doubt(path for path, _ in steps)
             return
         try:
             self._take_over(steps)
         except (ZarrcError, OSError) as error:
-            self._unsure = self._unsure.union(path for path, _ in steps)
+            self._doubt(path for path, _ in steps)
             reason = error.message if isinstance(error, ZarrcError) else str(error)
             told = StoreError(
                 f"the change is stored, but {self} could not be brought up to date: {reason}; "
@@ -417,21 +426,20 @@ class Consolidated:
         """Keep other writers of the document out: threads, and on local stores processes."""
         with node_lock(self.store, self.path):
             root = self.store.local_root
+            me = os.getpid(), get_ident()
             # Held by this thread already, by whoever changes the group's own document.
-            if root is None or self._locked:
+            if root is None or self._holder == me:
                 yield
                 return
-            import os
-
             from zarrc.kernels.locks import FileLock
 
             name = os.path.join(root, self.path, self.key)
             with FileLock(os.fsencode(name), len(os.fsencode(root))):
-                self._locked = True
+                self._holder = me
                 try:
                     yield
                 finally:
-                    self._locked = False
+                    self._holder = None
 
 
 def _rebuild(
@@ -538,3 +546,12 @@ def _attached(
     made.take(read_v2(document, reading))
     made._tell(reading.notes)
     return made
+
+
+def _renew_guard() -> None:
+    """In a forked child, where another thread's lock would stay taken for ever."""
+    global _guard
+    _guard = allocate_lock()
+
+
+os.register_at_fork(after_in_child=_renew_guard)

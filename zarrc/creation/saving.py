@@ -193,7 +193,7 @@ def load(
     found = where.find(wanted)
     if found is None:
         raise where.missing(None, wanted)
-    return found[...] if isinstance(found, Array) else _load_group(found)
+    return found[...] if isinstance(found, Array) else _load_group(found._attach(None))
 
 
 def _load_group(group: Group) -> dict[str, Any]:
