@@ -376,16 +376,6 @@ def test_its_repr_says_place_shape_and_type(tmp_path: Path) -> None:
 # --- what there is not
 
 
-@pytest.mark.parametrize("name", ["resize", "append", "oindex", "vindex", "blocks", "set_mask_selection"])
-def test_what_is_not_there_yet_says_so_and_does_not_exist(array: Array, name: str) -> None:
-    with pytest.raises(AttributeError, match=rf"Array\.{name} is not in this version of zarrc: .*") as caught:
-        getattr(array, name)
-    assert (caught.value.name, caught.value.obj) == (name, array)
-    assert not hasattr(array, name)
-    assert getattr(array, name, None) is None
-    assert name not in dir(array)
-
-
 def test_other_missing_attributes_are_told_as_python_tells_them(array: Array) -> None:
     with pytest.raises(AttributeError, match="'Array' object has no attribute 'shap'"):
         getattr(array, "shap")  # noqa: B009

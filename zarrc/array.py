@@ -6,7 +6,6 @@ import operator
 import os
 from _thread import allocate_lock
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -44,16 +43,6 @@ def _begin_anew() -> None:
 
 os.register_at_fork(after_in_child=_begin_anew)
 
-_INSTEAD_OF_FANCY = "read the box around the elements, and index the result"
-_LATER = MappingProxyType(
-    dict.fromkeys(("blocks", "oindex", "vindex"), _INSTEAD_OF_FANCY)
-    | {
-        f"{do}_{kind}_selection": _INSTEAD_OF_FANCY
-        for do in ("get", "set")
-        for kind in ("block", "coordinate", "mask", "orthogonal")
-    }
-)
-
 
 class Array(ArrayChanging):
     """One stored array; reading and writing is indexing, as with NumPy.
@@ -82,7 +71,6 @@ class Array(ArrayChanging):
     __slots__ = ("_access", "_config")
 
     _kind = "array"
-    _later = _LATER
 
     def __init__(
         self,

@@ -221,6 +221,10 @@ class IndexMap:
         extra = [dim for dim, extent in enumerate(self.shape) if extent != 1 and dim not in owned]
         if not extra:
             return
+        if not self.array_shape and 0 not in self.shape:
+            raise SelectionError(
+                "the one element of a 0-d array cannot be repeated: read it, and repeat that"
+            )
         if not groups:
             groups.append(_as_group(axes))
         i = min(range(len(groups)), key=lambda i: np.broadcast(*groups[i][1]).size if groups[i][1] else 0)

@@ -152,6 +152,8 @@ cdef int _set_group_axis(Planner planner, int d, int64_t extent) except -1:
 
 cdef list _group_choices(Planner planner, int number, tuple inner_shapes, const Py_ssize_t *result_strides):
     """The buckets of each shape of chunks, of axes that are selected by lists."""
+    if not planner.selection.groups[number][0]:
+        return []   # of a 0-d array nothing is left
     cdef zc_plan_group *group = &planner.plan.group[number]
     cdef _Points points = _make_points(planner, number, inner_shapes, result_strides)
     cdef size_t n_buckets = points.c.level[0].n_buckets

@@ -107,8 +107,8 @@ def make_selection(array_shape, axes, groups, result_shape, is_scalar=False):
             if count <= 1:
                 step = 1 if step > 0 else -1    # as in _parse_slice
             selection.axis[d] = zc_axis(start=start, step=step, count=count, result_axis=result_axis, group=-1)
-    selection.groups = tuple([(tuple(of), tuple(arrays), tuple(along)) for of, arrays, along in groups])
-    for number, (of, _, _) in enumerate(selection.groups):
+    selection.groups = tuple([(tuple(of), tuple(arrays), tuple(along)) for of, arrays, along in groups]) or None
+    for number, (of, _, _) in enumerate(selection.groups or ()):
         for axis in of:
             selection.axis[<int>axis].group = number
     return selection
@@ -155,7 +155,8 @@ cdef bint _is_basic(object key):
     cdef tuple items = <tuple>key if isinstance(key, tuple) else (key,)
     for item in items:
         if (not (item is None or item is Ellipsis or PySlice_Check(item) or PyLong_CheckExact(item))
-                and (isinstance(item, bool) or not PyIndex_Check(item) or getattr(item, "shape", ()) != ())):
+                and (isinstance(item, bool) or not PyIndex_Check(item) or getattr(item, "shape", ()) != ()
+                     or getattr(item, "dtype", None) == bool)):
             return False
     return True
 
