@@ -32,6 +32,10 @@ def refusal(parse: Callable[..., Any], document: bytes, **options: Any) -> Metad
     if isinstance(read, ArrayMetadata):
         # The reader checks each field as it meets it, and does not run this: what it lets pass must stand.
         check_array(read)
+        n_chunks = read.chunk_grid.grid_shape(read.shape)
+        assert len(read.chunks) == len(read.shards or n_chunks) == len(read.inner_grid.grid_shape(read.shape))
+        for d, (n, extent) in enumerate(zip(n_chunks, read.shape, strict=True)):
+            assert n == 0 or extent <= read.chunk_grid.chunk_bounds(d, n - 1)[1] < 2**63 + extent
     return None
 
 
@@ -116,6 +120,35 @@ def test_a_chunk_whose_bytes_overflow_is_refused() -> None:
         parse_node(as_bytes(document))
 
 
+@pytest.mark.parametrize(
+    ("shape", "chunk_shapes", "text"),
+    [
+        ([4], [[1, 2]], "chunk_grid: the chunks along axis 0 have 3 elements in all, the array 4"),
+        ([4], [], "chunk_grid: the chunk shape [] has 0 dimensions, the array 1"),
+        ([4], [2] * 100_000, "has 100000 dimensions, the array 1"),
+        (
+            [4, 4],
+            [[[2, 2]], [2**62, 2**62]],
+            "chunk_grid: a chunk of shape [2, 4611686018427387904] has more",
+        ),
+        ([2**63 - 1], [[2**62 + 1, 2**62]], "chunk_grid: the last chunk along axis 0 ends beyond 2**63 - 1"),
+        ([4], [[4], [4]], "chunk_grid: the 'rectilinear' grid has 2 dimensions, the array 1"),
+        ([2**63 - 1], [[[10, 2**62]]], "chunk_grid: the last chunk along axis 0 ends beyond 2**63 - 1"),
+        ([4], [[[2**63 - 1, 2**63 - 1]]], "chunk_grid: a chunk of shape [9223372036854775807] has more than"),
+        ([2**62], [[[1, 2**61]]], "have 2305843009213693952 elements in all, the array 4611686018427387904"),
+    ],
+)
+def test_chunks_of_several_shapes_that_do_not_fit_are_refused(
+    shape: list[int], chunk_shapes: list[Any], text: str
+) -> None:
+    grid = {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": chunk_shapes}}
+    with pytest.raises(MetadataError) as caught:
+        parse_node(as_bytes(changed(V3_ARRAY, shape=shape, chunk_grid=grid)), where="a/zarr.json")
+    assert text in str(caught.value)
+    assert caught.value.key == "a/zarr.json"
+    assert len(str(caught.value)) < 300
+
+
 def test_an_array_of_very_many_elements_is_legal() -> None:
     grid = {"name": "regular", "configuration": {"chunk_shape": [2**10, 2**10]}}
     parse_node(as_bytes(changed(V3_ARRAY, shape=[2**62, 2**62], chunk_grid=grid)))
@@ -163,6 +196,7 @@ ODD = st.one_of(
         ["NaN", "bytes", "zstd", "blosc", "float32", "r24", "r7", "regular", "default", "v2", "C", "F", "<f4"]
     ),
     st.lists(st.integers(-2, 5), max_size=4),
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from([0, 1, 2, 2**62, 2**63])), max_size=2),
     st.dictionaries(
         st.sampled_from(["name", "configuration", "id", "must_understand", "level"]),
         st.text(max_size=4),
@@ -198,6 +232,31 @@ BASES: tuple[tuple[Callable[..., Any], dict[str, Any]], ...] = (
             foo={"must_understand": False},
             storage_transformers=[{"name": "x", "must_understand": False}],
         ),
+    ),
+    (
+        parse_node,
+        changed(
+            V3_ARRAY,
+            shape=[40, 7],
+            chunk_grid={
+                "name": "rectilinear",
+                "configuration": {"kind": "inline", "chunk_shapes": [[10, [10, 2], 20], 4]},
+            },
+            codecs=[
+                {
+                    "name": "sharding_indexed",
+                    "configuration": {
+                        "chunk_shape": [5, 2],
+                        "codecs": [{"name": "bytes"}],
+                        "index_codecs": [{"name": "bytes"}, {"name": "crc32c"}],
+                    },
+                }
+            ],
+        ),
+    ),
+    *(
+        (parse_node, changed(V3_ARRAY, chunk_grid={"name": name, "configuration": {"chunk_shape": shape}}))
+        for name, shape in (("rectangular", [[1, 3]]), ("zarrs.regular_bounded", [3]))
     ),
     (parse_node, changed(V3_ARRAY, data_type="complex128", fill_value=["NaN", 1.5])),
     (parse_node, changed(V3_ARRAY, data_type="r24", fill_value=[1, 2, 3])),
