@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t
 
 from zarrc.engine.layout cimport zc_layout
 from zarrc.indexing.plan cimport zc_part, zc_plan
-from zarrc.kernels.status cimport zc_status
+from zarrc.kernels.points cimport zc_points_bucket
 
 # From a chunk to the user's array: 'data' is what the chunk's buffer has from byte 'first' on, which is that of the box
 # around the part.  'user' is where the result begins.
@@ -18,8 +18,10 @@ cdef void points_write(const zc_plan *plan, const zc_part *part, const zc_layout
 # The part's elements in the user's array, of whatever level of chunks the plan is.
 cdef void points_fill(const zc_plan *plan, const zc_part *part, const zc_layout *layout, uint8_t *user) noexcept nogil
 
-# How many points the part has: combinations of those of its groups.
-cdef size_t points_of(const zc_plan *plan, const zc_part *part) noexcept nogil
+# The group that has the axis along which elements of a leaf chunk are farthest apart; -1: none has it.
+cdef int points_outer_group(const zc_plan *plan, const zc_part *part, const zc_layout *layout) noexcept nogil
 
-# The box that point 'i' of them is in a part of a leaf chunk: one index along each axis of a group.
-cdef void points_box(const zc_plan *plan, const zc_part *part, size_t i, zc_part *box) noexcept nogil
+# Leave of group 'g' of a part of leaf chunks its i-th point: in '*pinned', a copy of the part, by way of '*bucket', which must
+# stay where it is.
+cdef void points_pin(const zc_plan *plan, const zc_part *part, int g, size_t i, zc_part *pinned,
+                     zc_points_bucket *bucket) noexcept nogil

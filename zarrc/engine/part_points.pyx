@@ -123,24 +123,24 @@ cdef void _set_levels(const zc_plan *plan, const zc_part *part, const zc_layout 
         levels.n += 1
 
 
-cdef size_t points_of(const zc_plan *plan, const zc_part *part) noexcept nogil:
-    cdef size_t n = 1
-    cdef int g
-    for g in range(plan.n_groups):
-        n *= part.bucket[g].n_points
-    return n
+cdef int points_outer_group(const zc_plan *plan, const zc_part *part, const zc_layout *layout) noexcept nogil:
+    cdef Py_ssize_t widest = 0
+    cdef int found = -1
+    cdef int d
+    for d in range(plan.ndim):
+        if part.count[d] > 1 and layout.strides[d] > widest:
+            widest, found = layout.strides[d], plan.axis[d].group
+    return found
 
 
-cdef void points_box(const zc_plan *plan, const zc_part *part, size_t i, zc_part *box) noexcept nogil:
-    cdef const zc_plan_group *group
-    cdef size_t point
-    cdef int g, m, d
-    box[0] = part[0]
-    for g in range(plan.n_groups - 1, -1, -1):
-        group = &plan.group[g]
-        point = part.bucket[g].first_point + i % part.bucket[g].n_points
-        i //= part.bucket[g].n_points
-        box.result_offset += group.points.user[point]
-        for m in range(group.points.n_axes):
-            d = group.axis[m]
-            box.start[d], box.count[d] = group.points.coords[m][point], 1
+cdef void points_pin(const zc_plan *plan, const zc_part *part, int g, size_t i, zc_part *pinned,
+                     zc_points_bucket *bucket) noexcept nogil:
+    cdef const zc_plan_group *group = &plan.group[g]
+    cdef size_t point = part.bucket[g].first_point + i
+    cdef int m, d
+    bucket.first = bucket.first_point = point
+    bucket.n = bucket.n_points = 1
+    pinned.bucket[g] = bucket
+    for m in range(group.points.n_axes):
+        d = group.axis[m]
+        pinned.start[d], pinned.count[d] = group.points.coords[m][point], 1

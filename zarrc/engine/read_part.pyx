@@ -5,11 +5,12 @@ from libc.string cimport memset
 
 from zarrc.engine.failure cimport keep_exception
 from zarrc.engine.layout cimport layout_is_copied, layout_matches, layout_span, layout_strides
-from zarrc.engine.part_points cimport points_box, points_fill, points_of, points_read
+from zarrc.engine.part_points cimport points_fill, points_outer_group, points_pin, points_read
 from zarrc.engine.raw cimport raw_read, zc_raw_box
-from zarrc.indexing.plan cimport PLAN_BOXES, PLAN_MASK
+from zarrc.indexing.plan cimport PLAN_BOXES
 from zarrc.kernels.chain cimport chain_decode, chain_decode_range
 from zarrc.kernels.local_io cimport local_pread
+from zarrc.kernels.points cimport zc_points_bucket
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_ENOMEM, ZC_EPYTHON, ZC_OK
 from zarrc.kernels.strided cimport strided_copy, strided_copy_streamed, strided_fill, swap_bytes
 from zarrc.kernels.worker cimport ZC_SCRATCH_CHUNK, zc_worker_scratch
@@ -21,7 +22,7 @@ cdef enum:
     # Results from here on do not stay in the caches until they are looked at.
     STREAMED_NBYTES = 16 << 20
     # To read one more point of an uncompressed file costs as much as so many bytes more at once.
-    POINT_NBYTES = 8 << 10
+    POINT_NBYTES = 3 << 10
 
 
 cdef void scatter_init(zc_scatter *scatter, const zc_plan *plan, ChunkLayout layout, uint8_t *result, size_t selected_nbytes,
@@ -78,29 +79,41 @@ cdef zc_status _read_raw_box(zc_scatter *scatter, const zc_part *part, int fd, u
 
 cdef zc_status _read_raw_points(zc_scatter *scatter, const zc_part *part, int fd, uint64_t offset,
                                 zc_worker *worker) noexcept nogil:
-    """All that is between the first element and the last; or each point, where they are few and far apart."""
-    cdef size_t first = 0
-    cdef size_t end = 0
-    cdef size_t n, i
-    cdef zc_part box
+    """What lies between the first element and the last; of few points far apart only what belongs to each."""
+    cdef zc_points_bucket bucket
+    cdef zc_part pinned
+    cdef size_t first, end, pinned_first, pinned_end
+    cdef size_t i = 0
+    cdef int g = points_outer_group(scatter.plan, part, scatter.layout)
+    cdef zc_status status = ZC_OK
+    layout_span(scatter.layout, scatter.plan, part, &first, &end)
+    if g < 0:
+        return _read_raw_span(scatter, part, fd, offset, worker)
+    pinned = part[0]
+    points_pin(scatter.plan, part, g, 0, &pinned, &bucket)
+    layout_span(scatter.layout, scatter.plan, &pinned, &pinned_first, &pinned_end)
+    if part.bucket[g].n_points > (end - first) // (pinned_end - pinned_first + POINT_NBYTES):
+        return _read_raw_span(scatter, part, fd, offset, worker)
+    while status == ZC_OK and i < part.bucket[g].n_points:
+        points_pin(scatter.plan, part, g, i, &pinned, &bucket)
+        status = _read_raw_span(scatter, &pinned, fd, offset, worker)
+        i += 1
+    return status
+
+
+cdef zc_status _read_raw_span(zc_scatter *scatter, const zc_part *part, int fd, uint64_t offset,
+                              zc_worker *worker) noexcept nogil:
+    cdef size_t first, end
     cdef uint8_t *data
     cdef zc_status status
     layout_span(scatter.layout, scatter.plan, part, &first, &end)
-    n = (end - first) // POINT_NBYTES + 1 if scatter.plan.kind == PLAN_MASK else points_of(scatter.plan, part)
-    if n > (end - first) // POINT_NBYTES:
-        data = zc_worker_scratch(worker, ZC_SCRATCH_CHUNK, end - first)
-        if data is NULL:
-            return ZC_ENOMEM
-        status = local_pread(fd, offset + first, data, end - first, &worker.error_number)
-        if status == ZC_OK:
-            points_read(scatter.plan, part, scatter.layout, data, first, scatter.result)
-        return status
-    for i in range(n):
-        points_box(scatter.plan, part, i, &box)
-        status = _read_raw_box(scatter, &box, fd, offset, worker)
-        if status != ZC_OK:
-            return status
-    return ZC_OK
+    data = zc_worker_scratch(worker, ZC_SCRATCH_CHUNK, end - first)
+    if data is NULL:
+        return ZC_ENOMEM
+    status = local_pread(fd, offset + first, data, end - first, &worker.error_number)
+    if status == ZC_OK:
+        points_read(scatter.plan, part, scatter.layout, data, first, scatter.result)
+    return status
 
 
 cdef zc_status scatter_decode(zc_scatter *scatter, const zc_part *part, const uint8_t *src, size_t src_nbytes,
