@@ -25,8 +25,13 @@ def same_layout(store: Store, path: str, metadata: ArrayMetadata) -> bool:
     NodeNotFoundError
         If nothing is stored there any more.
     """
+    return stored_shape(store, path, metadata) is not None
+
+
+def stored_shape(store: Store, path: str, metadata: ArrayMetadata) -> tuple[int, ...] | None:
+    """Return the shape that is stored at ``path`` now; None if its chunks are not those of ``metadata``."""
     now = open_node(store, path, zarr_format=metadata.zarr_format, repair_fill=metadata.fill_value)
-    return isinstance(now, ArrayMetadata) and has_layout(now, metadata)
+    return now.shape if isinstance(now, ArrayMetadata) and has_layout(now, metadata) else None
 
 
 def has_layout(now: ArrayMetadata, metadata: ArrayMetadata) -> bool:
