@@ -9,7 +9,7 @@ BasicIndex = SupportsIndex | slice | EllipsisType | None
 
 @final
 class Selection:
-    """A selection: a start, a step and a count for each axis, or lists of indices, and the shape of the result."""
+    """A selection: a range or a list of indices for each axis, and the shape of the result."""
 
     def __init__(self, key: BasicIndex | tuple[BasicIndex, ...], shape: tuple[int, ...]) -> None: ...
     @property
