@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zarrc
+from tests.peers.client import Peers
 from tests.strategies import basic_selections, broadcastable_shapes, random_values
 from zarrc import mosaic
 from zarrc.errors import (
@@ -30,6 +31,8 @@ from zarrc.errors import (
     SelectionError,
     StoreError,
 )
+from zarrc.mosaic.document import Description
+from zarrc.mosaic.handle import checked_tiling
 from zarrc.mosaic.tile import Tile
 from zarrc.mosaic.tiling import Tiling
 
@@ -320,6 +323,10 @@ def test_tiles_may_be_made_in_any_way(tmp_path: Path) -> None:
     again = mosaic.open(tmp_path / "m.zarr")
     assert again == m
     assert again[2, 5:11].tolist() == [-1, 1, 2, 3, 4, -1]
+    assert again.isel(y=2, x=slice(5, 8)).tolist() == [-1, 1, 2]
+    assert again.isel({"x": [7, 6], "y": [2, 3]}).tolist() == [[2, 1], [-1, -1]]
+    with pytest.raises(SelectionError, match="'z'"):
+        again.isel(z=0)
 
 
 def test_what_is_stored_is_plain_zarr(tmp_path: Path) -> None:
@@ -337,6 +344,22 @@ def test_what_is_stored_is_plain_zarr(tmp_path: Path) -> None:
     group = zarrc.open_group(tmp_path / "m.zarr", mode="r")
     assert sorted(group) == ["0", "1"]
     assert group["1"].shape == (4,)
+
+
+def test_peers_read_the_tiles(peers: Peers, tmp_path: Path) -> None:
+    m = mosaic.from_chunk_shapes(
+        tmp_path / "m.zarr", (5, 7), {(0, 0): (4, 4), (0, 1): (4, 3), (1, 0): (1, 7)}, dtype="i2"
+    )
+    m[...] = np.arange(35).reshape(5, 7)
+    program = """
+import zarr
+g = zarr.open_group(store, mode="r+")
+g["0_0"][0, 0] = 100
+result = [sorted(g.array_keys()), g["0_1"][...].tolist(), list(g.attrs["zarrc_mosaic"]["tiles"][2]["start"])]
+"""
+    found = peers.run(program, store=str(tmp_path / "m.zarr"))
+    assert found == [["0_0", "0_1", "1_0"], m[:4, 4:].tolist(), [4, 0]]
+    assert m[0, :2].tolist() == [100, 1]
 
 
 def test_version_2(tmp_path: Path) -> None:
@@ -660,6 +683,24 @@ def test_tiles_that_overlap_in_too_many_ways_are_an_error() -> None:
 # --- many tiles, other stores
 
 
+def test_tiles_in_a_spiral_are_no_trouble() -> None:
+    low, high, tiles = [0, 0], [5_000, 5_000], []
+    for i in range(5_000):
+        # From each side in turn a strip is taken off.
+        start, stop = list(low), list(high)
+        if i % 4 < 2:
+            stop[i % 2] = low[i % 2] = low[i % 2] + 1
+        else:
+            start[i % 2] = high[i % 2] = high[i % 2] - 1
+        tiles.append(Tile(str(i), tuple(start), tuple(b - a for a, b in zip(start, stop, strict=True))))
+    begin = time.process_time()
+    tiling = Tiling((5_000, 5_000), tiles, "error")
+    assert tiling.first_gap() == (tuple(low), tuple(high))
+    with pytest.raises(MetadataError, match="overlap at"):
+        Tiling((5_000, 5_000), [*tiles, Tile("x", (9, 9), (2, 1))], "error")
+    assert time.process_time() - begin < 20
+
+
 def test_ten_thousand_tiles_are_fine() -> None:
     begin = time.process_time()
     tiles = [Tile(f"{i}", (i // 100 * 10, i % 100 * 10), (10, 10)) for i in range(10_000)]
@@ -677,19 +718,20 @@ def test_ten_thousand_tiles_are_fine() -> None:
 
 def test_stores_that_take_their_time_are_asked_for_several_tiles_at_once() -> None:
     active = most = 0
+    pause = 0.0
 
     class Slow(dict[str, bytes]):
         def __getitem__(self, key: str) -> bytes:
             nonlocal active, most
             active += 1
             most = max(most, active)
-            time.sleep(0.01)
+            time.sleep(pause)
             active -= 1
             return super().__getitem__(key)
 
     m = mosaic.create(zarrc.storage.MappingStore(Slow()), shape=(40,), tiles=dict.fromkeys(range(40), 1))
     m[...] = np.arange(40)
-    most = 0
+    most, pause = 0, 0.01
     np.testing.assert_array_equal(m[::-1], np.arange(40)[::-1])
     assert most > 1
 
@@ -710,6 +752,40 @@ def test_an_error_among_several_tiles_is_raised() -> None:
     with pytest.raises((OSError, StoreError), match="gone"):
         m[...]
     assert m[:12].sum() == 12
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**65), 2**65) | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_any_description_opens_or_is_an_error(data: st.DataObject) -> None:
+    good: dict[str, Any] = {
+        "version": 1,
+        "shape": [4],
+        "data_type": "float64",
+        "fill_value": 0.0,
+        "overlap": "first",
+        "gaps": "fill",
+        "dimension_names": ["x"],
+        "tiles": [tile(start=[0], shape=[3]), tile(path="b", start=[1], shape=[3])],
+    }
+    wrong = data.draw(st.sampled_from((*good, "path", "start", "shape of a tile", "new")))
+    value = data.draw(json_values | st.sampled_from(([], [[]], [2**63 - 1], [-1], "", "a", {}, 2**63)))
+    if wrong in ("path", "start", "shape of a tile"):
+        good["tiles"][1][wrong.partition(" ")[0]] = value
+    else:
+        good[wrong] = value
+    said = "tile"
+    try:
+        checked_tiling(Description.from_json(good, "zarr.json"))
+    except MetadataError as error:
+        said = str(error)
+    assert "attributes.zarrc_mosaic" in said or "tile" in said
 
 
 @settings(max_examples=10)

@@ -33,6 +33,7 @@ __all__ = ["create", "from_arrays", "from_chunk_shapes", "open"]
 
 _TILE_KEYWORDS = (
     "chunks",
+    "chunk_grid",
     "shards",
     "codecs",
     "filters",
@@ -407,7 +408,7 @@ def _tile_metadata(
         key = (tile.shape, own.get("chunks")) if set(own) <= {"chunks"} and _is_plain(own) else None
         metadata = known.get(key)
         if key is None or metadata is None:
-            given = {**_without_other_chain(common, own), **own}
+            given = {**_without_contradictions(common, own), **own}
             given |= {"shape": tile.shape, "dtype": description.data_type.name}
             given |= {"zarr_format": zarr_format, "fill_value": description.fill_value}
             if description.dimension_names is not None and zarr_format == 3:
@@ -419,9 +420,13 @@ def _tile_metadata(
     return found
 
 
-def _without_other_chain(common: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the common options without those that would contradict a tile's own codecs."""
+def _without_contradictions(common: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the common options without those that would contradict a tile's own."""
     parts = {"filters", "serializer", "compressors", "compressor"}
+    if "chunk_grid" in own:
+        common = {name: value for name, value in common.items() if name != "chunks"}
+    if "chunks" in own:
+        common = {name: value for name, value in common.items() if name != "chunk_grid"}
     if "codecs" in own:
         return {name: value for name, value in common.items() if name not in parts}
     if parts & set(own):

@@ -249,6 +249,25 @@ class Mosaic:
         """Selection of points: lists and masks are taken together, and their dimensions come first."""
         return Indexer(self, "vindex")
 
+    def isel(self, indexers: Mapping[str, Any] | None = None, /, **named: Any) -> Any:
+        """Read by the names of dimensions: integers, slices (half-open), or lists, which are orthogonal.
+
+        Parameters
+        ----------
+        indexers : Mapping, optional
+            Name of a dimension -> what to select of it; all of the others is read.
+        **named
+            The same as keywords.
+
+        Raises
+        ------
+        SelectionError
+            If no dimension, or more than one, has the name.
+        """
+        from zarrc.indexing.named import named_key
+
+        return self.oindex[named_key({**(indexers or {}), **named}, self.dimension_names, self.ndim)]
+
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """Read everything, as ``numpy.asarray`` asks."""
         if copy is False:
