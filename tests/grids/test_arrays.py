@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -256,3 +257,55 @@ def test_a_buffered_block_counts_nothing_and_keeps_the_order() -> None:
         array[3:8] = 2
         assert block.nbytes == 0
         assert array[2:9].tolist() == [1, 2, 2, 2, 2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "chunk_shape", "chunks"),
+    [
+        ("rectangular", [[4, 4, 2], 3], ((4, 4, 2), 3)),
+        ("zarrs.regular_bounded", [4, 3], ((4, 4, 2), (3, 3, 1))),
+    ],
+)
+def test_grids_of_other_names_are_read_and_written_as_rectilinear(
+    name: str, chunk_shape: Any, chunks: Any
+) -> None:
+    store = MemoryStore()
+    values = np.arange(70).reshape(10, 7)
+    zarrc.create_array(store, data=values, chunk_grid=RectilinearChunkGrid(chunks))
+    document = json.loads(bytes(store.get("zarr.json") or b""))
+    document["chunk_grid"] = {"name": name, "configuration": {"chunk_shape": chunk_shape}}
+    store.set("zarr.json", json.dumps(document).encode())
+    array = zarrc.open_array(store, mode="r+")
+    assert array.chunks == chunks
+    assert "read as 'rectilinear'" in array.metadata.assumed[0]
+    np.testing.assert_array_equal(array[...], values)
+    array[9, 6] = values[9, 6] = -1
+    array.attrs["a"] = 1
+    written = json.loads(bytes(store.get("zarr.json") or b""))["chunk_grid"]
+    assert written == RectilinearChunkGrid(chunks).to_v3_json()
+    np.testing.assert_array_equal(zarrc.open_array(store)[...], values)
+
+
+def test_a_month_that_is_appended_is_a_chunk_and_rows_are_not() -> None:
+    days = [31, 29, 31]
+    array = zarrc.array(np.arange(91), chunks=[days])
+    array.append(np.arange(91, 121))
+    assert array.chunks == ((31, 29, 31, 30),)
+    other = zarrc.open_array(array.store, mode="r+")
+    for day in range(121, 180):
+        array.append([day])
+    assert array.chunks == ((31, 29, 31, 30, 29, 29, 29),)
+    other[5:100] = np.arange(5, 100)  # a handle from before
+    assert array[:].tolist() == list(range(180)) == zarrc.open_array(array.store)[:].tolist()
+    array.resize((60,))
+    array.resize((91,))
+    assert array.chunks == ((31, 29, 31, 30, 29, 29, 29),)
+    assert array[:].tolist() == [*range(60), *[0] * 31]
+
+
+@given(st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=6), min_size=1, max_size=3))
+def test_listed_chunks_are_those_chunks_whatever_the_grid_is_called(axes: list[list[int]]) -> None:
+    array = zarrc.create_array(shape=tuple(map(sum, axes)), chunks=axes, dtype="u1")
+    assert array.read_chunk_sizes == tuple(map(tuple, axes))
+    equal = all(set(axis[:-1]) <= {axis[0]} and axis[-1] <= axis[0] for axis in axes)
+    assert isinstance(array.metadata.chunk_grid, RegularChunkGrid) == equal

@@ -94,6 +94,14 @@ def test_what_a_grid_refuses_is_a_metadata_error_that_names_the_place(monthly: t
         zarrc.create_array(shape=(300, 5), chunk_grid=monthly(2000, 1))
 
 
+def test_a_grid_that_says_nonsense_is_refused_as_an_object_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = MonthlyGrid(2000, 1, (5,))
+    for runs in [((31, 1),), 0], [((31, 0),), 5], [[(31, 1)], 5], [((31.0, 1),), 5], [(), 5]:
+        monkeypatch.setattr(MonthlyGrid, "runs", lambda self, runs=runs: tuple(runs))
+        with pytest.raises(MetadataError, match=r"'example.monthly'"):
+            zarrc.create_array(shape=(31, 5), chunk_grid=grid)
+
+
 def test_an_array_whose_grid_nobody_knows_any_more_is_an_error() -> None:
     store = MemoryStore()
     register_chunk_grid(MonthlyGrid)

@@ -149,6 +149,10 @@ class ChunkGrid:
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise MetadataError unless the chunks cover an array of ``shape``."""
+        _check_runs(self)
+        self._check_reach(shape)
+
+    def _check_reach(self, shape: tuple[int, ...]) -> None:
         for d, (axis, extent) in enumerate(zip(self.axes, shape, strict=True)):
             axis.check(extent, d)
 

@@ -75,6 +75,10 @@ class RectilinearChunkGrid(ChunkGrid):
         """The chunks along each axis: an extent without end, or (extent, count) after one another."""
         return self.chunk_shapes
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise MetadataError unless the chunks cover an array of ``shape``."""
+        self._check_reach(shape)  # the runs were checked when the grid was made
+
     def resized(self, shape: tuple[int, ...]) -> RectilinearChunkGrid:
         """The grid that an array has once it is resized to ``shape``: its chunks stay, and there may be more.
 
