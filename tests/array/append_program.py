@@ -13,7 +13,11 @@ import zarrc
 def main() -> None:
     """Append ``n`` rows of a number of their own, once the parent says so."""
     job = json.loads(sys.argv[1])
-    array = zarrc.open_array(job["path"], mode="r+", config={"locking": "file"})
+    if "member" in job:
+        group = zarrc.open_group(job["path"], mode="r+", use_consolidated=True)
+        array = group.get_array(job["member"]).with_config({"locking": "file"})
+    else:
+        array = zarrc.open_array(job["path"], mode="r+", config={"locking": "file"})
     print("ready", flush=True)
     sys.stdin.readline()
     for i in range(job["n"]):

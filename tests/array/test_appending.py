@@ -285,3 +285,40 @@ def test_processes_append_every_row_once_and_readers_see_whole_rows(kind: str, t
     # Attributes that they set meanwhile are all there.
     assert array.attrs.asdict() == {str(n): n_rows - 1 for n in range(n_processes)}
     assert [str(left) for left in tmp_path.rglob(".zc-*")] == []
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_consolidated_metadata_are_right_after_processes_appended(zarr_format: Any, tmp_path: Path) -> None:
+    group = zarrc.create_group(tmp_path / "g", zarr_format=zarr_format)
+    group.create_array("a", shape=(0, 5), chunks=(3, 5), dtype="i4", fill_value=-7)
+    zarrc.consolidate_metadata(tmp_path / "g")
+    n_rows = count(200)
+    processes = [
+        start_module(
+            "tests.array.append_program",
+            json.dumps({"path": str(tmp_path / "g"), "member": "a", "number": n, "n": n_rows}),
+        )
+        for n in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "ready", process.communicate()[1]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    lengths = [0]
+    while any(process.poll() is None for process in processes):
+        found = zarrc.open_group(tmp_path / "g", mode="r", use_consolidated=True)["a"]
+        assert isinstance(found, zarrc.Array)
+        rows = found[...]
+        assert (rows == rows[:, :1]).all()
+        assert (rows != -7).all()
+        lengths.append(len(rows))
+    assert lengths == sorted(lengths)
+    for process in processes:
+        assert process.communicate()[1] == ""
+    found = zarrc.open_group(tmp_path / "g", mode="r", use_consolidated=True)["a"]
+    assert isinstance(found, zarrc.Array)
+    assert found.shape == (2 * n_rows, 5)
+    assert sorted(found[:, 0].tolist()) == [n * 1000 + i for n in range(2) for i in range(n_rows)]
