@@ -140,9 +140,7 @@ def test_a_real_file(tmp_path: Path, zarr_format: Any) -> None:
             {"latitude": [15.0, 60.0], "longitude": 225.0},
         ):
             found = g.sel("air_temperature", chosen)
-            np.testing.assert_array_equal(found, expected.sel(chosen).squeeze(), strict=False) if (
-                found.shape != expected.sel(chosen).shape
-            ) else np.testing.assert_array_equal(found, expected.sel(chosen))
+            np.testing.assert_array_equal(found, expected.sel(chosen))
         near = {"latitude": 51.5, "longitude": 240.1}
         np.testing.assert_array_equal(
             g.sel("air_temperature", near, method="nearest"), expected.sel(near, method="nearest")
@@ -260,7 +258,7 @@ def test_texts_mean_what_pandas_takes_them_for(days: list[int], falls: bool, dat
         warnings.simplefilter("ignore", ZarrcWarning)
         where = found.locate(slice(start, stop), None, None)
     # pandas compares values where times fall; here a slice follows the order, as among numbers.
-    ends = slice(stop, start) if falls else slice(start, stop)
+    ends = slice(stop, start) if found.order < 0 else slice(start, stop)
     chosen = np.asarray(series.sort_index().loc[ends])
     np.testing.assert_array_equal(np.arange(len(values))[where], np.sort(chosen))
 
