@@ -115,7 +115,7 @@ def _creating(store: Store, path: str) -> Iterator[None]:
     except StoreError as error:
         now = {True: "it is there now", False: "it is not there", None: "whether it is there is not known"}
         state = now[_is_there(store, path)]
-        error.message = f"cannot create a node at {place(store, path)} ({state}): {error.message}"
+        error.message = f"cannot create a node at {place(store, path)}: {error.message}; {state}"
         raise
 
 
