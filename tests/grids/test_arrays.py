@@ -35,6 +35,16 @@ CODECS: dict[str, Any] = {
 }
 
 
+class CountingDict(dict[str, bytes]):
+    """A store that counts the chunks (or shards) that are written."""
+
+    n_writes = 0
+
+    def __setitem__(self, key: str, value: bytes) -> None:
+        self.n_writes += key.startswith("c/")
+        super().__setitem__(key, value)
+
+
 @st.composite
 def arrays(draw: st.DrawFn, dtype: str = "i4") -> tuple[zarrc.Array, np.ndarray[Any, Any]]:
     """An array of two dimensions with chunks of several shapes, in shards or not, and what it holds."""
@@ -250,13 +260,21 @@ def test_groups_and_every_way_to_create_take_a_grid(tmp_path: Path) -> None:
     assert zarrc.from_array(data=group["b"], chunks=2).chunks == (2, 2)
 
 
-def test_a_buffered_block_counts_nothing_and_keeps_the_order() -> None:
-    array = zarrc.create_array(shape=(20,), chunks=[[5, 15]], dtype="i4")
+@pytest.mark.parametrize("shards", [False, True])
+def test_a_buffered_block_writes_each_object_once(shards: bool) -> None:
+    store = CountingDict()
+    extents = [[20, 5, 35], 8]
+    layout: Any = {"chunks": (5, 4), "shards": extents} if shards else {"chunks": extents}
+    array = zarrc.create_array(store, shape=(60, 8), dtype="i4", **layout)
+    expected = np.zeros((60, 8), "i4")
     with array.buffered() as block:
-        array[:] = 1
-        array[3:8] = 2
-        assert block.nbytes == 0
-        assert array[2:9].tolist() == [1, 2, 2, 2, 2, 2, 1]
+        for row in range(60):
+            array[row, 1:] = expected[row, 1:] = row
+        assert store.n_writes == 0
+        assert block.nbytes >= expected.nbytes
+        np.testing.assert_array_equal(array[...], expected)
+    assert store.n_writes == 3
+    np.testing.assert_array_equal(array[...], expected)
 
 
 @pytest.mark.parametrize(

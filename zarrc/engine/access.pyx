@@ -288,13 +288,15 @@ cdef class ArrayAccess:
         except ZarrcError as error:
             raise self._named(error)
 
-    def inner_number(self, inner):
-        """The number of an inner chunk in its shard, from its place there along the array's axes."""
+    def inner_number(self, inner, shard):
+        """The number of an inner chunk in a shard, from its place there along the array's axes."""
         cdef int64_t along[MAX_NDIM]
         cdef int d
         for d in range(self.ndim):
             along[d] = inner[d]
-        return (<ShardedData>self.way).number(along)
+        # Where shards have several shapes, a place has another number in each.
+        shards = self.way if self.is_regular else self._shards_of(self._plan_shard(shard))
+        return (<ShardedData>shards).number(along)
 
     def shard_usage(self, shard):
         """What is stored of a shard.

@@ -8,10 +8,11 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zarrc.engine.places import Place, places_of
 from zarrc.engine.values import as_values
 from zarrc.errors import ChunkNotFoundError, CorruptChunkError, ZarrcError
 from zarrc.indexing.selection import Selection
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from zarrc.storage import Store
 
 __all__ = ["WriteBuffer"]
-
-Place: TypeAlias = "tuple[int, ...]"
 
 
 class _Staged:
@@ -88,7 +87,7 @@ class WriteBuffer:
 
     def _check(self) -> None:
         """Refuse what can never be written where the block begins, not where it ends."""
-        ndim = len(self._objects)
+        ndim = self._metadata.ndim
         self.access.locked((0,) * ndim)
         if ndim:
             nothing = np.empty((0,) * ndim, self._metadata.dtype)
@@ -97,14 +96,7 @@ class WriteBuffer:
     def _take(self, access: ArrayAccess) -> None:
         self.access = access
         self._metadata = access.metadata
-        grid = self._metadata.chunk_grid
-        # Chunks of several shapes are written at once: `_along` knows those of one.
-        self._waits = grid.is_regular
-        self._objects: tuple[int, ...] = grid.largest_shape
-        self._chunks: tuple[int, ...] = self._metadata.chunks if access.has_shards else self._objects
-        self._per_object = tuple(
-            extent // chunk for extent, chunk in zip(self._objects, self._chunks, strict=True)
-        )
+        self._places = places_of(self._metadata, access.has_shards)
 
     def _begin(self) -> None:
         self._lock = threading.RLock()
@@ -168,7 +160,7 @@ class WriteBuffer:
     def write(self, key: Any, value: Any) -> None:
         """Take in what `ArrayAccess.write` would write."""
         selection = self.access.select(key)
-        if not selection.is_basic or not self._waits:
+        if not selection.is_basic:
             self.write_selection(selection, value)
             return
         values = as_values(
@@ -178,8 +170,8 @@ class WriteBuffer:
             self.access.config.casting,
             self.access.path,
         )
-        along = self._along(selection.box)
-        met_nbytes = math.prod(map(len, along)) * _nbytes_of(self._chunks, self._metadata.dtype)
+        along = self._places.along(selection.box)
+        met_nbytes = math.prod(map(len, along)) * _nbytes_of(self._places.chunks, self._metadata.dtype)
         with self._own():
             # What would make room for itself by being written in parts had better be written at once.
             if self._is_closed or values.nbytes * 2 > self._limit or met_nbytes > self._limit:
@@ -244,15 +236,17 @@ class WriteBuffer:
         self, selection: Selection
     ) -> Iterator[tuple[Place, _Staged, tuple[slice, ...], tuple[slice, ...]]]:
         """(object, chunk that waits, box in it, part of the values) of a selection."""
-        along = [{cut[0]: cut for cut in cuts} for cuts in self._along(selection.box)]
+        along = [{cut[0]: cut for cut in cuts} for cuts in self._places.along(selection.box)]
         places: Iterable[Place] = itertools.product(*along)
         if math.prod(map(len, along)) > sum(map(len, self._waiting.values())):
             places = [
-                self._place_of(owner, inner) for owner in self._waiting for inner in self._waiting[owner]
+                self._places.place_of(owner, inner)
+                for owner in self._waiting
+                for inner in self._waiting[owner]
             ]
         for place in places:
-            owner = self._object_of(place)
-            staged = self._waiting.get(owner, {}).get(self._inner_of(place))
+            owner = self._places.object_of(place)
+            staged = self._waiting.get(owner, {}).get(self._places.inner_of(place))
             cuts = [known.get(i) for known, i in zip(along, place, strict=True)]
             if staged is not None and None not in cuts:
                 _, box, part = _turned(cuts)
@@ -273,43 +267,15 @@ class WriteBuffer:
                 raise failures[0]
 
     def _staged(self, place: Place) -> _Staged:
-        owner = self._object_of(place)
+        owner = self._places.object_of(place)
         chunks = self._waiting.pop(owner, None) or {}
         self._waiting[owner] = chunks
-        inner = self._inner_of(place)
+        inner = self._places.inner_of(place)
         staged = chunks.get(inner)
         if staged is None:
-            staged = chunks[inner] = _Staged(self._inside(place), self._metadata.dtype)
+            staged = chunks[inner] = _Staged(self._places.inside(place), self._metadata.dtype)
             self._nbytes += staged.nbytes
         return staged
-
-    # --- places
-
-    def _object_of(self, place: Place) -> Place:
-        return tuple(i // n for i, n in zip(place, self._per_object, strict=True))
-
-    def _inner_of(self, place: Place) -> Place:
-        return tuple(i % n for i, n in zip(place, self._per_object, strict=True))
-
-    def _place_of(self, owner: Place, inner: Place) -> Place:
-        return tuple(i * n + j for i, n, j in zip(owner, self._per_object, inner, strict=True))
-
-    def _inside(self, place: Place) -> tuple[int, ...]:
-        """Shape of the chunk's part inside the array."""
-        return tuple(
-            min(chunk, length - i * chunk)
-            for i, chunk, length in zip(place, self._chunks, self._metadata.shape, strict=True)
-        )
-
-    def _region(self, place: Place) -> tuple[slice, ...]:
-        return tuple(
-            slice(i * chunk, min((i + 1) * chunk, length))
-            for i, chunk, length in zip(place, self._chunks, self._metadata.shape, strict=True)
-        )
-
-    def _along(self, axes: tuple[tuple[int, int, int], ...]) -> list[list[_Cut]]:
-        """The chunks that a selection's start, step and count along each axis meet."""
-        return [_cuts(*axis, chunk) for axis, chunk in zip(axes, self._chunks, strict=True)]
 
     # --- writing
 
@@ -336,7 +302,7 @@ class WriteBuffer:
         return error
 
     def _write_chunk(self, owner: Place, chunks: dict[Place, _Staged]) -> None:
-        region = self._region(owner)
+        region = self._places.region(owner)
         (staged,) = chunks.values()
         data = staged.data
         if staged.mask is not None:
@@ -345,8 +311,8 @@ class WriteBuffer:
         self.access.write_locked(region, data)
 
     def _write_inner(self, owner: Place, chunks: dict[Place, _Staged]) -> None:
-        numbers = {self.access.inner_number(inner): inner for inner in chunks}
-        values = np.zeros((len(chunks), *self._chunks), self._metadata.dtype)
+        numbers = {self.access.inner_number(inner, owner): inner for inner in chunks}
+        values = np.zeros((len(chunks), *self._places.chunks), self._metadata.dtype)
         stored = self._stored_parts(owner, [inner for inner in chunks if chunks[inner].mask is not None])
         for row, number in enumerate(sorted(numbers)):
             inner = numbers[number]
@@ -363,7 +329,7 @@ class WriteBuffer:
 
         Or all at once, the box around them, where each read is a request.
         """
-        places = {inner: self._region(self._place_of(owner, inner)) for inner in inners}
+        places = {inner: self._places.region(self._places.place_of(owner, inner)) for inner in inners}
         apart: dict[Place, Callable[[], Any]] = {
             inner: partial(self.access.read, region) for inner, region in places.items()
         }
@@ -382,9 +348,6 @@ class WriteBuffer:
             )
             for inner, region in places.items()
         }
-
-
-_Cut: TypeAlias = "tuple[int, slice, slice]"
 
 
 def _turned(cuts: Sequence[Any]) -> tuple[Place, tuple[slice, ...], tuple[slice, ...]]:
@@ -409,24 +372,3 @@ def _layout(access: ArrayAccess) -> tuple[Any, ...]:
         (metadata.shape, metadata.dtype, metadata.chunk_grid, metadata.codecs),
         (metadata.chunk_key_encoding, None if fill is None else fill.tobytes()),
     )
-
-
-def _cuts(start: int, step: int, count: int, chunk: int) -> list[_Cut]:
-    """Along one axis: (chunk, elements of it, numbers of the selected indices) for each chunk that is met."""
-    found = []
-    done = 0
-    while done < count:
-        first = start + done * step
-        place = first // chunk
-        # The last index of this chunk in the direction of the step.
-        room = (place + 1) * chunk - 1 - first if step > 0 else first - place * chunk
-        n = min(room // abs(step) + 1, count - done)
-        last = first + (n - 1) * step
-        low, high = (first, last) if step > 0 else (last, first)
-        box = slice(low - place * chunk, high - place * chunk + 1, abs(step))
-        part = slice(done, done + n)
-        if step < 0:
-            part = slice(done + n - 1, done - 1 if done > 0 else None, -1)
-        found.append((place, box, part))
-        done += n
-    return found
