@@ -23,12 +23,13 @@ from zarrc.engine import ArrayAccess
 from zarrc.engine.node_changes import StoredNode, read_stored, replace_document
 from zarrc.engine.node_names import join
 from zarrc.engine.nodes import V2_DOCUMENTS, V3_DOCUMENT, place
-from zarrc.engine.replaced import has_layout
+from zarrc.engine.replaced import has_layout, note_shape
 from zarrc.errors import MetadataError, StoreConflictError
 from zarrc.frozen import changed
 from zarrc.metadata.cache import cache_key, keep_node
 from zarrc.metadata.model import ArrayMetadata
 from zarrc.node import without_nan
+from zarrc.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
     from zarrc.array_changing import ArrayChanging
@@ -139,6 +140,8 @@ def _publish(array: ArrayChanging, stored: StoredNode, new: ArrayMetadata) -> Ar
         )
     name = V3_DOCUMENT if new.zarr_format == 3 else V2_DOCUMENTS[0]
     document = plain.to_documents(indent=config.get("json_indent"))[name]
+    if array._store.local_root is None and not isinstance(array._store, MemoryStore):
+        note_shape(array._store, array._path, new.shape)
     _replace_surely(array, join(array._path, name), document, stored.blobs[name])
     if not new.assumed:
         keep_node(_key_of(new, document, stored), new)

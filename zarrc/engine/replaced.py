@@ -8,6 +8,8 @@ from zarrc.engine.nodes import open_node
 from zarrc.metadata.model import ArrayMetadata
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from zarrc.grids.axis import AxisRuns
     from zarrc.grids.base import ChunkGrid
     from zarrc.storage import Store
@@ -32,6 +34,25 @@ def stored_shape(store: Store, path: str, metadata: ArrayMetadata) -> tuple[int,
     """Return the shape that is stored at ``path`` now; None if its chunks are not those of ``metadata``."""
     now = open_node(store, path, zarr_format=metadata.zarr_format, repair_fill=metadata.fill_value)
     return now.shape if isinstance(now, ArrayMetadata) and has_layout(now, metadata) else None
+
+
+_MAX_SHAPES = 10_000
+_grown: dict[Hashable, tuple[int, ...]] = {}
+"""Where this process resized an array in a store that is asked by requests -> the largest shape it had."""
+
+
+def note_shape(store: Store, path: str, shape: tuple[int, ...]) -> None:
+    """Let other handles of this process know that an array has a shape now, before it has."""
+    key = store.identity_of(path)
+    known = _grown.pop(key, shape)
+    _grown[key] = tuple(map(max, known, shape)) if len(known) == len(shape) else shape
+    while len(_grown) > _MAX_SHAPES:
+        _grown.pop(next(iter(_grown)), None)
+
+
+def noted_shape(store: Store, path: str) -> tuple[int, ...] | None:
+    """Return a shape that an array had, if this process resized it: no chunk is smaller than that says."""
+    return _grown.get(store.identity_of(path)) if _grown else None
 
 
 def has_layout(now: ArrayMetadata, metadata: ArrayMetadata) -> bool:
