@@ -107,6 +107,14 @@ class KeyTests:
         start = prefix if prefix in ("", "a/") else prefix + "/"
         assert sorted(tree.list_prefix(prefix)) == sorted(key for key in self.TREE if key.startswith(start))
 
+    @pytest.mark.parametrize("prefix", ["", "a", "a/c/", "none"])
+    def test_list_sizes_gives_the_keys_and_sizes(self, tree: Store, prefix: str) -> None:
+        tree.set("a/c/0/1", b"12345")
+        tree.set("a/c/0/0", b"")
+        wanted = {key: len(bytes(tree.get(key) or b"")) for key in tree.list_prefix(prefix)}
+        assert dict(tree.list_sizes(prefix)) == wanted
+        assert len(list(tree.list_sizes(prefix))) == len(wanted)
+
     def test_list_dir_gives_names(self, tree: Store) -> None:
         assert tree.list_dir("") == (["zarr.json"], ["a", "ab", "b", "b.c"])
         assert tree.list_dir("a") == tree.list_dir("a/") == (["zarr.json"], ["c"])
