@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from zarrc.config import config
 from zarrc.engine.node_changes import node_lock
 from zarrc.engine.node_names import ancestors, join
-from zarrc.engine.nodes import NodeMetadata, get_documents, open_children, place
+from zarrc.engine.nodes import NodeMetadata, open_children, place
 from zarrc.errors import MemberNotFoundError, MetadataError, StoreConflictError, StoreError, ZarrcError
 from zarrc.metadata.cache import cache_key, cached_node, keep_node
 from zarrc.metadata.consolidated import (
     Members,
-    check_v2_key,
     documents_of,
     member_metadata,
     read_block,
@@ -28,7 +27,6 @@ from zarrc.metadata.consolidated import (
     to_v2,
 )
 from zarrc.metadata.json import dump_document, load_document
-from zarrc.metadata.model import ArrayMetadata, GroupMetadata
 from zarrc.metadata.v3 import FEW_MEMBERS
 from zarrc.node import without_nan
 from zarrc.reading import Reading
@@ -38,10 +36,7 @@ from zarrc.warning import warn
 if TYPE_CHECKING:
     from zarrc.storage.base import Store
 
-__all__ = ["Consolidated", "UseConsolidated", "attached", "consolidate"]
-
-UseConsolidated = bool | str | None
-"""None: where there are some; True: there must be; False: no; "check"; or the key of a ``.zmetadata``."""
+__all__ = ["Consolidated"]
 
 _ATTEMPTS = 10
 _guard = allocate_lock()
@@ -143,7 +138,7 @@ class Consolidated:
             if block is None:
                 return self._gone()
             found = read_block(block, reading.at("consolidated_metadata"))
-        self._tell(reading.notes)
+        self.tell(reading.notes)
         return self.take(found, root, blob.version)
 
     def _gone(self) -> _State:
@@ -151,7 +146,8 @@ class Consolidated:
         self._doubt([""])
         return self.take(Members({}, {}))
 
-    def _tell(self, notes: Sequence[str]) -> None:
+    def tell(self, notes: Sequence[str]) -> None:
+        """Warn of what was left out of the document."""
         if notes:
             more = f" and {len(notes) - 3} more" if len(notes) > 3 else ""
             warn(f"{self}: {'; '.join(notes[:3])}{more}")
@@ -175,7 +171,7 @@ class Consolidated:
             return False, None
         if documents is None:
             return not self.checks, None
-        if self.checks and not self._is_current(inner, documents, state):
+        if self.checks and not self.is_current(inner, documents, state):
             return False, None
         found = self._metadata(inner, state)
         if isinstance(found, ZarrcError):
@@ -211,7 +207,7 @@ class Consolidated:
         def known(name: str) -> NodeMetadata | None:
             path = join(inner, name)
             documents = state.members.documents.get(path)
-            if documents is None or not self._is_current(path, documents, state):
+            if documents is None or not self.is_current(path, documents, state):
                 return None
             found = self._metadata(path, state)
             return None if isinstance(found, ZarrcError) else found
@@ -271,7 +267,7 @@ class Consolidated:
         unsure = self._unsure
         return bool(unsure) and any(one in unsure for one in ("", *ancestors(inner), inner))
 
-    def _is_current(self, inner: str, documents: Mapping[str, Any], state: _State) -> bool:
+    def is_current(self, inner: str, documents: Mapping[str, Any], state: _State) -> bool:
         """Whether a member's documents are those that its entry was taken from."""
         for name in documents_of(self.zarr_format):
             if name == ".zgroup" and ".zarray" in documents:
@@ -287,7 +283,7 @@ class Consolidated:
 
     def compare(self) -> None:
         """Read the documents of all members, and go on with these; a warning names those that differ."""
-        stored = self._collected()
+        stored = self.collected()
         old = self._read().members.documents
         new = stored.documents
         wrong = sorted(
@@ -301,7 +297,7 @@ class Consolidated:
             )
         self.take(stored)
 
-    def _collected(self) -> Members:
+    def collected(self) -> Members:
         """The members as the store has them, in format 2 with the group itself."""
         members = collect(self.store, self.path, self.zarr_format)
         if self.zarr_format == 2:
@@ -453,99 +449,6 @@ def _rebuild(
 def _remove(members: Members, path: str) -> None:
     for name in members.documents.pop(path, {}):
         members.stamps.pop(join(path, name), None)
-
-
-def consolidate(store: Store, path: str, zarr_format: Literal[2, 3], key: str) -> Consolidated:
-    """Write the consolidated metadata of a group anew.
-
-    What changes meanwhile is noticed: on local stores what was read is looked at again after it is written.
-    """
-    made = Consolidated(store, path, zarr_format, key)
-    with made.lock():
-        for attempt in range(_ATTEMPTS):
-            members = made._collected()
-            try:
-                state = made.replace(members)
-            except StoreConflictError:
-                if attempt + 1 == _ATTEMPTS:
-                    raise
-                time.sleep(0.001 * 2**attempt)
-                continue
-            if not made.checks:
-                break
-            if all(made._is_current(one, members.documents[one], state) for one in members.documents if one):
-                break
-    return made
-
-
-# --- open
-
-
-def attached(
-    store: Store, path: str, metadata: NodeMetadata, use: UseConsolidated, *, writes: bool = True
-) -> Consolidated | None:
-    """The consolidated metadata that a group is opened with; None for none.
-
-    Parameters
-    ----------
-    store, path
-        Where the group is.
-    metadata : GroupMetadata
-        What was read of it; in format 3 they are in there.
-    use : None, bool or str
-        As for `zarrc.open_group`.
-    writes : bool, default True
-        As for `Consolidated`.
-
-    Raises
-    ------
-    MetadataError
-        With True or a key, if there are none, or none that can be read.
-    """
-    if use is False or isinstance(metadata, ArrayMetadata):
-        return None
-    must = use is True or (isinstance(use, str) and use != "check")
-    try:
-        made = _attached(store, path, metadata, use, writes)
-    except MetadataError as error:
-        if must:
-            raise
-        warn(f"the consolidated metadata of {place(store, path)} are not used: {error}")
-        return None
-    if made is None and must:
-        raise MetadataError(
-            f"{place(store, path)} has no consolidated metadata; zarrc.consolidate_metadata writes them, "
-            "use_consolidated=None does without"
-        )
-    if made is not None and use == "check":
-        made.compare()
-    return made
-
-
-def _attached(
-    store: Store, path: str, metadata: GroupMetadata, use: UseConsolidated, writes: bool
-) -> Consolidated | None:
-    if metadata.zarr_format == 3:
-        if isinstance(use, str) and use != "check":
-            raise TypeError(
-                f"use_consolidated={use!r} names a document of format 2; this group is of format 3"
-            )
-        if metadata.consolidated is None:
-            return None
-        made = Consolidated(store, path, 3, "zarr.json", writes=writes)
-        reading = Reading(key=join(path, "zarr.json"), path="consolidated_metadata")
-        made.take(read_block(metadata.consolidated, reading))
-        made._tell(reading.notes)
-        return made
-    key = check_v2_key(use) if isinstance(use, str) and use != "check" else ".zmetadata"
-    (document,) = get_documents(store, [join(path, key)])
-    if document is None:
-        return None
-    made = Consolidated(store, path, 2, key, writes=writes)
-    reading = Reading(key=join(path, key))
-    made.take(read_v2(document, reading))
-    made._tell(reading.notes)
-    return made
 
 
 def _renew_guard() -> None:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zarrc.engine.node_changes import create_node
 from zarrc.engine.nodes import open_node
-from zarrc.group_making import GroupMaking
+from zarrc.group_changing import GroupChanging
 from zarrc.metadata.build import build_group
 from zarrc.metadata.model import GroupMetadata
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from zarrc.consolidated import Consolidated, UseConsolidated
+    from zarrc.consolidated import Consolidated
+    from zarrc.consolidating import UseConsolidated
     from zarrc.info import GroupInfo
     from zarrc.storage.base import Store
     from zarrc.tree import Tree
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Group"]
 
 
-class Group(GroupMaking):
+class Group(GroupChanging):
     """One group: a mapping from names to arrays and groups.
 
     ``group["a/b/c"]`` reaches into groups below. A member is a new handle each time; nothing is cached, so
@@ -125,7 +126,7 @@ class Group(GroupMaking):
         if use is not False and (
             self._metadata.consolidated is not None or self._metadata.zarr_format == 2 or use
         ):
-            from zarrc.consolidated import attached
+            from zarrc.consolidating import attached
 
             self._consolidated = attached(self._store, self._path, self._metadata, use, writes=writes)
         return self

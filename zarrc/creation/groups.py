@@ -152,7 +152,7 @@ def consolidate_metadata(
     -----
     Costs one listing and one batch of reads for each group.
     """
-    from zarrc.consolidated import consolidate
+    from zarrc.consolidating import consolidate
 
     found = _group_at(store, path, zarr_format, storage_options)
     found._check_writable("consolidate metadata")

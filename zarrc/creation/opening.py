@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zarrc.config import ArrayConfigLike
-    from zarrc.consolidated import UseConsolidated
+    from zarrc.consolidating import UseConsolidated
     from zarrc.creation.keywords import ZarrFormat
     from zarrc.creation.places import Mode
     from zarrc.group import Group
