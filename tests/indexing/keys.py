@@ -173,6 +173,7 @@ def orthogonal(values: Any, key: Any) -> Any:
     """What `oindex` means, in NumPy's words: one axis after another."""
     items = list(key) if isinstance(key, tuple) else [key]
     n_axes = sum(item is not None and item is not ... for item in items)
+    dtype = values.dtype  # whose byte order a scalar forgets
     has_ellipsis = any(item is ... for item in items)
     if not has_ellipsis:
         items.append(...)
@@ -185,7 +186,7 @@ def orthogonal(values: Any, key: Any) -> Any:
         else:
             values = values[(slice(None),) * dim + (item,)]
         dim += not isinstance(item, int | np.integer)
-    return np.asarray(values) if has_ellipsis or values.ndim else values[()]
+    return np.asarray(values, dtype) if has_ellipsis or values.ndim else values[()]
 
 
 def vectorized(values: Values, key: Any) -> Any:
