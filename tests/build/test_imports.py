@@ -37,7 +37,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("zarrc.array", "zarrc.tools.compacting"): "a.compact() fronts a tool",
     ("zarrc.array_walking", "zarrc.tools.digesting"): "a.digest() fronts a tool",
     ("zarrc.array_walking", "zarrc.tools.mapping"): "a.map_chunks() fronts a tool",
-    ("zarrc.group_changing", "zarrc.tools.hierarchies"): "g.copy(), g.pop() and assigning a group front a tool",
+    ("zarrc.group_changing", "zarrc.tools.hierarchies"): "g.copy(), g.pop(), assigning a group front a tool",
     ("zarrc.group_changing", "zarrc.tools.moving"): "g.move() and g.rename() front a tool",
 }
 

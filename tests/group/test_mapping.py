@@ -41,6 +41,11 @@ def test_it_is_a_mutable_mapping(group: Group) -> None:
     assert missing == []
 
 
+def test_it_is_no_store(group: Group) -> None:
+    with pytest.raises(TypeError, match="a store is a path"):
+        zarrc.open_group(group)
+
+
 def test_views_are_as_of_a_dict(group: Group) -> None:
     assert list(group.keys()) == ["a", "x"]
     assert "x" in group.keys()  # noqa: SIM118

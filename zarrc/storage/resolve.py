@@ -123,7 +123,8 @@ def _new_store(store: Any, read_only: bool) -> Store:
         return _from_fsspec(store)
     if isinstance(store, os.PathLike):
         return _from_path(os.fspath(store), read_only)
-    if isinstance(store, MutableMapping):
+    # A group is a mapping too, of arrays.
+    if isinstance(store, MutableMapping) and not hasattr(store, "store_path"):
         from zarrc.storage.mapping import MappingStore
 
         return MappingStore(store)
