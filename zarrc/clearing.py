@@ -17,68 +17,125 @@ if TYPE_CHECKING:
 
     from zarrc.engine import ArrayAccess
 
-__all__ = ["check_writable", "clear_box", "delete_objects", "reset"]
+__all__ = ["Clearing", "is_all"]
 
 FEW_OBJECTS: Final = 1000
-"""So many objects are deleted without a look at which there are: one request, where stores take many keys."""
+"""So many objects are dealt with without a look at which there are: a store that takes many keys deletes them
+in one request."""
 
 _BLOCK_NBYTES: Final = 32 * 2**20
 
 
-def check_writable(access: ArrayAccess) -> None:
-    """Refuse, before anything is changed, data that cannot be written, and locks that cannot be had."""
-    ndim = access.metadata.ndim
-    access.locked((0,) * ndim)
-    if ndim:
-        access.write((slice(0, 0),) * ndim, np.empty((0,) * ndim, access.metadata.dtype))
-
-
-def clear_box(access: ArrayAccess, box: Box) -> None:
-    """Make a box of elements the fill value; objects that are wholly in it are deleted.
+class Clearing:
+    """Makes parts of one array what was never written.
 
     Parameters
     ----------
     access : ArrayAccess
         Must read missing chunks as the fill value, and store no empty ones.
-    box : Box
-        Inside the array.
     """
-    metadata = access.metadata
-    grid, shape = metadata.chunk_grid, metadata.shape
-    if size_of(box) == 0:
-        return
-    objects, whole = [], []
-    for d, (start, stop) in enumerate(box):
-        first, last = grid.chunk_of(d, start), grid.chunk_of(d, stop - 1)
-        first += grid.chunk_bounds(d, first)[0] < start
-        # What is beyond the array's end need not be covered.
-        last -= grid.chunk_bounds(d, last)[1] > stop and stop < shape[d]
-        objects.append((first, max(first, last + 1)))
-        if first > last:
-            whole.append((start, start))
+
+    def __init__(self, access: ArrayAccess) -> None:
+        self._access = access
+        self._metadata = access.metadata
+        self._grid = access.metadata.chunk_grid
+        self._fill = np.asarray(access.metadata.chunk_spec.fill).astype(access.metadata.dtype)
+        self._listed: list[tuple[int, ...]] | None = None
+
+    def check_writable(self) -> None:
+        """Refuse, before anything is changed, data that cannot be written, and locks that cannot be had."""
+        ndim = self._metadata.ndim
+        self._access.locked((0,) * ndim)
+        if ndim:
+            self._access.write((slice(0, 0),) * ndim, np.empty((0,) * ndim, self._metadata.dtype))
+
+    def clear(self, box: Box) -> None:
+        """Make a box of elements the fill value; objects that are wholly in it are deleted."""
+        if size_of(box) == 0:
+            return
+        objects, whole = [], []
+        for d, (start, stop) in enumerate(box):
+            first, last = self._grid.chunk_of(d, start), self._grid.chunk_of(d, stop - 1)
+            first += self._grid.chunk_bounds(d, first)[0] < start
+            # What is beyond the array's end need not be covered.
+            last -= self._grid.chunk_bounds(d, last)[1] > stop and stop < self._metadata.shape[d]
+            objects.append((first, max(first, last + 1)))
+            if first > last:
+                whole.append((start, start))
+            else:
+                bounds = self._grid.chunk_bounds(d, first)[0], self._grid.chunk_bounds(d, last)[1]
+                whole.append((bounds[0], min(bounds[1], stop)))
+        for shell in shells(tuple(whole), box):
+            self.reset(shell)
+        self.delete(tuple(objects), ((0, 0),) * len(box))
+
+    def reset(self, box: Box) -> None:
+        """Make a box of elements the fill value, by reading it: what is that already is not written again."""
+        for block in self._blocks(box):
+            if not is_all(np.asarray(self._access.read(block)), self._fill):
+                self._access.write(block, self._fill)
+
+    def _blocks(self, box: Box) -> Iterator[tuple[slice, ...]]:
+        """Yield what to look at: all of a box in large parts, or of very many objects those that are stored."""
+        objects = tuple(
+            (self._grid.chunk_of(d, start), self._grid.chunk_of(d, stop - 1) + 1)
+            for d, (start, stop) in enumerate(box)
+        )
+        n_objects = size_of(objects)
+        if n_objects > FEW_OBJECTS:
+            stored = [chunk for chunk in self._stored() if _is_in(chunk, objects)]
+            if len(stored) < n_objects // 4:
+                return (self._cut(chunk, box) for chunk in stored)
+        return blocks(self._grid, box, max(1, _BLOCK_NBYTES // self._metadata.dtype.itemsize))
+
+    def _cut(self, chunk: tuple[int, ...], box: Box) -> tuple[slice, ...]:
+        bounds = (self._grid.chunk_bounds(d, i) for d, i in enumerate(chunk))
+        return tuple(
+            slice(max(low, start), min(high, stop))
+            for (low, high), (start, stop) in zip(bounds, box, strict=True)
+        )
+
+    def delete(self, outer: Box, inner: Box, *, beyond: Box | None = None) -> None:
+        """Delete the objects with grid coordinates in ``outer`` and not in ``inner``.
+
+        If they are few without a look at which are stored, otherwise by one listing.
+
+        Parameters
+        ----------
+        outer, inner : Box
+            Of coordinates in the grid of stored objects; ``inner`` is in ``outer``.
+        beyond : Box, optional
+            If the store is listed, those that are not in this one are deleted too.
+        """
+        found: Iterable[tuple[int, ...]]
+        if size_of(outer) - size_of(inner) <= FEW_OBJECTS:
+            found = itertools.chain.from_iterable(
+                itertools.product(*itertools.starmap(range, box)) for box in shells(inner, outer)
+            )
         else:
-            whole.append((grid.chunk_bounds(d, first)[0], min(grid.chunk_bounds(d, last)[1], stop)))
-    for shell in shells(tuple(whole), box):
-        reset(access, shell)
-    delete_objects(access, tuple(objects), ((0, 0),) * len(box))
+            found = [
+                chunk
+                for chunk in self._stored()
+                if (_is_in(chunk, outer) and not _is_in(chunk, inner))
+                or (beyond is not None and not _is_in(chunk, beyond))
+            ]
+        access = self._access
+        encode = self._metadata.chunk_key_encoding.encode
+        base = f"{access.path}/" if access.path else ""
+        for batch in _batches(found):
+            keys = {f"{base}{encode(chunk)}": chunk for chunk in batch}
+            with ExitStack() as locks:
+                # In key order, as every write takes them.
+                for key in sorted(keys):
+                    locks.enter_context(access.locked(keys[key]))
+                access.store.delete_many(sorted(keys))
 
-
-def reset(access: ArrayAccess, box: Box) -> None:
-    """Make a box of elements the fill value, by reading it: what is that already is not written again.
-
-    Parameters
-    ----------
-    access : ArrayAccess
-        As for `clear_box`.
-    box : Box
-        Inside the array.
-    """
-    metadata = access.metadata
-    fill = np.asarray(metadata.chunk_spec.fill).astype(metadata.dtype)
-    limit = max(1, _BLOCK_NBYTES // metadata.dtype.itemsize)
-    for block in blocks(metadata.chunk_grid, box, limit):
-        if not is_all(np.asarray(access.read(block)), fill):
-            access.write(block, fill)
+    def _stored(self) -> list[tuple[int, ...]]:
+        """Return the coordinates of all objects that are stored, also beyond the array; listed once."""
+        if self._listed is None:
+            access = self._access
+            self._listed = list(listed_coords(access.store, access.path, self._metadata))
+        return self._listed
 
 
 def is_all(data: npt.NDArray[Any], value: npt.NDArray[Any]) -> bool:
@@ -97,44 +154,6 @@ def is_all(data: npt.NDArray[Any], value: npt.NDArray[Any]) -> bool:
         return bool((flat.view(bits) == value.view(bits)).all())
     rows = flat.view(np.uint8).reshape(-1, data.dtype.itemsize)
     return bool((rows == np.frombuffer(value.tobytes(), np.uint8)).all())
-
-
-def delete_objects(access: ArrayAccess, outer: Box, inner: Box, *, beyond: Box | None = None) -> None:
-    """Delete the objects with grid coordinates in ``outer`` and not in ``inner``.
-
-    If they are few without a look at which are stored, otherwise by one listing.
-
-    Parameters
-    ----------
-    access : ArrayAccess
-        Of the array.
-    outer, inner : Box
-        Of coordinates in the grid of stored objects; ``inner`` is in ``outer``.
-    beyond : Box, optional
-        If the store is listed, those that are not in this one are deleted too.
-    """
-    found: Iterable[tuple[int, ...]]
-    if size_of(outer) - size_of(inner) <= FEW_OBJECTS:
-        found = itertools.chain.from_iterable(
-            itertools.product(*itertools.starmap(range, box)) for box in shells(inner, outer)
-        )
-    else:
-        stored = listed_coords(access.store, access.path, access.metadata)
-        found = [
-            chunk
-            for chunk in stored
-            if (_is_in(chunk, outer) and not _is_in(chunk, inner))
-            or (beyond is not None and not _is_in(chunk, beyond))
-        ]
-    encode = access.metadata.chunk_key_encoding.encode
-    base = f"{access.path}/" if access.path else ""
-    for batch in _batches(found):
-        keys = {f"{base}{encode(chunk)}": chunk for chunk in batch}
-        with ExitStack() as locks:
-            # In key order, as every write takes them.
-            for key in sorted(keys):
-                locks.enter_context(access.locked(keys[key]))
-            access.store.delete_many(sorted(keys))
 
 
 def _is_in(place: tuple[int, ...], box: Box) -> bool:

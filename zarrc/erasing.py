@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zarrc.clearing import check_writable, clear_box, is_all
+from zarrc.clearing import Clearing, is_all
 from zarrc.engine import ArrayAccess
 from zarrc.engine.values import as_values
 from zarrc.resizing import clearing_config, read_metadata
@@ -41,9 +41,10 @@ def erase_region(array: ArrayChanging, region: Any) -> None:
         _, metadata = read_metadata(array)
         box = tuple(box_of(region, metadata.shape))
         access = ArrayAccess(array._store, array._path, metadata, clearing_config(array._config))
-        check_writable(access)
+        clearing = Clearing(access)
+        clearing.check_writable()
         try:
-            clear_box(access, box)
+            clearing.clear(box)
         finally:
             # Also forgets what was kept of the shards' indexes.
             array._set_metadata(metadata)

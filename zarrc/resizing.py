@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from zarrc.boxes import Box, blocks, shells
-from zarrc.clearing import check_writable, delete_objects, reset
+from zarrc.clearing import Clearing
 from zarrc.config import config
 from zarrc.engine import ArrayAccess
 from zarrc.engine.node_changes import StoredNode, read_stored, replace_document
@@ -34,6 +34,7 @@ from zarrc.storage.memory import MemoryStore
 if TYPE_CHECKING:
     from zarrc.array_changing import ArrayChanging
     from zarrc.config import ArrayConfig
+    from zarrc.grids.base import ChunkGrid
     from zarrc.storage.base import Blob
 
 __all__ = ["append_to", "clearing_config", "parse_new_shape", "read_metadata", "resize_array", "resized"]
@@ -90,14 +91,15 @@ def _try_resize(array: ArrayChanging, shape: tuple[int, ...]) -> None:
     widest = resized(old, tuple(map(max, old.shape, shape)))
     access = ArrayAccess(array._store, array._path, widest, clearing_config(array._config))
     try:
-        check_writable(access)
-        _clear_new(access, old.shape, shape)
+        clearing = Clearing(access)
+        clearing.check_writable()
+        _clear_new(clearing, access.metadata.chunk_grid, old.shape, shape)
     except Exception as error:
         error.add_note(f"the array has its old shape {old.shape}")
         raise
     array._take_stored(_publish(array, stored, new))
     try:
-        _clear_cut(access, old.shape, shape)
+        _clear_cut(Clearing(access), access.metadata.chunk_grid, old.shape, shape)
     except Exception as error:
         error.add_note(
             f"the array has its new shape {shape}; of what was cut off some is still stored, but does not "
@@ -180,11 +182,10 @@ def _from_zero(extents: Iterable[int]) -> Box:
     return tuple((0, extent) for extent in extents)
 
 
-def _clear_new(access: ArrayAccess, old: tuple[int, ...], new: tuple[int, ...]) -> None:
+def _clear_new(clearing: Clearing, grid: ChunkGrid, old: tuple[int, ...], new: tuple[int, ...]) -> None:
     """Clear what is in ``new`` and not in ``old``."""
     if 0 in new or all(map(operator.le, new, old)):
         return
-    grid = access.metadata.chunk_grid
     n_new = grid.grid_shape(new)
     # The objects that have elements already.
     n_old = [0] * len(old) if 0 in old else list(map(min, grid.grid_shape(old), n_new))
@@ -192,24 +193,23 @@ def _clear_new(access: ArrayAccess, old: tuple[int, ...], new: tuple[int, ...]) 
         ends = [grid.chunk_bounds(d, n - 1)[1] for d, n in enumerate(n_old)]
         inner = _from_zero(map(min, old, new))
         for box in shells(inner, _from_zero(map(min, ends, new))):
-            reset(access, box)
-    delete_objects(access, _from_zero(n_new), _from_zero(n_old))
+            clearing.reset(box)
+    clearing.delete(_from_zero(n_new), _from_zero(n_old))
 
 
-def _clear_cut(access: ArrayAccess, old: tuple[int, ...], new: tuple[int, ...]) -> None:
+def _clear_cut(clearing: Clearing, grid: ChunkGrid, old: tuple[int, ...], new: tuple[int, ...]) -> None:
     """Clear what is in ``old`` and not in ``new``."""
     if 0 in old or all(map(operator.le, old, new)):
         return
-    grid = access.metadata.chunk_grid
     n_old = grid.grid_shape(old)
     n_all = [0] * len(new) if 0 in new else list(grid.grid_shape(new))
     n_new = list(map(min, n_all, n_old))
-    delete_objects(access, _from_zero(n_old), _from_zero(n_new), beyond=_from_zero(n_all))
+    clearing.delete(_from_zero(n_old), _from_zero(n_new), beyond=_from_zero(n_all))
     if 0 in new:
         return
     ends = [grid.chunk_bounds(d, n - 1)[1] for d, n in enumerate(n_new)]
     for box in shells(_from_zero(map(min, old, new)), _from_zero(map(min, ends, old))):
-        reset(access, box)
+        clearing.reset(box)
 
 
 # --- append

@@ -209,6 +209,21 @@ def test_what_is_kept_of_a_new_document_is_what_it_says() -> None:
         assert kept.assumed == told.assumed
 
 
+@pytest.mark.parametrize("kind", ["regular", "sharded", "v2", "v2 nested keys"])
+def test_a_huge_array_costs_what_is_stored_of_it(kind: str) -> None:
+    array = make(MemoryStore(), (10**15, 11), kind)
+    array[[5, 10**9, 10**14], 4:] = 3
+    array.resize(10**15, 6)
+    array.resize(10**15 - 1, 10)
+    assert array[10**9, 4:].tolist() == [3, 3, FILL, FILL, FILL, FILL]
+    array.erase((slice(2, None), 5))
+    assert array[10**14, 4:].tolist() == [3, FILL, FILL, FILL, FILL, FILL]
+    assert len(array.stored_chunks()) == 3
+    array.resize(10**15, 11)
+    array.erase()
+    assert array.stored_chunks() == []
+
+
 # --- other handles
 
 
