@@ -76,7 +76,7 @@ class Clearing:
                 self._access.write(block, self._fill)
 
     def _blocks(self, box: Box) -> Iterator[tuple[slice, ...]]:
-        """Yield what to look at: all of a box in large parts, or of very many objects those that are stored."""
+        """Yield what to look at: all of a box in large parts, of very many objects only the stored ones."""
         objects = tuple(
             (self._grid.chunk_of(d, start), self._grid.chunk_of(d, stop - 1) + 1)
             for d, (start, stop) in enumerate(box)
