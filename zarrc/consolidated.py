@@ -9,6 +9,7 @@ import time
 from _thread import allocate_lock, get_ident
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from zarrc.config import config
@@ -283,8 +284,8 @@ class Consolidated:
 
     def compare(self) -> None:
         """Read the documents of all members, and go on with these; a warning names those that differ."""
-        stored = self.collected()
-        old = self._read().members.documents
+        state = self._read()
+        stored, old = self.collected(state.children), state.members.documents
         new = stored.documents
         wrong = sorted(
             {path for path in old.keys() | new.keys() if not same_documents(old.get(path), new.get(path))}
@@ -297,9 +298,9 @@ class Consolidated:
             )
         self.take(stored)
 
-    def collected(self) -> Members:
-        """The members as the store has them, in format 2 with the group itself."""
-        members = collect(self.store, self.path, self.zarr_format)
+    def collected(self, known: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Members:
+        """The members as the store has them, in format 2 with the group; ``known`` as for `collect`."""
+        members = collect(self.store, self.path, self.zarr_format, known=known)
         if self.zarr_format == 2:
             documents, stamps = stored_documents(self.store, self.path, "", self.zarr_format)
             members.documents[""] = documents

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from zarrc.engine.node_names import join
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["below", "collect", "is_group", "same_documents", "stored_documents"]
 
 
-def collect(store: Store, path: str, zarr_format: Literal[2, 3], *, prefix: str = "") -> Members:
+def collect(
+    store: Store,
+    path: str,
+    zarr_format: Literal[2, 3],
+    *,
+    prefix: str = "",
+    known: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Members:
     """The documents of all nodes of one format below a group, from the store.
 
     One listing and one batch of reads for each group.
@@ -35,13 +43,15 @@ def collect(store: Store, path: str, zarr_format: Literal[2, 3], *, prefix: str 
         Format of the nodes.
     prefix : str, default ""
         What their paths are to start with in the result.
+    known : Mapping, optional
+        Names to look for in a group, by its path in the result: stores that cannot list do not show them.
     """
     members = Members({}, {})
     pending = [(path, prefix)]
     names = documents_of(zarr_format)
     while pending:
         above, inner = pending.pop()
-        children = store.list_dir(above).prefixes
+        children = sorted({*store.list_dir(above).prefixes, *known.get(inner, ())})
         keys = [join(join(above, child), name) for child in children for name in names]
         blobs: list[Blob | None] = [None] * len(keys)
         for index, blob in store.get_many([(key, None) for key in keys]):

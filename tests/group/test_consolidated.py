@@ -222,6 +222,25 @@ def test_attributes_that_are_no_json_are_spelled(zarr_format: Any) -> None:
     assert dict(group["a"].attrs) == {"nan": "NaN"}
 
 
+def test_a_store_that_cannot_list_is_opened_by_its_consolidated_metadata(zarr_format: Any) -> None:
+    class Unlisted(MappingStore):
+        def list_prefix(self, prefix: str) -> Iterator[str]:
+            return iter(())
+
+    objects: dict[str, bytes] = {}
+    consolidated(MappingStore(objects), zarr_format)
+    assert list(zarrc.open_group(Unlisted(objects), use_consolidated=False)) == []
+    for use in (None, True, "check"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            group = zarrc.open_group(Unlisted(objects), use_consolidated=use)
+        assert seen(group) == PATHS
+    assert zarrc.load(Unlisted(objects))["x"].tolist() == [0, 1, 2]
+    into = zarrc.group()
+    zarrc.copy_all(group, into)
+    assert seen(into) == PATHS
+
+
 # --- kept fresh
 
 

@@ -80,3 +80,34 @@ def test_two_processes_create_members(
     group = in_memory(tmp_path / "g")
     assert sorted(group) == sorted(f"{who}{i}" for who in "ab" for i in range(20))
     assert [group[f"b{i}"].attrs["k"] for i in range(20)] == list(range(20))
+
+
+COPY = """
+import os, sys, zarrc
+group, n = zarrc.open_group(sys.argv[1]), int(sys.argv[2])
+left = iter(range(n))
+def log(text):
+    if next(left, None) is None:
+        os._exit(9)
+zarrc.copy(group["a"], group, "b/new", if_exists="replace", log=log)
+"""
+
+
+@pytest.mark.parametrize("n", range(4))
+def test_a_process_that_dies_while_it_copies_leaves_what_was_there(
+    tmp_path: Path, child_environment: dict[str, str], n: int
+) -> None:
+    root = zarrc.create_group(tmp_path / "g")
+    for name in ("x", "y", "z"):
+        root[f"a/{name}"] = np.arange(5)
+    root["b/new"] = np.arange(3)
+    done = subprocess.run(
+        [sys.executable, "-c", COPY, str(tmp_path / "g"), str(n)], env=child_environment, timeout=120
+    )
+    assert done.returncode == 9
+    assert root["b/new"][...].tolist() == [0, 1, 2]  # type: ignore[index]
+    assert list(root["b"]) == ["new"]  # type: ignore[call-overload]
+    zarrc.copy(root["a"], root, "b/new", if_exists="replace")
+    assert list(root["b/new"]) == ["x", "y", "z"]  # type: ignore[call-overload]
+    del root["b"]
+    assert not (tmp_path / "g" / "b").exists()
