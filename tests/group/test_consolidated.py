@@ -173,6 +173,21 @@ def test_use_consolidated_says_whether_they_are_used(zarr_format: Any) -> None:
     assert "new" in dict(zarrc.open_group(store).members(use_consolidated_for_children=False))
 
 
+def test_a_store_that_is_read_only_opens_for_reading(zarr_format: Any) -> None:
+    store = MemoryStore()
+    consolidated(store, zarr_format)
+    group = zarrc.open_consolidated(store.with_read_only())
+    assert group.read_only
+    assert seen(group) == PATHS
+    with pytest.raises(ReadOnlyError):
+        zarrc.open_consolidated(store.with_read_only(), mode="r+")
+    with pytest.raises(ValueError, match="creates"):
+        zarrc.open_consolidated(store, mode="w")
+    assert "q" not in zarrc.group(store, use_consolidated=True)
+    with pytest.raises(MetadataError):
+        zarrc.group(zarrc.group().store, use_consolidated=True)
+
+
 def test_v2_metadata_under_another_key() -> None:
     store = MemoryStore()
     filled(store, 2)

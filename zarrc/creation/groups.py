@@ -10,6 +10,7 @@ from zarrc.creation.opening import GROUP_KEYWORDS, open_group
 from zarrc.creation.places import Place
 from zarrc.engine.node_changes import create_node, delete_node
 from zarrc.engine.node_search import node_exists
+from zarrc.errors import ReadOnlyError
 from zarrc.group import Group
 from zarrc.metadata.build import build_group
 from zarrc.metadata.consolidated import check_v2_key
@@ -17,6 +18,7 @@ from zarrc.new_array import check_keywords
 from zarrc.node import Node
 
 if TYPE_CHECKING:
+    from zarrc.consolidating import UseConsolidated
     from zarrc.tree import Tree
 
 __all__ = ["consolidate_metadata", "create_group", "delete", "group", "open_consolidated", "tree"]
@@ -70,9 +72,11 @@ def group(
     zarr_format: ZarrFormat | None = None,
     attributes: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    use_consolidated: UseConsolidated = None,
+    consolidate: bool = True,
     **legacy: Any,
 ) -> Group:
-    """Open a group, or create it if it is not there; arguments as for `create_group`.
+    """Open a group, or create it if it is not there; arguments as for `create_group` and `open_group`.
 
     Raises
     ------
@@ -87,6 +91,8 @@ def group(
         zarr_format=zarr_format,
         attributes=attributes,
         storage_options=storage_options,
+        use_consolidated=use_consolidated,
+        consolidate=consolidate,
     )
 
 
@@ -205,16 +211,20 @@ def open_consolidated(
         )
     if mode in ("w", "w-"):
         raise ValueError(f"open_consolidated() opens what is there, mode={mode!r} creates")
-    found = open_group(
-        store,
-        mode="r" if mode == "r" else "r+",
-        path=path,
-        zarr_format=zarr_format,
-        use_consolidated=metadata_key or True,
-        consolidate=consolidate,
-        storage_options=storage_options,
+    wanted: dict[str, Any] = {
+        "path": path,
+        "zarr_format": zarr_format,
+        "use_consolidated": metadata_key or True,
+        "consolidate": consolidate,
+        "storage_options": storage_options,
         **legacy,
-    )
+    }
+    try:
+        found = open_group(store, mode="r" if mode == "r" else "r+", **wanted)
+    except ReadOnlyError:
+        if mode is not None:
+            raise
+        found = open_group(store, mode="r", **wanted)
     if use_consolidated == "check" and found._consolidated is not None:
         found._consolidated.compare()
     return found
