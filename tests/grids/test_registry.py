@@ -96,10 +96,27 @@ def test_what_a_grid_refuses_is_a_metadata_error_that_names_the_place(monthly: t
 
 def test_a_grid_that_says_nonsense_is_refused_as_an_object_too(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = MonthlyGrid(2000, 1, (5,))
-    for runs in [((31, 1),), 0], [((31, 0),), 5], [[(31, 1)], 5], [((31.0, 1),), 5], [(), 5]:
+    for runs in (
+        [((31, 1),), 0],
+        [((31, 0),), 5],
+        [[(31, 1)], 5],
+        [((31.0, 1),), 5],
+        [(), 5],
+        ["x", 5],
+        [None],
+    ):
         monkeypatch.setattr(MonthlyGrid, "runs", lambda self, runs=runs: tuple(runs))
         with pytest.raises(MetadataError, match=r"'example.monthly'"):
             zarrc.create_array(shape=(31, 5), chunk_grid=grid)
+        with pytest.raises(MetadataError, match=r"shards: .*'example.monthly'"):
+            zarrc.create_array(shape=(31, 5), chunks=1, shards=MonthlyGrid(2000, 1, (5,)))
+    monkeypatch.undo()
+    with pytest.raises(
+        MetadataError, match=r"shards: the 'example.monthly' grid has 2 dimensions, the array 1"
+    ):
+        zarrc.create_array(shape=(31,), chunks=1, shards=grid)
+    with pytest.raises(MetadataError, match=r"chunks: the chunk shape \[2\] has 1 dimensions, the array 2"):
+        zarrc.create_array(shape=(31, 5), chunks=RegularChunkGrid((2,)))
 
 
 def test_an_array_whose_grid_nobody_knows_any_more_is_an_error() -> None:

@@ -124,7 +124,7 @@ def test_a_chunk_whose_bytes_overflow_is_refused() -> None:
     ("shape", "chunk_shapes", "text"),
     [
         ([4], [[1, 2]], "chunk_grid: the chunks along axis 0 have 3 elements in all, the array 4"),
-        ([4], [], "chunk_grid: the chunk shape [] has 0 dimensions, the array 1"),
+        ([4], [], "chunk_grid: the 'rectilinear' grid has 0 dimensions, the array 1"),
         ([4], [2] * 100_000, "has 100000 dimensions, the array 1"),
         (
             [4, 4],

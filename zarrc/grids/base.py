@@ -153,6 +153,10 @@ class ChunkGrid:
         self._check_reach(shape)
 
     def _check_reach(self, shape: tuple[int, ...]) -> None:
+        if len(self.axes) != len(shape):
+            raise MetadataError(
+                f"the {self.name!r} grid has {len(self.axes)} dimensions, the array {len(shape)}"
+            )
         for d, (axis, extent) in enumerate(zip(self.axes, shape, strict=True)):
             axis.check(extent, d)
 

@@ -87,7 +87,12 @@ class RegularChunkGrid(ChunkGrid):
         return index // self.chunk_shape[d]
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Chunks of one shape cover every array."""
+        """Raise MetadataError unless there are as many dimensions: chunks of one shape cover every array."""
+        if len(self.chunk_shape) != len(shape):
+            raise MetadataError(
+                f"the chunk shape {show(self.chunk_shape)} has {len(self.chunk_shape)} dimensions, the array "
+                f"{len(shape)}"
+            )
 
     def resized(self, shape: tuple[int, ...]) -> RegularChunkGrid:
         """The grid itself: it has no end."""

@@ -90,6 +90,8 @@ def parse_grid(
         the array's end.
     """
     if isinstance(chunks, ChunkGrid):
+        with Reading(path=what, from_user=True).locate():
+            chunks.check(shape)
         return chunks
     if is_auto(chunks):
         return RegularChunkGrid(guess_chunks(shape, itemsize, target))

@@ -53,12 +53,9 @@ def check_shapes(shape: tuple[int, ...], grid: ChunkGrid, itemsize: int) -> None
         raise at.error(f"has {len(shape)} dimensions; up to {MAX_NDIM} are supported")
     at.integers(shape, 0, MAX_NBYTES)
     at = Reading(path="chunk_grid")
-    largest = grid.largest_shape
-    if len(largest) != len(shape):
-        what = f"the chunk shape {show(largest)}" if grid.is_regular else f"the {grid.name!r} grid"
-        raise at.error(f"{what} has {len(largest)} dimensions, the array {len(shape)}")
     with at.locate():
         grid.check(shape)
+    largest = grid.largest_shape
     nbytes = itemsize
     for extent in largest:
         nbytes *= extent
