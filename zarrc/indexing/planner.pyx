@@ -117,6 +117,8 @@ cdef int _set_mask(Planner planner, const Py_ssize_t *result_strides) except -1:
     with nogil:
         status = mask_make(&data[0] if data.shape[0] else NULL, shape, planner.plan.ndim, &planner.mask)
     check(status, NULL, 0, None)
+    if <int64_t>planner.mask.n_true != planner.selection.result_shape_[0]:
+        raise SelectionError("the mask was changed by another thread while it was used")
     planner.plan.mask, planner.plan.mask_stride = &planner.mask, result_strides[0]
     return 0
 
