@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from zarrc.buffering import Buffered
+    from zarrc.caching import ArrayCache
     from zarrc.engine import ArrayAccess
     from zarrc.engine.write_buffer import WriteBuffer
     from zarrc.info import ArrayInfo
+    from zarrc.lazy_view import LazyView
     from zarrc.metadata.model import NodeMetadata
     from zarrc.storage.base import Store
     from zarrc.tools.compacting import Compaction
@@ -68,7 +70,7 @@ class Array(ArrayChanging):
     Spec: Zarr v3 core, "Arrays"; Zarr v2, "Arrays".
     """
 
-    __slots__ = ("_access", "_config")
+    __slots__ = ("_access", "_cache", "_config")
 
     _kind = "array"
 
@@ -84,6 +86,11 @@ class Array(ArrayChanging):
         super().__init__(store, path, metadata, read_only=read_only)
         self._config = parse_array_config(config)
         self._access: ArrayAccess | WriteBuffer | None = None
+        self._cache: ArrayCache | None = None
+        if self._config.cache_nbytes:
+            from zarrc.caching import ArrayCache
+
+            self._cache = ArrayCache(self._config.cache_nbytes)
 
     @classmethod
     def open(cls, store: Any, *, config: ArrayConfigLike = None) -> Self:
@@ -170,7 +177,53 @@ class Array(ArrayChanging):
             type(self)(self._store, self._path, self._metadata, new, read_only=self._read_only)
         )
 
+    def with_cache(self, nbytes: int = 256 * 2**20) -> Self:
+        """Return a handle of the same array that keeps decoded chunks, for reads that come back to them.
+
+        Parameters
+        ----------
+        nbytes : int, default 256 MiB
+            The most bytes of memory that they may take; the least recently used go first. 0 keeps none.
+
+        Returns
+        -------
+        Array
+            A handle with a cache of its own: `cache`.
+
+        Raises
+        ------
+        ValueError
+            If ``nbytes`` is no integer, or negative.
+
+        Notes
+        -----
+        A read that begins after a write has ended, through any handle in this process, sees what was written.
+        What other processes write is noticed in directories, and not on other stores: see `ArrayCache.clear`.
+
+        Examples
+        --------
+        >>> import zarrc
+        >>> a = zarrc.ones((100, 100), chunks=(10, 100)).with_cache(2**20)
+        >>> rows = [a[i] for i in range(20)]
+        >>> a.cache.stats().hits, a.cache.stats().misses
+        (18, 2)
+        """
+        return self.with_config({"cache_nbytes": nbytes})
+
+    @property
+    def cache(self) -> ArrayCache | None:
+        """The decoded chunks that this handle keeps; None if it keeps none (see `with_cache`)."""
+        return self._cache
+
     # --- data
+
+    @property
+    def lazy(self) -> LazyView:
+        """All of the array as a `LazyView`: ``array.lazy[2:].T[5]`` is one more, and reads nothing."""
+        from zarrc.indexing.index_map import IndexMap
+        from zarrc.lazy_view import LazyView
+
+        return LazyView(self, IndexMap.identity(self.shape))
 
     def _data(self) -> ArrayAccess | WriteBuffer:
         """Return the engine's view of this array, made on first use."""
@@ -192,14 +245,22 @@ class Array(ArrayChanging):
         config = self._config
         if config.order != self.order:
             config = changed(config, order=self.order)
-        return ArrayAccess(self._store, self._path, metadata or self._metadata, config)
+        # Decoded chunks that are kept stay what they are, whatever becomes of the array's shape.
+        cache = None if self._cache is None else self._cache._kernel
+        return ArrayAccess(self._store, self._path, metadata or self._metadata, config, cache)
 
     def _repair_fill(self) -> object:
         return self._metadata.fill_value
 
     def _set_metadata(self, metadata: NodeMetadata) -> None:
         with _beginning:
+            old = self._metadata
             super()._set_metadata(metadata)
+            new = self._metadata
+            if self._cache is not None and (old.codecs, old.data_type) != (new.codecs, new.data_type):
+                from zarrc.caching import ArrayCache
+
+                self._cache = ArrayCache(self._config.cache_nbytes)
             access = self._access
             if access is None or access.is_direct:
                 self._access = None

@@ -332,8 +332,8 @@ class ArrayConfig:
         an integer type must be whole and fit, floats round to floats as in NumPy; or one of NumPy's own
         rules, ``"no"``, ``"equiv"``, ``"safe"``, ``"same_kind"``, ``"unsafe"``.
     cache_nbytes : int, default 0
-        Bytes of memory for decoded chunks that this handle keeps, the latest ones (`Array.with_cache`); 0 keeps
-        none.
+        Bytes of memory for decoded chunks that this handle keeps, the latest ones (`Array.with_cache`); 0
+        keeps none.
     locking : {"thread", "file"}, default "thread"
         What keeps two partial writes of one stored object apart. ``"thread"``: a lock in this process, for
         all its threads and handles. ``"file"``: also a lock file beside the object (``flock``), for all

@@ -27,9 +27,9 @@ class LazyView:
     """Part of a stored array, not read yet: what ``array.lazy[...]`` gives.
 
     Indexing a view gives another view, with NumPy's meaning of integers, slices of any step, ``...``,
-    ``None``, lists and masks; so do ``oindex``, ``vindex``, `transpose` and `astype`. Nothing is read until `read`,
-    ``numpy.asarray`` or the like, and then only what is left of the selection, in one go. Assigning to a view
-    writes to the array. A view may be shared between threads, and pickled.
+    ``None``, lists and masks; so do ``oindex``, ``vindex``, `transpose` and `astype`. Nothing is read until
+    `read`, ``numpy.asarray`` or the like, and then only what is left of the selection, in one go. Assigning
+    to a view writes to the array. A view may be shared between threads, and pickled.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class LazyView:
 
     @property
     def oindex(self) -> Indexer:
-        """Views of a product of lists, slices and masks: ``view.oindex[[1, 3], [0, 2]]`` has 2 x 2 elements."""
+        """Views of products of lists, slices and masks: ``view.oindex[[1, 3], [0, 2]]`` is 2 x 2 elements."""
         return Indexer(self, "oindex")
 
     @property
@@ -357,6 +357,6 @@ def _check_inside(index_map: IndexMap, shape: tuple[int, ...]) -> None:
     # A view of no elements takes nothing.
     if 0 not in index_map.shape and any(shape[axis] <= index for axis, index in largest.items()):
         raise SelectionError(
-            f"the array has been resized from {index_map.array_shape} to {shape}, and has not all of the view "
-            "any more"
+            f"the array has been resized from {index_map.array_shape} to {shape}, and has not all of the "
+            "view any more"
         )

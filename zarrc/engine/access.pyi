@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from zarrc.config import ArrayConfig
 from zarrc.indexing.selection import Selection
+from zarrc.kernels.chunk_cache import ChunkCache
 from zarrc.metadata.model import ArrayMetadata
 from zarrc.storage import Store
 
@@ -13,7 +14,14 @@ from zarrc.storage import Store
 class ArrayAccess:
     """The data of one array."""
 
-    def __init__(self, store: Store, path: str, metadata: ArrayMetadata, config: ArrayConfig) -> None: ...
+    def __init__(
+        self,
+        store: Store,
+        path: str,
+        metadata: ArrayMetadata,
+        config: ArrayConfig,
+        chunks: ChunkCache | None = None,
+    ) -> None: ...
     @property
     def store(self) -> Store: ...
     @property

@@ -22,6 +22,7 @@ from zarrc.engine.write cimport write_plan
 from zarrc.indexing.plan cimport make_plan, zc_plan
 from zarrc.indexing.planner cimport Planner
 from zarrc.indexing.selection cimport MAX_NDIM, MAX_RESULT_NDIM, Selection, parse_basic
+from zarrc.kernels.chunk_cache cimport ChunkCache
 from zarrc.kernels.memory cimport empty_array
 
 cnp.import_array()
@@ -41,6 +42,8 @@ cdef class ArrayAccess:
         Of the array.
     config : ArrayConfig
         How to read and write.
+    chunks : ChunkCache, optional
+        Keeps decoded chunks for the next reads.
     """
 
     cdef readonly object store
@@ -59,7 +62,7 @@ cdef class ArrayAccess:
     cdef object dtype
     cdef zc_document seen       # the metadata document when it was last looked at
 
-    def __cinit__(self, store, str path not None, metadata, config):
+    def __cinit__(self, store, str path not None, metadata, config, ChunkCache chunks=None):
         cdef int i
         self.store = store
         self.path = path
@@ -75,6 +78,8 @@ cdef class ArrayAccess:
                 self.chunk_shape[i] = self.grid[i]
         name = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
         self.objects = Objects(store, path, metadata.chunk_key_encoding, name)
+        if chunks is not None:
+            self.objects.keep_chunks(chunks, chunks.cache)
         # Of a grid with chunks of several shapes, what all of them have in common.
         self.way = self._way_of(metadata.chunk_grid.largest_shape)
         self.has_shards = isinstance(self.way, ShardedData)

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from zarrc.indexing.plan cimport zc_plan
+from zarrc.kernels.chunk_cache cimport zc_chunk_cache
 from zarrc.kernels.local_io cimport zc_local_next, zc_local_stamp
 from zarrc.kernels.locks cimport zc_file_lock, zc_lock
 from zarrc.kernels.shard_cache cimport zc_shard_cache
@@ -31,6 +32,7 @@ ctypedef struct zc_objects:
     uint64_t lock_seed
     bint locks_files        # against other processes too
     zc_shard_cache *shards  # what was read of shards' indexes; NULL: nothing is kept
+    zc_chunk_cache *chunks  # what was decoded; NULL: nothing is kept
 
 # What tells one content of the metadata document from the next; all 0: there is none.
 ctypedef struct zc_document:
@@ -50,6 +52,7 @@ cdef class Objects:
     cdef readonly str node_path     # of the array in its store
     cdef readonly str metadata_key
     cdef object _shards
+    cdef object _chunks
     cdef object _trusted_indexes    # shard key -> what was read of its index; None: nothing yet
     cdef bytes _prefix
     cdef bytes _metadata_name       # as compiled code names the document
@@ -57,6 +60,7 @@ cdef class Objects:
     cdef str key_of(self, const int64_t *chunk, int ndim)
     cdef str key_of_part(self, const zc_plan *plan, size_t index)
     cdef keep_shards(self, cache, zc_shard_cache *shards)
+    cdef keep_chunks(self, cache, zc_chunk_cache *chunks)
     cdef object trusted_indexes(self, config, size_t index_nbytes)
     cdef bint is_near(self)
     cdef bint gone(self) except -1

@@ -108,6 +108,11 @@ cdef class Objects:
         self._shards = cache
         self.c.shards = shards
 
+    cdef keep_chunks(self, cache, zc_chunk_cache *chunks):
+        """Keep in 'chunks', which is the object 'cache', what reads have decoded."""
+        self._chunks = cache
+        self.c.chunks = chunks
+
     cdef str key_of(self, const int64_t *chunk, int ndim):
         """The chunk's key in its store."""
         cdef char name[MAX_KEY_NBYTES]

@@ -6,10 +6,20 @@ code. From any other store the caller's thread takes the objects as they come an
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
 from zarrc.errors import StoreError
 
+from zarrc.engine.cached cimport (
+    cached_absent,
+    cached_decode,
+    cached_fetch,
+    cached_init,
+    cached_object,
+    cached_serve,
+    zc_cached_object,
+)
 from zarrc.engine.failure cimport keep_failure, poll_signals, raise_failure
 from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.objects cimport (
@@ -40,6 +50,9 @@ cdef enum:
     GROUP_NBYTES = 8 << 20
     # Requests that one get_many is given.
     REQUESTS = 1024
+    # What the caller's thread takes from the cache by itself: to wake another takes as long as some 20 chunks.
+    SERVED_PARTS = 256
+    SERVED_NBYTES = 1 << 20
     # The longest name of an object in a batch of names.
     BATCH_KEY_NBYTES = 256
 
@@ -47,6 +60,7 @@ cdef enum:
 ctypedef struct zc_at_hand:
     const uint8_t *data
     size_t nbytes
+    uint64_t changes            # of the object, from before it was asked for (cached.pxd)
 
 # Shared by the threads of one read.
 ctypedef struct zc_read_job:
@@ -55,6 +69,7 @@ ctypedef struct zc_read_job:
     bint in_batches             # a memory store with names short enough
     const size_t *part_of       # item -> part, for objects at hand; NULL: the item is the part
     const zc_at_hand *at_hand   # item -> the object's bytes
+    bint is_served              # what was in the cache has been read
 
 
 cdef int read_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uint8_t *result, int n_threads,
@@ -65,8 +80,11 @@ cdef int read_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uin
     job.objects = &objects.c
     job.in_batches = (objects.c.place == PLACE_MEMORY
                       and objects.c.prefix_nbytes + 22 * <size_t>(plan.ndim + 1) < BATCH_KEY_NBYTES)
+    cached_init(&job.scatter, objects, layout, plan.n_parts)
     if objects.c.place == PLACE_PYTHON:
         _read_from_python(&job, objects, layout, n_threads)
+    elif job.scatter.caching.cache is not NULL:
+        _run_cached(&job, n_threads)
     else:
         _run(&job, plan.n_parts, n_threads)
     raise_failure(&job.scatter.failure, plan, objects, layout.chain)
@@ -82,6 +100,44 @@ cdef int _run(zc_read_job *job, size_t n_items, int n_threads) except -1:
                           threads_for(n_items, nbytes, copied, n_threads))
     check(status, detail_of(status), 0, None)
     return 0
+
+
+cdef int _run_cached(zc_read_job *job, int n_threads) except -1:
+    """Of a few chunks those that are in the cache on this thread, then the others."""
+    cdef size_t missing[SERVED_PARTS]
+    cdef size_t n_missing = 0
+    cdef size_t i
+    job.in_batches = False
+    if job.scatter.plan.n_parts > SERVED_PARTS or plan_nbytes(job.scatter.plan, job.scatter.layout.itemsize) > SERVED_NBYTES:
+        return _run(job, job.scatter.plan.n_parts, n_threads)
+    with nogil:
+        for i in range(job.scatter.plan.n_parts):
+            if not _serve(job, i, NULL):
+                missing[n_missing] = i
+                n_missing += 1
+    job.is_served = True
+    if n_missing:
+        job.part_of = missing
+        _run(job, n_missing, n_threads)
+    return 0
+
+
+cdef bint _serve(zc_read_job *job, size_t part_index, uint64_t *changes_ret) noexcept nogil:
+    """Read a part from the cache, if its chunk is there."""
+    cdef zc_cached_object cached
+    cdef zc_part part
+    cdef char name[MAX_KEY_NBYTES]
+    cdef size_t name_nbytes
+    plan_part(job.scatter.plan, part_index, &part)
+    if part.is_empty:
+        return True
+    name_nbytes = object_name(job.objects, part.chunk, job.scatter.plan.ndim, name)
+    if name_nbytes == 0:
+        return False
+    cached_object(&job.scatter, job.objects, name, name_nbytes, &cached)
+    if changes_ret is not NULL:
+        changes_ret[0] = cached.changes
+    return cached_serve(&job.scatter, job.objects, name, name_nbytes, &cached, &part)
 
 
 cdef int _poll(void *context) noexcept nogil:
@@ -113,6 +169,8 @@ cdef zc_status _read_item(zc_read_job *job, size_t item, zc_worker *worker) noex
         return ZC_OK
     if job.at_hand is NULL:
         status = _read_part(job, &part, part_index, worker, &step)
+    elif job.scatter.caching.keeps:
+        status = _keep_at_hand(job, &part, part_index, &job.at_hand[item], worker, &step)
     elif job.at_hand[item].data is NULL:
         status = scatter_fill(&job.scatter, &part)
     else:
@@ -123,15 +181,35 @@ cdef zc_status _read_item(zc_read_job *job, size_t item, zc_worker *worker) noex
     return status
 
 
+cdef zc_status _keep_at_hand(zc_read_job *job, const zc_part *part, size_t part_index, const zc_at_hand *at_hand,
+                             zc_worker *worker, int *step) noexcept nogil:
+    """What a store in Python gave, for this read and the next."""
+    cdef zc_cached_object cached
+    cdef char name[MAX_KEY_NBYTES]
+    cached_object(&job.scatter, job.objects, name, object_name(job.objects, part.chunk, job.scatter.plan.ndim, name), &cached)
+    cached.changes = at_hand.changes
+    if at_hand.data is not NULL:
+        return cached_decode(&job.scatter, &cached, part, at_hand.data, at_hand.nbytes, part_index, worker, step)
+    cached_absent(&job.scatter, &cached)
+    return scatter_fill(&job.scatter, part)
+
+
 cdef zc_status _read_part(zc_read_job *job, const zc_part *part, size_t part_index, zc_worker *worker,
                           int *step) noexcept nogil:
     """Local and memory stores."""
     cdef zc_object object
+    cdef zc_cached_object cached
     cdef char name[MAX_KEY_NBYTES]
     cdef size_t name_nbytes = object_name(job.objects, part.chunk, job.scatter.plan.ndim, name)
     cdef zc_status status
     if name_nbytes == 0:
         return ZC_EINVAL
+    if job.scatter.caching.cache is not NULL:
+        cached_object(&job.scatter, job.objects, name, name_nbytes, &cached)
+        if not job.is_served and cached_serve(&job.scatter, job.objects, name, name_nbytes, &cached, part):
+            return ZC_OK
+        if job.scatter.caching.keeps:
+            return cached_fetch(&job.scatter, job.objects, name, name_nbytes, &cached, part, part_index, worker, step)
     if job.objects.place == PLACE_LOCAL and job.scatter.chain is not NULL and job.scatter.chain.n_steps == 0:
         return _read_raw_part(job, part, name, worker)
     status = object_fetch(job.objects, worker, name, name_nbytes, job.scatter.layout.object_limit, &object)
@@ -186,13 +264,15 @@ cdef zc_status _read_raw_part(zc_read_job *job, const zc_part *part, const char 
 cdef int _read_from_python(zc_read_job *job, Objects objects, ChunkLayout layout, int n_threads) except -1:
     """Ask the store for the objects, and decode them in groups while it goes on fetching."""
     cdef size_t i
-    parts = []
+    cdef uint64_t changes = 0
+    parts, changed = [], []
     for i in range(job.scatter.plan.n_parts):
-        if not _is_empty_part(job.scatter.plan, i):
+        if not (_is_empty_part(job.scatter.plan, i) if job.scatter.caching.cache is NULL else _serve(job, i, &changes)):
             parts.append(i)
+            changed.append(changes)
         if len(parts) == REQUESTS or (parts and i == job.scatter.plan.n_parts - 1):
-            _read_requests(job, objects, parts, n_threads)
-            parts = []
+            _read_requests(job, objects, parts, changed, n_threads)
+            parts, changed = [], []
         if job.scatter.failure.status != ZC_OK:
             break
     return 0
@@ -206,7 +286,7 @@ cdef bint _is_empty_part(const zc_plan *plan, size_t index) noexcept nogil:
     return part.is_empty
 
 
-cdef int _read_requests(zc_read_job *job, Objects objects, list parts, int n_threads) except -1:
+cdef int _read_requests(zc_read_job *job, Objects objects, list parts, list changes, int n_threads) except -1:
     cdef _Group group = _new_group(job, n_threads)
     keys = [objects.key_of_part(job.scatter.plan, part) for part in parts]
     # An answer that never comes would leave the result as it was allocated.
@@ -215,7 +295,7 @@ cdef int _read_requests(zc_read_job *job, Objects objects, list parts, int n_thr
         key = unanswered.pop(index, None)
         if key is None:
             raise StoreError(f"the store answered request {index!r}, which is not open")
-        group.add(parts[index], blob, key)
+        group.add(parts[index], blob, key, changes[index])
         if job.scatter.failure.status != ZC_OK:
             return 0
     group.flush()
@@ -239,10 +319,11 @@ cdef class _Group:
     def __dealloc__(self):
         self._release()
 
-    cdef int add(self, size_t part_index, blob, key) except -1:
+    cdef int add(self, size_t part_index, blob, key, uint64_t changes) except -1:
         cdef Py_buffer *view
         self.at_hand[self.n].data = NULL
         self.at_hand[self.n].nbytes = 0
+        self.at_hand[self.n].changes = changes
         if blob is not None:
             view = &self.views[self.n_views]
             try:

@@ -7,8 +7,19 @@ from zarrc.engine.layout cimport ChunkLayout, zc_layout
 from zarrc.indexing.plan cimport zc_part, zc_plan
 from zarrc.indexing.selection cimport MAX_NDIM
 from zarrc.kernels.chain cimport zc_chain
+from zarrc.kernels.chunk_cache cimport zc_chunk_cache
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.worker cimport zc_worker
+
+# What a read does with the cache of its handle (cached.pyx).
+ctypedef struct zc_caching:
+    zc_chunk_cache *cache       # NULL: there is none
+    uint64_t layout             # tells the read's chunks from those of other shapes
+    bint keeps                  # what is decoded is kept for the next read
+    bint keeps_absent           # chunks that are not stored too
+    bint holds                  # not before it is known that all was of one version
+    int lock                    # of 'held'
+    void *held                  # what waits for that
 
 # Where chunks go, shared by the threads of one read; all but 'failure' and 'missing' is constant while it runs.
 # Of the plan, only what is the same for every part is looked at: steps, strides and the number of dimensions.
@@ -23,6 +34,7 @@ ctypedef struct zc_scatter:
     bint streamed               # the result is larger than the caches
     bint missing_is_error
     int missing
+    zc_caching caching
     zc_failure failure
 
 # Everything but the failure, from nothing.
@@ -38,6 +50,11 @@ cdef zc_status scatter_fill(zc_scatter *scatter, const zc_part *part) noexcept n
 # A chunk's encoded bytes.  'part_index' is the one that a failure is kept for; *step the codec at fault.
 cdef zc_status scatter_decode(zc_scatter *scatter, const zc_part *part, const uint8_t *src, size_t src_nbytes,
                               size_t part_index, zc_worker *worker, int *step) noexcept nogil
+
+# All of a chunk, from its encoded bytes to a buffer of its size; and the part of it from there to the result.
+cdef zc_status scatter_decode_whole(zc_scatter *scatter, const uint8_t *src, size_t src_nbytes, uint8_t *chunk,
+                                    size_t part_index, zc_worker *worker, int *step) noexcept nogil
+cdef void scatter_chunk(const zc_scatter *scatter, const zc_part *part, const uint8_t *chunk) noexcept nogil
 
 # A chunk without codecs, which is at 'offset' in the open file: no more of it than the part spans is read.
 cdef zc_status scatter_raw(zc_scatter *scatter, const zc_part *part, int fd, uint64_t offset, zc_worker *worker) noexcept nogil

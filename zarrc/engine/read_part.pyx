@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """One part of a read: a chunk's encoded bytes become elements of the result."""
 
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from zarrc.engine.failure cimport keep_exception
 from zarrc.engine.layout cimport layout_is_copied, layout_matches, layout_span, layout_strides
@@ -134,6 +134,32 @@ cdef zc_status scatter_decode(zc_scatter *scatter, const zc_part *part, const ui
     if status == ZC_OK:
         _scatter(scatter, part, data, first)
     return status
+
+
+cdef zc_status scatter_decode_whole(zc_scatter *scatter, const uint8_t *src, size_t src_nbytes, uint8_t *chunk,
+                                    size_t part_index, zc_worker *worker, int *step) noexcept nogil:
+    cdef const uint8_t *data = NULL
+    if scatter.chain is not NULL:
+        return chain_decode(scatter.chain, worker, src, src_nbytes, chunk, &data, step)
+    with gil:
+        try:
+            _copy_decoded(<ChunkLayout>scatter.python_layout, src, src_nbytes, chunk)
+        except BaseException as error:
+            keep_exception(&scatter.failure, part_index, error)
+            return ZC_EPYTHON
+    return ZC_OK
+
+
+cdef int _copy_decoded(ChunkLayout layout, const uint8_t *src, size_t src_nbytes, uint8_t *chunk) except -1:
+    cdef const uint8_t[::1] view = layout.decode_chunk(src, src_nbytes)
+    memcpy(chunk, &view[0], view.shape[0])
+    return 0
+
+
+cdef void scatter_chunk(const zc_scatter *scatter, const zc_part *part, const uint8_t *chunk) noexcept nogil:
+    cdef size_t first, end
+    layout_span(scatter.layout, scatter.plan, part, &first, &end)
+    _scatter(scatter, part, chunk + first, first)
 
 
 cdef void _scatter(const zc_scatter *scatter, const zc_part *part, const uint8_t *data, size_t first) noexcept nogil:

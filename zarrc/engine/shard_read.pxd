@@ -31,6 +31,9 @@ cdef int read_shards(const zc_plan *plan, ShardLayout layout, Objects objects, u
 # The plan over the leaves of the first part's first shard: what it says of steps and strides holds for all.
 cdef void shard_leaf_plan(zc_plan *leaf, const zc_plan *plan, const zc_shard_layout *shard) noexcept nogil
 
+# How many leaves the plan may need, or some more.
+cdef size_t shard_leaves(const zc_plan *plan, const zc_shard_layout *shard) noexcept nogil
+
 # Find what the part wants of the open shard; what is not stored is filled.  'where' (160 bytes) names an inner chunk at fault.
 cdef zc_status shard_want(zc_scatter *scatter, const zc_shard_layout *shard, const zc_shard_view *view, const zc_plan *plan,
                           const zc_part *part, const zc_shard_joining *joining, zc_worker *worker, zc_shard_wanted *wanted,

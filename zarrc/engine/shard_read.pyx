@@ -10,6 +10,16 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+from zarrc.engine.cached cimport (
+    cached_absent,
+    cached_decode,
+    cached_init,
+    cached_inside,
+    cached_object,
+    cached_serve,
+    cached_stamp,
+    zc_cached_object,
+)
 from zarrc.engine.failure cimport FAILED_SHARD, keep_failure_inside, poll_at_times, poll_signals, raise_failure
 from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport ChunkLayout
@@ -77,6 +87,7 @@ cdef int read_shards(const zc_plan *plan, ShardLayout layout, Objects objects, u
     _set_joining(&job, config)
     shard_leaf_plan(&job.leaf, plan, &layout.c)
     scatter_init(&job.scatter, &job.leaf, leaf, result, plan_nbytes(plan, leaf.c.itemsize), not config.read_missing_chunks)
+    cached_init(&job.scatter, objects, leaf, shard_leaves(plan, &layout.c))
     _read_all(&job, n_threads)
     raise_failure(&job.scatter.failure, plan, objects, leaf.chain, layout.outer)
     return job.scatter.missing
@@ -91,6 +102,24 @@ cdef int _set_joining(zc_shard_job *job, config) except -1:
     job.joining.gap = GAP_NBYTES if gap is None else gap
     job.joining.limit = RUN_NBYTES if limit is None else limit
     return 0
+
+
+cdef size_t shard_leaves(const zc_plan *plan, const zc_shard_layout *shard) noexcept nogil:
+    cdef double n = 1
+    cdef double elements = plan_nbytes(plan, 1)
+    cdef int d
+    if plan.kind == PLAN_BOXES and shard.nested is NULL:
+        for d in range(shard.ndim):
+            # A chunk more than the selected span fills, and one more in each further shard.
+            n *= min(plan.axis[shard.order[d]].count,
+                     plan.axis[shard.order[d]].count * plan.axis[shard.order[d]].step / shard.inner_shape[d] + 2)
+    else:
+        n = plan.n_parts
+        while shard is not NULL:
+            n *= shard.n_inner
+            shard = shard.nested
+    n = min(n, elements)
+    return <size_t>n if n < 1e15 else <size_t>1000000000000000
 
 
 cdef void shard_leaf_plan(zc_plan *leaf, const zc_plan *plan, const zc_shard_layout *shard) noexcept nogil:
@@ -180,6 +209,7 @@ cdef int _open_shards(void *context, size_t first, size_t count, zc_worker *work
 
 cdef zc_status _open_shard(zc_shard_job *job, zc_shard_slot *slot, zc_worker *worker, int *step, char *where) noexcept nogil:
     cdef char name[MAX_KEY_NBYTES]
+    cdef zc_cached_object cached
     cdef zc_part part
     cdef size_t name_nbytes
     cdef zc_status status
@@ -190,11 +220,15 @@ cdef zc_status _open_shard(zc_shard_job *job, zc_shard_slot *slot, zc_worker *wo
         return ZC_EINVAL
     if part.is_empty:
         return ZC_OK
+    cached_object(&job.scatter, job.objects, name, name_nbytes, &cached)
     status = view_open(&slot.view, job.objects, job.shard, worker, name, name_nbytes, step)
     if status == ZC_ABSENT:
         return shard_fill(&job.scatter, job.plan, &part)
     if status != ZC_OK:
         return status
+    if cached.is_known and slot.view.is_settled:
+        cached_stamp(job.objects, &cached, slot.view.identity)
+        slot.view.cached = cached
     return shard_want(&job.scatter, job.shard, &slot.view, job.plan, &part, &job.joining, worker, &slot.wanted, step, where)
 
 
@@ -220,8 +254,10 @@ cdef zc_status shard_want(zc_scatter *scatter, const zc_shard_layout *shard, con
     cdef uint64_t limit = joining.limit
     cdef zc_part inner
     cdef zc_shard_entry entry
+    cdef zc_cached_object cached
     cdef zc_status status
     cdef size_t i
+    cdef bint is_cached = view.cached.is_known and shard.nested is NULL
     cdef bint raw = shard.nested is NULL and shard.leaf_chain is not NULL and shard.leaf_chain.n_steps == 0
     _want_nothing(wanted)
     plan_inside(&wanted.plan, plan, part, shard.order, shard.inner_shape)
@@ -232,8 +268,14 @@ cdef zc_status shard_want(zc_scatter *scatter, const zc_shard_layout *shard, con
         plan_part(&wanted.plan, i, &inner)
         if inner.is_empty:
             continue
+        if is_cached:
+            cached_inside(&view.cached, shard_number(shard, inner.chunk), &cached)
+            if cached_serve(scatter, NULL, NULL, 0, &cached, &inner):
+                continue
         status = shard_entry(view.index, shard_number(shard, inner.chunk), view.nbytes, &entry)
         if status == ZC_ABSENT:
+            if is_cached:
+                cached_absent(scatter, &cached)
             status = shard_fill(scatter, &wanted.plan, &inner)
             if status != ZC_OK:
                 name_inner(where, &wanted.plan, &inner)
@@ -344,10 +386,12 @@ cdef zc_status shard_read_run(zc_scatter *scatter, const zc_shard_layout *shard,
     cdef const zc_shard_run *run = &wanted.runs[i]
     cdef const zc_shard_range *range_
     cdef zc_part inner
+    cdef zc_cached_object cached
     cdef zc_status status
     cdef size_t k
+    cdef bint keeps = scatter.caching.keeps and view.cached.is_known
     if data is NULL and shard.nested is NULL:
-        if run.n == 1 and view.fd >= 0 and shard.leaf_chain is not NULL and shard.leaf_chain.n_steps == 0:
+        if not keeps and run.n == 1 and view.fd >= 0 and shard.leaf_chain is not NULL and shard.leaf_chain.n_steps == 0:
             plan_part(&wanted.plan, wanted.ranges[run.first].item, &inner)
             return scatter_raw(scatter, &inner, view.fd, view.start + run.offset, worker)
         status = view_read(view, worker, run.offset, run.nbytes, &data)
@@ -358,8 +402,12 @@ cdef zc_status shard_read_run(zc_scatter *scatter, const zc_shard_layout *shard,
         plan_part(&wanted.plan, range_.item, &inner)
         if shard.nested is not NULL:
             status = _read_nested(scatter, shard.nested, view, &wanted.plan, &inner, range_,
-                                  NULL if data is NULL else data + (range_.offset - run.offset), part_index, worker, step,
-                                  where)
+                                  NULL if data is NULL else data + (range_.offset - run.offset),
+                                  shard_number(shard, inner.chunk), part_index, worker, step, where)
+        elif keeps:
+            cached_inside(&view.cached, shard_number(shard, inner.chunk), &cached)
+            status = cached_decode(scatter, &cached, &inner, data + (range_.offset - run.offset), range_.nbytes, part_index,
+                                   worker, step)
         else:
             status = scatter_decode(scatter, &inner, data + (range_.offset - run.offset), range_.nbytes, part_index, worker,
                                     step)
@@ -372,7 +420,7 @@ cdef zc_status shard_read_run(zc_scatter *scatter, const zc_shard_layout *shard,
 
 cdef zc_status _read_nested(zc_scatter *scatter, const zc_shard_layout *nested, const zc_shard_view *outer,
                             const zc_plan *plan, const zc_part *part, const zc_shard_range *range_, const uint8_t *data,
-                            size_t part_index, zc_worker *worker, int *step, char *where) noexcept nogil:
+                            size_t number, size_t part_index, zc_worker *worker, int *step, char *where) noexcept nogil:
     """An inner chunk that is a shard: one task reads all that is wanted of it."""
     cdef zc_shard_view view
     cdef zc_shard_wanted wanted
@@ -387,6 +435,7 @@ cdef zc_status _read_nested(zc_scatter *scatter, const zc_shard_layout *nested, 
     else:
         entry.offset, entry.nbytes = range_.offset, range_.nbytes
         status = view_inside(&view, outer, nested, worker, &entry, step)
+    cached_inside(&outer.cached, number, &view.cached)
     if status == ZC_OK:
         status = shard_want(scatter, nested, &view, plan, part, &joining, worker, &wanted, step, where)
     i = 0

@@ -15,15 +15,28 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from zarrc.engine.cached cimport (
+    cached_absent,
+    cached_has,
+    cached_hold,
+    cached_init,
+    cached_inside,
+    cached_is_absent,
+    cached_object,
+    cached_release,
+    cached_serve,
+    zc_cached_object,
+)
 from zarrc.engine.failure cimport FAILED_SHARD, keep_failure_inside, poll_signals, raise_failure, take_owned, zc_failure
 from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport ChunkLayout
-from zarrc.engine.objects cimport given_bytes
+from zarrc.engine.objects cimport MAX_KEY_NBYTES, given_bytes, object_name
 from zarrc.engine.read_part cimport scatter_init, zc_scatter
-from zarrc.engine.shard_layout cimport zc_shard_layout
+from zarrc.engine.shard_layout cimport shard_number, zc_shard_layout
 from zarrc.engine.shard_read cimport (
     shard_fill,
     shard_leaf_plan,
+    shard_leaves,
     shard_read_run,
     shard_unwant,
     shard_want,
@@ -79,6 +92,7 @@ cdef class _Shard:
     cdef zc_shard_view view
     cdef zc_shard_wanted wanted
     cdef readonly bint changed      # meanwhile: what was read is of two versions
+    cdef zc_cached_object cached
     cdef bint left                  # not all of it was decoded, because of another that changed
 
     def __dealloc__(self):
@@ -125,13 +139,19 @@ cdef int read_remote_shards(const zc_plan *plan, ShardLayout layout, Objects obj
         job.indexes = objects.trusted_indexes(config, layout.c.index_nbytes)
     shard_leaf_plan(&job.leaf, plan, &layout.c)
     scatter_init(&job.scatter, &job.leaf, leaf, result, plan_nbytes(plan, leaf.c.itemsize), not config.read_missing_chunks)
+    cached_init(&job.scatter, objects, leaf, shard_leaves(plan, &layout.c))
+    cached_hold(&job.scatter)
     for i in range(plan.n_parts):
         shard = _new_shard(job, i)
-        if not shard.part.is_empty:
+        if not shard.part.is_empty and not _serve(job, shard):
             window.append(shard)
             nbytes += shard.wanted_nbytes
         if window and (len(window) == MOST_SHARDS or nbytes >= WINDOW_NBYTES or i == plan.n_parts - 1):
-            _read_window(job, window)
+            try:
+                _read_window(job, window)
+            finally:
+                # What was kept of shards that had changed meanwhile is forgotten by now; this is what an error has left.
+                cached_release(&job.scatter, False)
             raise_failure(&job.scatter.failure, plan, objects, leaf.chain, layout.outer)
             window, nbytes = [], 0
     return job.scatter.missing
@@ -152,6 +172,41 @@ cdef _Shard _new_shard(_Job job, size_t part_index):
     return shard
 
 
+cdef bint _serve(_Job job, _Shard shard) except -1:
+    """Whether all that is wanted of the shard was in the cache, and has been read from there."""
+    cdef char name[MAX_KEY_NBYTES]
+    cdef zc_cached_object inner
+    cdef zc_plan plan
+    cdef zc_part part
+    cdef size_t i
+    cdef bint served = True
+    cdef int looking
+    cached_object(&job.scatter, &job.objects.c, name, object_name(&job.objects.c, shard.part.chunk, job.plan.ndim, name),
+                  &shard.cached)
+    if not shard.cached.is_known:
+        return False
+    if cached_is_absent(&job.scatter, &shard.cached):
+        return shard_fill(&job.scatter, job.plan, &shard.part) == ZC_OK
+    if job.shard.nested is not NULL:
+        return False
+    plan_inside(&plan, job.plan, &shard.part, job.shard.order, job.shard.inner_shape)
+    with nogil:
+        # First whether all are there: of a shard that is asked for anyway the others come with it.
+        for looking in range(1, -1, -1):
+            for i in range(plan.n_parts):
+                plan_part(&plan, i, &part)
+                if part.is_empty:
+                    continue
+                cached_inside(&shard.cached, shard_number(job.shard, part.chunk), &inner)
+                served = (cached_has(&job.scatter, &inner) if looking
+                          else cached_serve(&job.scatter, NULL, NULL, 0, &inner, &part))
+                if not served:
+                    break
+            if not served:
+                break
+    return served
+
+
 cdef int _read_window(_Job job, list shards) except -1:
     cdef _Shard shard
     for _ in range(ROUNDS):
@@ -164,6 +219,7 @@ cdef int _read_window(_Job job, list shards) except -1:
         if job.scatter.failure.claimed and not _failed_by_change(job, shards):
             return 0
         shards = [shard for shard in shards if (<_Shard>shard).changed or (<_Shard>shard).left]
+        cached_release(&job.scatter, not shards)
         if not shards:
             return 0
         for shard in shards:
@@ -229,6 +285,7 @@ cdef int _fill(_Job job, _Shard shard) except -1:
     """A shard that is not stored."""
     cdef zc_worker *worker
     cdef zc_status status = shard_fill(&job.scatter, job.plan, &shard.part)
+    cached_absent(&job.scatter, &shard.cached)
     if status == ZC_OK:
         return 0
     worker = lease_worker()
@@ -292,6 +349,7 @@ cdef int _take_index(_Job job, _Shard shard, bytes stored, nbytes, version) exce
     if worker is NULL:
         raise MemoryError("a worker for the read")
     status = view_index(&shard.view, job.shard, worker, <const uint8_t *><const char *>stored, &step)
+    shard.view.cached = shard.cached
     if status == ZC_OK:
         worker.detail = NULL
         step = -1
@@ -323,6 +381,7 @@ cdef int _read_whole(_Job job, list shards) except -1:
             raise MemoryError("a worker for the read")
         status = view_bytes(&shard.view, job.shard, worker, &view[0] if view.shape[0] else <const uint8_t *>b"",
                             view.shape[0], &step)
+        shard.view.cached = shard.cached
         if status == ZC_OK:
             status = shard_want(&job.scatter, job.shard, &shard.view, job.plan, &shard.part, &joining, worker,
                                 &shard.wanted, &step, where)

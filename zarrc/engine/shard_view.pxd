@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
+from zarrc.engine.cached cimport zc_cached_object
 from zarrc.engine.objects cimport zc_objects
 from zarrc.engine.shard_layout cimport zc_shard_layout
 from zarrc.kernels.shard_cache cimport zc_open_shard
@@ -22,6 +23,8 @@ ctypedef struct zc_shard_view:
     uint64_t identity[4]            # of the file (zc_local.h), or the version of the object in memory
     uint8_t *owned                  # the decoded shard, where codecs are around it
     zc_blob *blob                   # that has 'data' (owned)
+    bint is_settled                 # nobody is appending: 'identity' is that of what is read
+    zc_cached_object cached         # what its chunks are kept by, set by who reads; zeros: they are not
 
 # A stored shard of a local or memory store.  ZC_ABSENT; *step is FAILED_SHARD or -1 on failure.  Close what was opened.
 cdef zc_status view_open(zc_shard_view *view, const zc_objects *objects, const zc_shard_layout *shard, zc_worker *worker,

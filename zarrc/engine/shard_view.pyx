@@ -80,6 +80,7 @@ cdef zc_status _open_blob(zc_shard_view *view, const zc_objects *objects, const 
         return status
     view.blob, view.data, view.nbytes = object.blob, object.data, object.nbytes
     view.identity[0] = object.blob.version
+    view.is_settled = True
     if _is_kept(view, objects, shard, name, name_nbytes):
         return ZC_OK
     status = _look_inside(view, shard, worker, step)
@@ -124,6 +125,7 @@ cdef zc_status _open_file(zc_shard_view *view, const zc_objects *objects, const 
         return status           # read whole
     if local_undo_exists(name) or _has_changed(view, shard, worker):
         return ZC_ECANCELLED
+    view.is_settled = True
     if status == ZC_OK:
         _keep(view, objects, shard, name, name_nbytes)
     return status
@@ -169,6 +171,7 @@ cdef bint _is_kept(zc_shard_view *view, const zc_objects *objects, const zc_shar
     if view.shared is NULL:
         return False
     view.index = <zc_shard_entry *>view.shared.pairs
+    view.is_settled = True
     if objects.place == PLACE_LOCAL:
         view.fd, view.nbytes = view.shared.fd, view.shared.object_nbytes
     return True

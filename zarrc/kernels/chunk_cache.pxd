@@ -14,7 +14,8 @@ cdef extern from "zc_chunk_cache.h":
         uint64_t stamp[4]
 
 cdef bint chunk_cache_takes(const zc_chunk_cache *cache, size_t nbytes) noexcept nogil
-cdef zc_chunk_name chunk_name_of(const zc_chunk_cache *cache, uint64_t layout, const char *key, size_t key_nbytes) noexcept nogil
+cdef zc_chunk_name chunk_name_of(const zc_chunk_cache *cache, uint64_t layout, const char *key,
+                                 size_t key_nbytes) noexcept nogil
 cdef zc_chunk_name chunk_name_inner(zc_chunk_name shard, uint64_t number) noexcept nogil
 cdef zc_cached_chunk *chunk_cache_get(zc_chunk_cache *cache, zc_chunk_name name, uint64_t changes) noexcept nogil
 cdef zc_cached_chunk *cached_chunk_new(size_t nbytes) noexcept nogil

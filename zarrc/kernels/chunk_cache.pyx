@@ -35,7 +35,8 @@ cdef bint chunk_cache_takes(const zc_chunk_cache *cache, size_t nbytes) noexcept
     return zc_chunk_cache_takes(cache, nbytes) != 0
 
 
-cdef zc_chunk_name chunk_name_of(const zc_chunk_cache *cache, uint64_t layout, const char *key, size_t key_nbytes) noexcept nogil:
+cdef zc_chunk_name chunk_name_of(const zc_chunk_cache *cache, uint64_t layout, const char *key,
+                                 size_t key_nbytes) noexcept nogil:
     return zc_chunk_name_of(cache, layout, key, key_nbytes)
 
 
