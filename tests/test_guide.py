@@ -1,8 +1,15 @@
-"""The forms of create and open that the guide to advanced usage shows, as a user would type them."""
+"""What the guide to advanced usage shows, as a user of Python would type it.
+
+The forms of create and open are tested here. For sections whose blocks are programs, there are programs in
+``examples/``: a function for each block of the guide.
+"""
 
 from __future__ import annotations
 
+import ast
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +18,71 @@ import numpy as np
 import pytest
 
 import zarrc as zarr
+from tests.conftest import SOURCE_ROOT
 from zarrc.errors import MetadataError, StoreError
+
+# Every block of these sections of the guide, by its heading and its number below it, and its counterpart:
+# the function of that name in examples/.
+PROGRAMS: dict[str, dict[str, tuple[str, str]]] = {
+    "Dimension Names": {
+        "Creating Arrays with Dimension Names": ("dimension_names.py", "create_with_names"),
+        "Slicing by Dimension Names": ("dimension_names.py", "slice_by_names"),
+        "Dimension Name Rules": ("dimension_names.py", "name_rules"),
+    },
+    "Custom Chunk Grids": {
+        "Regular Chunk Grid (Default)": ("chunk_grids.py", "regular"),
+        "Irregular Chunk Grid": ("chunk_grids.py", "irregular"),
+        "Use Cases for Irregular Grids: Adaptive resolution": ("chunk_grids.py", "adaptive_resolution"),
+        "Use Cases for Irregular Grids: Non-uniform data distribution": (
+            "chunk_grids.py",
+            "sparse_and_dense_regions",
+        ),
+    },
+    "Parallel Processing": {
+        "Chunk-level parallelism": ("parallel_processing.py", "chunk_level"),
+        "Task-based parallelism": ("parallel_processing.py", "task_based"),
+    },
+    "Memory Management": {
+        "Stream large arrays": ("memory_management.py", "stream"),
+        "Use ETS for caching": ("memory_management.py", "array_in_memory"),
+    },
+    "Lazy Loading": {"Lazy Loading": ("lazy_loading.py", "chunks_on_first_access")},
+}
+EXAMPLES = SOURCE_ROOT / "examples"
+_PROGRAM_FILES = sorted({file for blocks in PROGRAMS.values() for file, _ in blocks.values()})
+
+
+@pytest.mark.parametrize("file", _PROGRAM_FILES)
+def test_a_program_for_each_block_of_the_guide_runs(
+    file: str, tmp_path: Path, child_environment: dict[str, str]
+) -> None:
+    program = [sys.executable, str(EXAMPLES / file), str(tmp_path)]
+    done = subprocess.run(
+        program, cwd=tmp_path, env=child_environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    ran = {line.split()[1].rstrip(":") for line in done.stdout.splitlines() if line.startswith("--- ")}
+    wanted = {name for blocks in PROGRAMS.values() for where, name in blocks.values() if where == file}
+    assert wanted - ran == set()
+
+
+def test_every_function_of_a_program_is_run() -> None:
+    """A part that is written and never called would be tested by nobody."""
+    for file in _PROGRAM_FILES:
+        tree = ast.parse((EXAMPLES / file).read_text())
+        defined = {
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef) and any(one.arg == "folder" for one in node.args.args)
+        }
+        called = {
+            argument.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "run"
+            for argument in node.args
+            if isinstance(argument, ast.Name)
+        }
+        assert defined == called, file
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zstandard
 
+from bench.allocations import allocations
 from bench.arrays import ArraySpec
 from bench.children import Child, Failed
 from bench.fields import map_field, write_field
@@ -70,6 +71,25 @@ def test_sharded_workloads_run_and_leave_nothing(tmp_path: Path) -> None:
     assert [name for name in timed if not results.median(name, "limit", "cpu_ns")] == []
     assert results.outcome("shard-write/zstd/64", "zarrc")["facts"]["stored_nbytes"] > 64**3
     assert list(tmp_path.iterdir()) == []
+
+
+def test_workloads_of_selections_and_whole_arrays_run_and_leave_nothing(tmp_path: Path) -> None:
+    patterns = ("points/none/500", "orthogonal/zstd", "mask/none/*", "by-hand/mask/none", "step-7/blosc-lz4")
+    patterns += ("view/none/*", "direct/zstd/steps", "again/zstd", "map/*", "append/*")
+    results = small_run(tmp_path, *patterns, "allocations/*")
+    assert problems(results) == {}
+    assert len(results.workloads) == 17
+    counted = results.median("allocations/points/20000", "zarrc", "allocations")
+    assert counted is not None
+    assert 0 < counted < results.workloads["allocations/points/20000"]["bound"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_object_for_each_element_is_counted() -> None:
+    elements = range(1000, 2000)
+    few, many = allocations(lambda: bytes(10)), allocations(lambda: list(elements))
+    assert few < 10
+    assert many >= 1000
 
 
 def test_an_update_that_changes_nothing_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
