@@ -242,6 +242,29 @@ def test_another_handle_reads_on_and_sees_the_new_shape_when_refreshed() -> None
         np.testing.assert_array_equal(other[...], model[:4, :5])
 
 
+@pytest.mark.parametrize("kind", ["regular", "sharded", "rectilinear"])
+@pytest.mark.parametrize("store", STORES)
+def test_what_another_handle_keeps_of_decoded_chunks_follows(store: str, kind: str, tmp_path: Path) -> None:
+    array = make(make_store(store, tmp_path), kind=kind)
+    array[...] = 1
+    cached = zarrc.open_array(array.store).with_cache(2**20)
+    for _ in range(2):
+        assert (cached[...] == 1).all()
+    wanted = resized(np.ones((4, 5), "i4"), (10, 11))
+    array.resize(4, 5)
+    np.testing.assert_array_equal(cached[...], wanted)
+    array.resize(10, 11)
+    np.testing.assert_array_equal(cached[...], wanted)
+    array.erase((0, slice(None)))
+    wanted[0] = FILL
+    np.testing.assert_array_equal(cached[...], wanted)
+    array.map_chunks(np.negative, array)
+    np.testing.assert_array_equal(cached[...], -wanted)
+    cached.append(np.full((2, 11), 3))
+    array.append(np.full((1, 11), 4))
+    assert cached.refresh()[9:, 0].tolist() == [-FILL, 3, 3, 4]
+
+
 def test_an_old_handle_resizes_what_is_stored() -> None:
     array = make(MemoryStore())
     array[...] = 3
