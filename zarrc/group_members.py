@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from zarrc.array import Array
 from zarrc.engine.node_names import join, normalize_path
 from zarrc.engine.node_search import node_exists
-from zarrc.engine.nodes import node_kind, open_children, open_node, place, wrong_kind
+from zarrc.engine.nodes import find_node, node_kind, open_children, open_node, place, wrong_kind
 from zarrc.errors import MemberNotFoundError, NodeNotFoundError, ZarrcError
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
 from zarrc.node import Node
@@ -123,10 +123,22 @@ class GroupMembers(Node):
         MetadataError
             If there is one that cannot be read.
         """
-        try:
-            return self[path]
-        except MemberNotFoundError:
-            return default
+        inner = normalize_path(path)
+        found = self._find(inner) if inner else None
+        return default if found is None else self._member(inner, found)
+
+    def _find(self, inner: str) -> NodeMetadata | None:
+        """Read a member's metadata; None if there is none, without a look for what else may be meant."""
+        path = join(self._path, inner)
+        link = self._consolidated
+        if link is not None:
+            is_known, metadata = link.find(path)
+            if is_known:
+                return metadata
+        if self._metadata.zarr_format == 3:
+            return find_node(self._store, path)
+        found = find_node(self._store, path, 2)
+        return find_node(self._store, path, 3) if found is None else found
 
     def __contains__(self, path: object) -> bool:
         """Whether there is a node at that path, readable or not."""

@@ -200,6 +200,24 @@ def test_creating_a_deep_path_lists_nothing_and_stores_one_object_a_level() -> N
     assert written == ["a/b/d/zarr.json"]
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_what_is_not_there_is_not_looked_for_elsewhere(zarr_format: Any) -> None:
+    class Listing(CountingStore):
+        def list_prefix(self, prefix: str) -> Iterator[str]:
+            raise AssertionError("listed")
+
+    store = Listing()
+    group = zarrc.create_group(store, zarr_format=zarr_format)
+    store.asked.clear()
+    assert group.get("missing") is None
+    assert sorted(store.asked) == [
+        f"missing/{name}" for name in (".zarray", ".zattrs", ".zgroup", "zarr.json")
+    ]
+    group.require_group("a/b")
+    group.require_array("a/c", shape=3)
+    assert group.get("/") is None
+
+
 # --- save, load
 
 

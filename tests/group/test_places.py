@@ -216,3 +216,16 @@ def test_what_is_kept_in_memory_of_a_moved_array_is_not_read_for_another(tmp_pat
     root.rename("a", "c")
     root.rename("b", "a")
     assert first[:].tolist() == [2] * 8
+
+
+@pytest.mark.parametrize("place", ["local", "memory"])
+def test_a_cache_of_chunks_does_not_outlive_what_it_is_of(tmp_path: Path, place: str) -> None:
+    root = zarrc.create_group(new_store(place, tmp_path))
+    for name, value in (("a", 1), ("b", 2), ("c", 3)):
+        root.create_array(name, data=np.full(8, value), chunks=(2,))
+    cached = root.get_array("a").with_cache(nbytes=2**20)
+    assert cached[:].tolist() == [1] * 8
+    root.move("b", "a", if_exists="replace")
+    assert cached[:].tolist() == [2] * 8
+    zarrc.copy(root["c"], root, "a", if_exists="replace")
+    assert cached[:].tolist() == [3] * 8

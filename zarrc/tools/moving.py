@@ -235,7 +235,6 @@ def _carry(source: _Spot, target: _Spot, *, replaces: bool) -> None:
         delete_node(source.store, source.path)
     except BaseException as error:
         raise _said(error, _state_after_copy(source, target)) from error
-    _forget_cached()
 
 
 def _state_after_copy(source: _Spot, target: _Spot) -> str:
@@ -277,12 +276,4 @@ def _rename(source: _Spot, target: _Spot, *, replaces: bool) -> bool:
         if error.errno == errno.EXDEV:
             return False
         raise _said(error, f"nothing was moved: the node is whole at its old place, {source}") from error
-    _forget_cached()
     return True
-
-
-def _forget_cached() -> None:
-    """Objects are elsewhere, and others in their places: nothing that is kept of any is known to be right."""
-    from zarrc.kernels import locks
-
-    locks.all_changed()

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from zarrc.errors import StoreError
+from zarrc.kernels.locks import all_changed
 from zarrc.storage.directories import remove_contents
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def rename_directory(source: str, target: str, *, replaces: bool) -> None:
         if isinstance(error, OSError):
             raise _translated(error, target, left) from error
         raise
+    # Files are elsewhere, and others in their places: what is kept of any is looked at again.
+    all_changed()
     if aside is not None:
         # Nobody sees it any more; what cannot be deleted is no reason to fail.
         with suppress(OSError):
