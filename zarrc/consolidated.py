@@ -298,9 +298,13 @@ class Consolidated:
             )
         self.take(stored)
 
-    def collected(self, known: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Members:
-        """The members as the store has them, in format 2 with the group; ``known`` as for `collect`."""
-        members = collect(self.store, self.path, self.zarr_format, known=known)
+    def collected(
+        self,
+        known: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        strangers: list[str] | None = None,
+    ) -> Members:
+        """The members as the store has them, in format 2 with the group; for the others see `collect`."""
+        members = collect(self.store, self.path, self.zarr_format, known=known, strangers=strangers)
         if self.zarr_format == 2:
             documents, stamps = stored_documents(self.store, self.path, "", self.zarr_format)
             members.documents[""] = documents

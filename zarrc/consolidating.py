@@ -33,7 +33,8 @@ def consolidate(store: Store, path: str, zarr_format: Literal[2, 3], key: str) -
     made = Consolidated(store, path, zarr_format, key)
     with made.lock():
         for attempt in range(_ATTEMPTS):
-            members = made.collected()
+            strangers: list[str] = []
+            members = made.collected(strangers=strangers)
             try:
                 state = made.replace(members)
             except StoreConflictError:
@@ -45,7 +46,20 @@ def consolidate(store: Store, path: str, zarr_format: Literal[2, 3], key: str) -
                 break
             if all(made.is_current(one, members.documents[one], state) for one in members.documents if one):
                 break
+    _tell_of_others(store, strangers, zarr_format)
     return made
+
+
+def _tell_of_others(store: Store, paths: list[str], zarr_format: Literal[2, 3]) -> None:
+    """Warn of nodes of the other format: the document has none of them, so that they will not be seen."""
+    names = (".zarray", ".zgroup") if zarr_format == 3 else ("zarr.json",)
+    documents = get_documents(store, [join(path, name) for path in paths for name in names])
+    n = len(names)
+    left = [path for i, path in enumerate(paths) if any(documents[n * i : n * i + n])]
+    if left:
+        some = ", ".join(map(repr, left[:5])) + (", ..." if len(left) > 5 else "")
+        where = f"the consolidated metadata of a v{zarr_format} group"
+        warn(f"{some} of Zarr v{5 - zarr_format}: left out of {where}")
 
 
 def attached(

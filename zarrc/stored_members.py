@@ -28,6 +28,7 @@ def collect(
     *,
     prefix: str = "",
     known: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    strangers: list[str] | None = None,
 ) -> Members:
     """The documents of all nodes of one format below a group, from the store.
 
@@ -45,6 +46,8 @@ def collect(
         What their paths are to start with in the result.
     known : Mapping, optional
         Names to look for in a group, by its path in the result: stores that cannot list do not show them.
+    strangers : list of str, optional
+        Takes the paths of what is no node of this format.
     """
     members = Members({}, {})
     pending = [(path, prefix)]
@@ -65,6 +68,8 @@ def collect(
                 members.stamps.update(stamps)
                 if is_group(documents):
                     pending.append((path, name))
+            elif strangers is not None:
+                strangers.append(path)
     return members
 
 

@@ -223,6 +223,18 @@ def test_a_member_that_cannot_be_read_is_left_out_and_told(zarr_format: Any) -> 
     assert seen(group) == PATHS
 
 
+def test_nodes_of_the_other_format_are_left_out_and_told(zarr_format: Any) -> None:
+    store = MemoryStore()
+    filled(store, zarr_format)
+    other = zarrc.create_group(MemoryStore(), zarr_format=5 - zarr_format)
+    zarrc.copy_store(other.store, store, dest_path="a/other")
+    store.set("a/junk/file", b"no node")
+    with pytest.warns(ZarrcWarning, match="'a/other' of Zarr v"):
+        group = zarrc.consolidate_metadata(store)
+    assert seen(group) == PATHS
+    assert is_right(store)
+
+
 def test_attributes_that_are_no_json_are_spelled(zarr_format: Any) -> None:
     store = MemoryStore()
     filled(store, zarr_format)
