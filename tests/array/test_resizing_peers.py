@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import zarrc
 from tests.peers.client import Peers
+from tests.soak import count
 
 KINDS: dict[str, dict[str, Any]] = {
     "v3": {"chunks": (3, 4)},
@@ -104,3 +106,38 @@ def test_what_we_cut_off_does_not_come_back_where_a_peer_grows(
         wanted[:5, :6] = 99
         for library in ("zarr", "tensorstore"):
             np.testing.assert_array_equal(peers.read(library, path), wanted)
+
+
+ZARR_CHANGE = """
+import numpy
+import zarr
+array = zarr.open_array(path, mode="r+")
+if what == "resize":
+    array.resize(tuple(shape))
+else:
+    array.append(numpy.full(shape, value, "i4"), axis=axis)
+result = list(array.shape)
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_growing_and_appending_give_what_zarr_python_gives(kind: str, peers: Peers, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    for number in range(count(60)):
+        ours, theirs = tmp_path / f"ours{number}", tmp_path / f"theirs{number}"
+        shape = chance.randrange(1, 8), chance.randrange(1, 8)
+        array = zarrc.create_array(ours, shape=shape, dtype="i4", fill_value=-7, **KINDS[kind])
+        zarrc.create_array(theirs, shape=shape, dtype="i4", fill_value=-7, **KINDS[kind])
+        for step in range(5):
+            axis, value = chance.randrange(2), 10 * number + step
+            new = list(array.shape)
+            if chance.random() < 0.5:
+                what, new = "resize", [extent + chance.randrange(4) for extent in new]
+                array.resize(new)
+            else:
+                what, new[axis] = "append", chance.randrange(1, 4)
+                array.append(np.full(new, value, "i4"), axis)
+            found = peers.run(ZARR_CHANGE, path=str(theirs), what=what, shape=new, axis=axis, value=value)
+            assert tuple(found) == array.shape
+        np.testing.assert_array_equal(zarrc.open_array(theirs, mode="r")[...], array[...])
+        np.testing.assert_array_equal(peers.read("zarr", ours), array[...])
