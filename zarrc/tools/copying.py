@@ -111,9 +111,12 @@ def copy_array(
         copy_data(origin, destination, is_new=False, verify=verify, progress=progress)
         return destination
     where = _place_in(destination, name, overwrite, storage_options)
-    if isinstance(destination, Group):
-        zarr_format = zarr_format or destination.metadata.zarr_format
-    return _copy_to(origin, where, zarr_format, overwrite=overwrite, verify=verify, progress=progress)
+    if not isinstance(destination, Group):
+        return _copy_to(origin, where, zarr_format, overwrite=overwrite, verify=verify, progress=progress)
+    zarr_format = zarr_format or destination.metadata.zarr_format
+    with destination._changing(where.path, deep=overwrite):
+        made = _copy_to(origin, where, zarr_format, overwrite=overwrite, verify=verify, progress=progress)
+    return destination._linked(made)
 
 
 def _opened(source: Any) -> Array:
