@@ -29,8 +29,12 @@ what is written goes to a new directory, which is removed before much of it reac
 is compared with what it has to be, outside the timing. What appending to shards leaves behind is taken away
 ahead of each call. tensorstore does not wait for the disk
 (`file_io_sync` is off), and may use the caller's memory while it writes files
-(`can_reference_source_data_indefinitely`). Imports are timed without NumPy's BLAS threads, which spin
-meanwhile.
+(`can_reference_source_data_indefinitely`). Points, lists and masks go to each library in the way that is
+fastest there: tensorstore's `vindex` and `oindex`, zarr-python's `vindex`, `oindex` and the coordinates of a
+mask; what it costs to read all and let NumPy pick is a row of its own (`by-hand/...`). Peers have no cache of
+decoded chunks, as they are commonly opened, but in the rows `again-cached/...`. Allocations are calls of the
+interpreter's allocators. Where zarrc maps a function over chunks, peers do it by a pool of threads. Imports
+are timed without NumPy's BLAS threads, which spin meanwhile.
 
 ## The run
 
