@@ -79,7 +79,9 @@ class Consolidated:
     Elsewhere it is a snapshot of what was read at the opening, and of the changes made through these handles.
     """
 
-    __slots__ = ("_holder", "_state", "_unsure", "checks", "key", "path", "store", "writes", "zarr_format")
+    __slots__ = (
+        "_holder", "_state", "_unsure", "_waiting", "checks", "key", "path", "store", "writes", "zarr_format"
+    )  # fmt: skip
 
     def __init__(
         self, store: Store, path: str, zarr_format: Literal[2, 3], key: str, *, writes: bool = True
@@ -92,6 +94,8 @@ class Consolidated:
         self.checks = store.local_root is not None
         self._holder: tuple[int, int] | None = None
         self._state: _State | None = None
+        # Of threads in a `once` block: what is to be taken over at its end.
+        self._waiting: dict[int, list[tuple[str, bool]]] = {}
         # Paths at and below which the store is asked: changed, and not written to the document.
         self._unsure: frozenset[str] = frozenset()
 
@@ -333,9 +337,32 @@ class Consolidated:
             If the document could not be rewritten. The change itself is stored.
         """
         steps = [(self.inner(path), False) for path in paths] + [(self.inner(path), True) for path in deep]
-        if not (write and self.writes):
+        waiting = self._waiting.get(get_ident())
+        if not (write and self.writes) or waiting is not None:
             self._doubt(path for path, _ in steps)
+            if waiting is not None and write:
+                waiting += steps
             return
+        self._write(steps)
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Take over what this thread changes in the ``with`` block at its end, in one rewrite."""
+        me = get_ident()
+        if me in self._waiting or not self.writes:
+            yield
+            return
+        steps = self._waiting[me] = []
+        try:
+            yield
+        finally:
+            del self._waiting[me]
+            if steps:
+                self._write(list(dict.fromkeys(steps)))
+                with _guard:
+                    self._unsure = self._unsure.difference(path for path, _ in steps if path)
+
+    def _write(self, steps: Sequence[tuple[str, bool]]) -> None:
         try:
             self._take_over(steps)
         except (ZarrcError, OSError) as error:

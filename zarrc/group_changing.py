@@ -56,9 +56,9 @@ class GroupChanging(GroupMaking):
         from zarrc.new_nodes import sources_of
 
         sources = sources_of(value, "Group.__setitem__")
-        made = self.create_group(path, overwrite=True)
-        for name, item in sources.items():
-            made[name] = item
+        with self._once():
+            made = self.create_group(path, overwrite=True)
+            made._store_all(sources)
 
     def __delitem__(self, path: str) -> None:
         """Delete a member and everything below it; one that cannot be read too.
@@ -169,8 +169,12 @@ class GroupChanging(GroupMaking):
             The same as keywords.
         """
         pairs = members.items() if hasattr(members, "items") else members
-        for name, value in {**dict(pairs), **more}.items():
-            self[name] = value
+        self._store_all({**dict(pairs), **more})
+
+    def _store_all(self, members: Mapping[str, Any]) -> None:
+        with self._once():
+            for name, value in members.items():
+                self[name] = value
 
     def clear(self) -> None:
         """Delete all members, readable or not; the group and its attributes stay."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Unpack
 
 from zarrc import new_array
@@ -21,6 +21,8 @@ from zarrc.group_members import GroupMembers
 from zarrc.metadata.build import build_group
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from zarrc.group import Group
     from zarrc.new_array import ArrayKeywords
 
@@ -67,6 +69,10 @@ class GroupMaking(GroupMembers):
                 link.changed(*changed, write=consolidate)
             raise
         link.changed(*changed, write=consolidate)
+
+    def _once(self) -> AbstractContextManager[None]:
+        """Write what is changed in the ``with`` block to the consolidated metadata at its end."""
+        return nullcontext() if self._consolidated is None else self._consolidated.once()
 
     # --- create
 
@@ -213,7 +219,8 @@ class GroupMaking(GroupMembers):
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:
         """Return the groups of these names; create those that are not there."""
-        return tuple(self.require_group(name) for name in names)
+        with self._once():
+            return tuple(self.require_group(name) for name in names)
 
     def require_array(
         self,

@@ -116,8 +116,7 @@ def save_group(
         raise ContainsNodeError(
             f"{into.store_path} has {', '.join(taken)} already; mode='w' replaces the group"
         )
-    for name, source in sources.items():
-        into[name] = source
+    into._store_all(sources)
 
 
 # Described with them, arrays are saved by `save_array`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from zarrc.array import Array
@@ -178,12 +178,13 @@ def copy_all(
     job = _Job(shallow, without_attrs, verify, create_kws, log, dry_run)
     totals = [0, 0, 0]
     into = dest if dry_run or isinstance(dest, Group) else open_group(dest, mode="a")
-    for name, member in origin.items():
-        if isinstance(into, Group):
-            done = _copy_into(member, into, name, if_exists, job)
-        else:
-            done = _dry_copy(member, into, name, if_exists, job)
-        totals = [one + more for one, more in zip(totals, done, strict=True)]
+    with into._once() if isinstance(into, Group) else nullcontext():
+        for name, member in origin.items():
+            if isinstance(into, Group):
+                done = _copy_into(member, into, name, if_exists, job)
+            else:
+                done = _dry_copy(member, into, name, if_exists, job)
+            totals = [one + more for one, more in zip(totals, done, strict=True)]
     return Copied(*totals)
 
 
