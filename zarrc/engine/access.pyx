@@ -11,7 +11,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcmp, memset
 
-from zarrc.engine.replaced import same_layout
+from zarrc.engine.replaced import noted_shape, stored_shape
 from zarrc.engine.threads import thread_count
 from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError, ZarrcError, ZarrcWarning
 
@@ -55,6 +55,8 @@ cdef class ArrayAccess:
     cdef str unwritable
     cdef Objects objects
     cdef int64_t shape[MAX_NDIM]
+    cdef tuple extents          # the shape, or the stored one where that is larger: what a chunk at the end may hold
+    cdef int64_t extent[MAX_NDIM]
     cdef int64_t chunk_shape[MAX_NDIM]  # of a regular grid
     cdef bint is_regular
     cdef tuple grid             # for each axis the extent of all its chunks, or their edges
@@ -72,6 +74,7 @@ cdef class ArrayAccess:
         self.ndim = len(metadata.shape)
         self.is_regular = metadata.chunk_grid.is_regular
         self.grid = _grid_of(metadata)
+        self._set_extents(metadata.shape)
         for i in range(self.ndim):
             self.shape[i] = metadata.shape[i]
             if self.is_regular:
@@ -151,12 +154,12 @@ cdef class ArrayAccess:
             # The frame below is the method of Array; above it is what the user wrote.
             warnings.warn(f"what is read may be wrong: {self.unwritable} (array {self.path!r})", ZarrcWarning, 2)
         if self._is_simple(selection):
-            self._plan(&plan, selection, result)
             self._check_place()
+            self._plan(&plan, selection, result)
             missing = self._read_plan(&plan, self.way, result)
         else:
-            planner = self._planner(selection, result)
             self._check_place()
+            planner = self._planner(selection, result)
             while planner.next():
                 missing |= self._read_plan(&planner.plan, self._way_of(planner.chunk_shape), result)
         if missing and self.objects.gone():
@@ -214,11 +217,11 @@ cdef class ArrayAccess:
 
         values = as_values(value, self.dtype, selection.result_shape, self.config.casting, self.path)
         if self._is_simple(selection):
-            self._plan(&plan, selection, values)
             self._check_place()
+            self._plan(&plan, selection, values)
             return self._write_plan(&plan, self.way, values, is_locked)
-        planner = self._planner(selection, values)
         self._check_place()
+        planner = self._planner(selection, values)
         while planner.next():
             self._write_plan(&planner.plan, self._way_of(planner.chunk_shape), values, is_locked)
         return 0
@@ -384,13 +387,13 @@ cdef class ArrayAccess:
     cdef int _plan(self, zc_plan *plan, Selection selection, cnp.ndarray array) except -1:
         cdef Py_ssize_t strides[MAX_RESULT_NDIM]
         _strides_of(array, selection.result_ndim, strides)
-        return make_plan(plan, selection, self.shape, self.chunk_shape, strides)
+        return make_plan(plan, selection, self.extent, self.chunk_shape, strides)
 
     cdef Planner _planner(self, Selection selection, cnp.ndarray array):
         cdef Py_ssize_t strides[MAX_RESULT_NDIM]
         cdef Planner planner = Planner.__new__(Planner)
         _strides_of(array, selection.result_ndim, strides)
-        planner.begin(selection, self.metadata.shape, self.grid, self._inner_shapes(), strides)
+        planner.begin(selection, self.extents, self.grid, self._inner_shapes(), strides)
         return planner
 
     cdef tuple _inner_shapes(self):
@@ -401,9 +404,13 @@ cdef class ArrayAccess:
 
         One look at the metadata document a call, on stores where that is nearly free.
         """
-        if not self.objects.is_near():
-            return 0
         cdef zc_document now
+        if not self.objects.is_near():
+            # Only what this process knows: to ask would be a request a call.
+            shape = noted_shape(self.store, self.path)
+            if shape is not None and len(shape) == self.ndim:
+                self._set_extents(shape)
+            return 0
         cdef zc_document none
         self.objects.look_at_document(&now)
         # A handle that was made without a look at the store may have no document there.
@@ -412,9 +419,23 @@ cdef class ArrayAccess:
         memset(&none, 0, sizeof(none))
         if memcmp(&now, &none, sizeof(now)) == 0:
             raise NodeNotFoundError("the array was deleted")
-        if not same_layout(self.store, self.path, self.metadata):
+        shape = stored_shape(self.store, self.path, self.metadata)
+        if shape is None:
             raise MetadataError("the array was made again with another layout: open it again")
+        self._set_extents(shape)
         self.seen = now
+        return 0
+
+    cdef int _set_extents(self, stored) except -1:
+        """Know the stored shape: a write up to this handle's end does not cover a chunk that others filled further."""
+        extents = []
+        cdef int d
+        for d, (known, length) in enumerate(zip(self.metadata.shape, stored)):
+            # Chunks that this handle does not know cannot be met.
+            most = length if isinstance(self.grid[d], int) else min(length, self.grid[d][len(self.grid[d]) - 1])
+            extents.append(max(known, int(most)))
+            self.extent[d] = extents[d]
+        self.extents = tuple(extents)
         return 0
 
 
@@ -432,5 +453,7 @@ cdef tuple _grid_of(metadata):
     axes = []
     for d, extent in enumerate(metadata.shape):
         runs = grid.axis(d)
+        if not isinstance(runs, int) and (len(runs) == 1 or runs[0][0] * runs[0][1] >= extent):
+            runs = runs[0][0]       # as far as the array reaches, all of one extent
         axes.append(runs if isinstance(runs, int) else np.ascontiguousarray(grid.edges(d, extent), dtype=np.int64))
     return tuple(axes)
