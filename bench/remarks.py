@@ -36,6 +36,7 @@ REMARKS: dict[str, str] = {
     "mask/none/*": "the system's copy; the mask is counted and walked by chunk, no coordinate is made",
     "mask/*": "the decoder, up to the last element of a chunk that is wanted; the mask is walked by chunk",
     "by-hand/*": "NumPy's own indexing is most of it",
+    "map/*": "libzstd's encoder is two thirds",
     "view/*": "as the direct read",
     "direct/none/transposed": "tiles that stay in the first cache are turned in registers",
     "again/*": "the call; looking whether the files are still the same; rows of 2 KiB",

@@ -156,7 +156,7 @@ def everything(results: Results) -> str:
         names = [name for name, one in results.workloads.items() if one["family"] == family]
         if names:
             parts += [f"### {title}", "", _family(results, names), ""]
-            parts += _speedups(results, names) if family == "threads" else []
+            parts += _speedups(results, names) if family in ("threads", "map") else []
             parts += _notes(results, names)
     return "\n".join(parts).rstrip()
 

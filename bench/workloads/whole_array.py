@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import ArraySpec
+from bench.bare import Threads, aligned, bare, flat, read_file, stored_chunks, write_file
 from bench.libraries.base import Library
-from bench.workloads.base import Place, Task, Workload, by_size, equal_to
+from bench.workloads.base import Place, Task, Workload, by_size, equal_to, unchecked
 
 # zarrs' pipeline is zarr-python's arrays; what is measured here is not the codecs.
 _LIBRARIES = ("zarrc", "zarr", "zarr-fused", "zarrs", "tensorstore")
@@ -63,6 +65,32 @@ class Map(Workload):
             library.close(source)
 
         return Task(call, check, before, close, check_once=True)
+
+    def limit(self, place: Place) -> Task:
+        spec = self.spec
+        files = stored_chunks(place.source(spec))
+        codec, threads, local = bare(spec), Threads(self.workers), threading.local()
+        now: dict[str, Any] = {"path": None}
+
+        def before() -> None:
+            place.forget(now["path"])
+            now["path"] = place.fresh(spec)
+            now["path"].mkdir()
+
+        def one(number: int) -> None:
+            if not hasattr(local, "scratch"):
+                local.scratch, local.chunk = aligned(spec.encoded_bound()), aligned(spec.chunk_nbytes)
+            nbytes = read_file(files[number], local.scratch)
+            codec.decode(local.scratch[:nbytes], local.chunk)
+            result = flat(smoothed(local.chunk.view(spec.dtype)))
+            nbytes = codec.encode(result, local.scratch)
+            write_file(str(now["path"] / str(number)), local.scratch[:nbytes])
+
+        def close() -> None:
+            place.forget(now["path"])
+            threads.close()
+
+        return Task(lambda: threads.map(one, range(len(files))), unchecked, before, close)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +147,8 @@ def workloads(size: str) -> Iterator[Workload]:
             units=spec.n_chunks,
             unit="chunk",
             workers=workers,
-            libraries=_LIBRARIES,
+            libraries=(*_LIBRARIES, "limit"),
+            limit_is=f"libzstd, NumPy, libzstd, and files read and written by {workers} threads",
         )
     n, many = by_size(size, 20, 1000, 1000), by_size(size, 200, 10_000, 10_000)
     for name, rows, title in (("aligned", 16, "a chunk"), ("across", 10, "10 of a chunk's 16 rows")):
