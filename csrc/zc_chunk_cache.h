@@ -33,6 +33,9 @@ typedef struct zc_cached_chunk {
 	size_t nbytes;
 	uint64_t changes;	/* of its object, taken before it was fetched */
 	uint64_t stamp[ZC_CHUNK_STAMP_WORDS];
+	int is_young;		/* the stamp may not tell a change yet: 'source' does, of 'source_nbytes' encoded bytes */
+	zc_chunk_name source;
+	size_t source_nbytes;
 } zc_cached_chunk;
 
 typedef struct zc_chunk_cache_stats {

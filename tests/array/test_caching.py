@@ -127,6 +127,20 @@ def test_what_was_read_is_not_decoded_again(store: Store, kind: str) -> None:
         assert (stats.hits, stats.misses, stats.n_chunks) == (8, 4, 4)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_written_just_now_is_read_again_but_not_decoded(tmp_path: Path, kind: str) -> None:
+    array = new_array(tmp_path / "a", kind)
+    array[...] = values()
+    cached = array.with_cache(10**6)
+    for _ in range(3):
+        np.testing.assert_array_equal(cached[7:9, 4:17], values()[7:9, 4:17])
+    settle()
+    for _ in range(2):
+        np.testing.assert_array_equal(cached[7:9, 4:17], values()[7:9, 4:17])
+    stats = cached.cache.stats()
+    assert (stats.hits, stats.misses, stats.n_chunks) == (16, 4, 4)
+
+
 def test_a_mapping_is_not_asked_again() -> None:
     mapping = CountingDict()
     array = new_array(mapping)

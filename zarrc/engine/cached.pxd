@@ -14,6 +14,7 @@ from zarrc.kernels.worker cimport zc_worker
 ctypedef struct zc_cached_object:
     bint is_known           # else its chunks are neither looked for nor kept
     bint has_stamp
+    bint is_young           # the stamp may not tell a change yet: bytes are compared too
     zc_chunk_name name      # of its chunk; those of a shard's are made from it
     uint64_t changes        # in this process, before anything of it was fetched
     uint64_t stamp[4]       # as zc_chunk_cache.h says
@@ -25,17 +26,17 @@ cdef int cached_init(zc_scatter *scatter, Objects objects, ChunkLayout layout, s
 cdef void cached_object(const zc_scatter *scatter, const zc_objects *objects, const char *name, size_t name_nbytes,
                         zc_cached_object *object_ret) noexcept nogil
 
-# The stamp of what was fetched.  Of a file that changed just now nothing is kept: it may change again without another stamp.
+# The stamp of what was fetched.  A file that changed just now may change again without another stamp.
 cdef void cached_stamp(const zc_objects *objects, zc_cached_object *object, const uint64_t *stamp) noexcept nogil
 
 # The object that the inner chunk of that number is for its own inner chunks.
 cdef void cached_inside(const zc_cached_object *shard, size_t number, zc_cached_object *inner_ret) noexcept nogil
 
-# Read the part from the cache; whether its chunk was there and is up to date.  'name' is the stored object's.
+# Read the part from the cache; whether its chunk was there and is known to be up to date.  'name' is the stored object's.
 cdef bint cached_serve(zc_scatter *scatter, const zc_objects *objects, const char *name, size_t name_nbytes,
                        zc_cached_object *object, const zc_part *part) noexcept nogil
 
-# Decode all of a chunk, whose part is read, and keep it, if the read keeps what it decodes.
+# Decode all of a chunk, whose part is read, and keep it; or find it in the cache after all, decoded from the same bytes.
 cdef zc_status cached_decode(zc_scatter *scatter, const zc_cached_object *object, const zc_part *part, const uint8_t *src,
                              size_t src_nbytes, size_t part_index, zc_worker *worker, int *step) noexcept nogil
 

@@ -91,7 +91,7 @@ cdef void cached_stamp(const zc_objects *objects, zc_cached_object *object, cons
     if objects.place == PLACE_LOCAL:
         clock_gettime(CLOCK_REALTIME, &now)
         if <int64_t>stamp[CTIME_WORD] > <int64_t>now.tv_sec * 1000000000 + now.tv_nsec - CLOCK_TICK_NS:
-            object.is_known = False
+            object.is_young = True
 
 
 cdef void cached_inside(const zc_cached_object *shard, size_t number, zc_cached_object *inner_ret) noexcept nogil:
@@ -129,27 +129,52 @@ cdef bint cached_serve(zc_scatter *scatter, const zc_objects *objects, const cha
             chunk_cache_drop(scatter.caching.cache, object.name, chunk)
         elif chunk.data is NULL:
             served = scatter_fill(scatter, part) == ZC_OK
-        else:
+        elif not chunk.is_young:
             scatter_chunk(scatter, part, chunk.data)
             served = True
         cached_chunk_unref(chunk)
-    chunk_cache_count(scatter.caching.cache, served, not served)
+    # What is fetched now in order to be kept is counted when it is decoded.
+    chunk_cache_count(scatter.caching.cache, served, not served and not scatter.caching.keeps)
     return served
 
 
 cdef zc_status cached_decode(zc_scatter *scatter, const zc_cached_object *object, const zc_part *part, const uint8_t *src,
                              size_t src_nbytes, size_t part_index, zc_worker *worker, int *step) noexcept nogil:
     cdef zc_cached_chunk *chunk = cached_chunk_new(scatter.layout.nbytes)
-    cdef zc_status status
+    cdef zc_status status = ZC_OK
     if chunk is NULL:
         return ZC_ENOMEM
-    status = scatter_decode_whole(scatter, src, src_nbytes, chunk.data, part_index, worker, step)
+    if not _has_decoded(scatter, object, src, src_nbytes, chunk):
+        chunk_cache_count(scatter.caching.cache, 0, 1)
+        status = scatter_decode_whole(scatter, src, src_nbytes, chunk.data, part_index, worker, step)
     if status != ZC_OK:
         cached_chunk_unref(chunk)
         return status
     scatter_chunk(scatter, part, chunk.data)
     _keep(scatter, object, chunk)
     return ZC_OK
+
+
+cdef bint _has_decoded(zc_scatter *scatter, const zc_cached_object *object, const uint8_t *src, size_t src_nbytes,
+                       zc_cached_chunk *chunk) noexcept nogil:
+    """Whether the cache has, of a file that was young then, what the same bytes were decoded to: it is in 'chunk' now."""
+    cdef zc_cached_chunk *kept = NULL
+    cdef bint was_young
+    cdef bint found = False
+    if object.is_known:
+        kept = chunk_cache_get(scatter.caching.cache, object.name, object.changes)
+    was_young = kept is not NULL and kept.is_young
+    if was_young or object.is_young:
+        chunk.source = chunk_name_of(scatter.caching.cache, 0, <const char *>src, src_nbytes)
+        chunk.source_nbytes = src_nbytes
+        chunk.is_young = object.is_young
+    if was_young:
+        found = kept.source_nbytes == src_nbytes and memcmp(&kept.source, &chunk.source, sizeof(zc_chunk_name)) == 0
+        if found:
+            memcpy(chunk.data, kept.data, chunk.nbytes)
+            chunk_cache_count(scatter.caching.cache, 1, 0)
+    cached_chunk_unref(kept)
+    return found
 
 
 cdef void _keep(zc_scatter *scatter, const zc_cached_object *object, zc_cached_chunk *chunk) noexcept nogil:
@@ -206,6 +231,7 @@ cdef void cached_absent(zc_scatter *scatter, const zc_cached_object *object) noe
     cdef zc_cached_chunk *chunk
     if not scatter.caching.keeps_absent:
         return
+    chunk_cache_count(scatter.caching.cache, 0, 1)
     chunk = cached_chunk_absent()
     if chunk is not NULL:
         _keep(scatter, object, chunk)

@@ -12,6 +12,9 @@ cdef extern from "zc_chunk_cache.h":
         size_t nbytes
         uint64_t changes
         uint64_t stamp[4]
+        int is_young
+        zc_chunk_name source
+        size_t source_nbytes
 
 cdef bint chunk_cache_takes(const zc_chunk_cache *cache, size_t nbytes) noexcept nogil
 cdef zc_chunk_name chunk_name_of(const zc_chunk_cache *cache, uint64_t layout, const char *key,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from zarrc.engine.node_changes import contains_error
 from zarrc.engine.nodes import MARKERS
 from zarrc.errors import StoreConflictError
+from zarrc.kernels.locks import all_changed
 
 if TYPE_CHECKING:
     from zarrc.storage.base import Blob, Store
@@ -61,6 +62,8 @@ def pass_on(source: Store, target: Store, keys: Iterable[tuple[str, str]]) -> tu
         first += n
         found = list(_fetched(source, group))
         target.set_many(found)
+        # Past the locks of objects: what handles with caches know of these is out of date.
+        all_changed()
         n_objects += len(found)
         n_bytes += sum(blob.nbytes for _, blob in found)
         largest = max([largest, *(blob.nbytes for _, blob in found)])
