@@ -159,7 +159,7 @@ cdef class ArrayAccess:
             missing = self._read_plan(&plan, self.way, result)
         else:
             self._check_place()
-            planner = self._planner(selection, result)
+            planner = self._planner(selection, result, False)
             while planner.next():
                 missing |= self._read_plan(&planner.plan, self._way_of(planner.chunk_shape), result)
         if missing and self.objects.gone():
@@ -221,7 +221,7 @@ cdef class ArrayAccess:
             self._plan(&plan, selection, values)
             return self._write_plan(&plan, self.way, values, is_locked)
         self._check_place()
-        planner = self._planner(selection, values)
+        planner = self._planner(selection, values, True)
         while planner.next():
             self._write_plan(&planner.plan, self._way_of(planner.chunk_shape), values, is_locked)
         return 0
@@ -389,11 +389,11 @@ cdef class ArrayAccess:
         _strides_of(array, selection.result_ndim, strides)
         return make_plan(plan, selection, self.extent, self.chunk_shape, strides)
 
-    cdef Planner _planner(self, Selection selection, cnp.ndarray array):
+    cdef Planner _planner(self, Selection selection, cnp.ndarray array, bint is_write):
         cdef Py_ssize_t strides[MAX_RESULT_NDIM]
         cdef Planner planner = Planner.__new__(Planner)
         _strides_of(array, selection.result_ndim, strides)
-        planner.begin(selection, self.extents, self.grid, self._inner_shapes(), strides)
+        planner.begin(selection, self.extents, self.grid, self._inner_shapes(), strides, is_write)
         return planner
 
     cdef tuple _inner_shapes(self):

@@ -18,10 +18,12 @@ cdef void points_write(const zc_plan *plan, const zc_part *part, const zc_layout
 # The part's elements in the user's array, of whatever level of chunks the plan is.
 cdef void points_fill(const zc_plan *plan, const zc_part *part, const zc_layout *layout, uint8_t *user) noexcept nogil
 
-# The group that has the axis along which elements of a leaf chunk are farthest apart; -1: none has it.
-cdef int points_outer_group(const zc_plan *plan, const zc_part *part, const zc_layout *layout) noexcept nogil
+# The axis along which elements of a part of a leaf chunk are farthest apart; -1: there is one element.
+cdef int points_widest_axis(const zc_plan *plan, const zc_part *part, const zc_layout *layout) noexcept nogil
 
-# Leave of group 'g' of a part of leaf chunks its i-th point: in '*pinned', a copy of the part, by way of '*bucket', which must
-# stay where it is.
-cdef void points_pin(const zc_plan *plan, const zc_part *part, int g, size_t i, zc_part *pinned,
+# How many places the part has along it: points of the axis' group, or indices.
+cdef size_t points_along(const zc_plan *plan, const zc_part *part, int axis) noexcept nogil
+
+# Leave the i-th of them: in '*pinned', a copy of the part, by way of '*bucket', which must stay where it is.
+cdef void points_pin(const zc_plan *plan, const zc_part *part, int axis, size_t i, zc_part *pinned,
                      zc_points_bucket *bucket) noexcept nogil

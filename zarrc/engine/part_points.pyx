@@ -123,21 +123,34 @@ cdef void _set_levels(const zc_plan *plan, const zc_part *part, const zc_layout 
         levels.n += 1
 
 
-cdef int points_outer_group(const zc_plan *plan, const zc_part *part, const zc_layout *layout) noexcept nogil:
+cdef int points_widest_axis(const zc_plan *plan, const zc_part *part, const zc_layout *layout) noexcept nogil:
     cdef Py_ssize_t widest = 0
     cdef int found = -1
     cdef int d
     for d in range(plan.ndim):
         if part.count[d] > 1 and layout.strides[d] > widest:
-            widest, found = layout.strides[d], plan.axis[d].group
+            widest, found = layout.strides[d], d
     return found
 
 
-cdef void points_pin(const zc_plan *plan, const zc_part *part, int g, size_t i, zc_part *pinned,
+cdef size_t points_along(const zc_plan *plan, const zc_part *part, int axis) noexcept nogil:
+    cdef int g = plan.axis[axis].group
+    return part.count[axis] if g < 0 else part.bucket[g].n_points
+
+
+cdef void points_pin(const zc_plan *plan, const zc_part *part, int axis, size_t i, zc_part *pinned,
                      zc_points_bucket *bucket) noexcept nogil:
-    cdef const zc_plan_group *group = &plan.group[g]
-    cdef size_t point = part.bucket[g].first_point + i
+    cdef int g = plan.axis[axis].group
+    cdef const zc_plan_group *group
+    cdef size_t point
     cdef int m, d
+    if g < 0:
+        pinned.start[axis] = part.start[axis] + i * <size_t>plan.axis[axis].step
+        pinned.count[axis] = 1
+        pinned.result_offset = part.result_offset + <Py_ssize_t>i * plan.axis[axis].result_stride
+        return
+    group = &plan.group[g]
+    point = part.bucket[g].first_point + i
     bucket.first = bucket.first_point = point
     bucket.n = bucket.n_points = 1
     pinned.bucket[g] = bucket

@@ -5,9 +5,9 @@ from libc.string cimport memcpy, memset
 
 from zarrc.engine.failure cimport keep_exception
 from zarrc.engine.layout cimport layout_is_copied, layout_matches, layout_span, layout_strides
-from zarrc.engine.part_points cimport points_fill, points_outer_group, points_pin, points_read
+from zarrc.engine.part_points cimport points_along, points_fill, points_pin, points_read, points_widest_axis
 from zarrc.engine.raw cimport raw_read, zc_raw_box
-from zarrc.indexing.plan cimport PLAN_BOXES
+from zarrc.indexing.plan cimport PLAN_BOXES, PLAN_MASK
 from zarrc.kernels.chain cimport chain_decode, chain_decode_range
 from zarrc.kernels.local_io cimport local_pread
 from zarrc.kernels.points cimport zc_points_bucket
@@ -79,24 +79,25 @@ cdef zc_status _read_raw_box(zc_scatter *scatter, const zc_part *part, int fd, u
 
 cdef zc_status _read_raw_points(zc_scatter *scatter, const zc_part *part, int fd, uint64_t offset,
                                 zc_worker *worker) noexcept nogil:
-    """What lies between the first element and the last; of few points far apart only what belongs to each."""
+    """What lies between the first element and the last; of few places far apart only what belongs to each."""
     cdef zc_points_bucket bucket
     cdef zc_part pinned
-    cdef size_t first, end, pinned_first, pinned_end
+    cdef size_t first, end, pinned_first, pinned_end, n
     cdef size_t i = 0
-    cdef int g = points_outer_group(scatter.plan, part, scatter.layout)
+    cdef int axis = -1 if scatter.plan.kind == PLAN_MASK else points_widest_axis(scatter.plan, part, scatter.layout)
     cdef zc_status status = ZC_OK
     layout_span(scatter.layout, scatter.plan, part, &first, &end)
-    if g < 0:
+    if axis < 0 or end - first <= POINT_NBYTES:
         return _read_raw_span(scatter, part, fd, offset, worker)
+    n = points_along(scatter.plan, part, axis)
     pinned = part[0]
-    points_pin(scatter.plan, part, g, 0, &pinned, &bucket)
+    points_pin(scatter.plan, part, axis, 0, &pinned, &bucket)
     layout_span(scatter.layout, scatter.plan, &pinned, &pinned_first, &pinned_end)
-    if part.bucket[g].n_points > (end - first) // (pinned_end - pinned_first + POINT_NBYTES):
+    if n > (end - first) // (pinned_end - pinned_first + POINT_NBYTES):
         return _read_raw_span(scatter, part, fd, offset, worker)
-    while status == ZC_OK and i < part.bucket[g].n_points:
-        points_pin(scatter.plan, part, g, i, &pinned, &bucket)
-        status = _read_raw_span(scatter, &pinned, fd, offset, worker)
+    while status == ZC_OK and i < n:
+        points_pin(scatter.plan, part, axis, i, &pinned, &bucket)
+        status = _read_raw_points(scatter, &pinned, fd, offset, worker)
         i += 1
     return status
 

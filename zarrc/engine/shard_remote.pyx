@@ -44,7 +44,7 @@ from zarrc.engine.shard_read cimport (
     zc_shard_wanted,
 )
 from zarrc.engine.shard_view cimport view_bytes, view_close, view_index, zc_shard_view
-from zarrc.indexing.plan cimport plan_inside, plan_nbytes, plan_part, zc_part
+from zarrc.indexing.plan cimport plan_inside, plan_n_met, plan_nbytes, plan_part, zc_part
 from zarrc.kernels.blob cimport Blob
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_OK, check, zc_status
@@ -165,7 +165,7 @@ cdef _Shard _new_shard(_Job job, size_t part_index):
     plan_part(job.plan, part_index, &shard.part)
     shard.key = job.objects.key_of(shard.part.chunk, job.plan.ndim)
     plan_inside(&inner, job.plan, &shard.part, job.shard.order, job.shard.inner_shape)
-    shard.wanted_nbytes = min(job.shard_nbytes, job.shard_nbytes // job.shard.n_inner * inner.n_parts)
+    shard.wanted_nbytes = min(job.shard_nbytes, job.shard_nbytes // job.shard.n_inner * plan_n_met(&inner))
     # What a range read would spare is worth less than its requests; and what is around a shard must be read whole.
     shard.whole = (job.shard.outer is not NULL or job.shard_nbytes - shard.wanted_nbytes <= job.joining.gap
                    or 2 * shard.wanted_nbytes >= job.shard_nbytes)

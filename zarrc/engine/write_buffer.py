@@ -160,7 +160,7 @@ class WriteBuffer:
     def write(self, key: Any, value: Any) -> None:
         """Take in what `ArrayAccess.write` would write."""
         selection = self.access.select(key)
-        if not selection.is_basic:
+        if not selection.is_box:
             self.write_selection(selection, value)
             return
         values = as_values(
@@ -176,7 +176,7 @@ class WriteBuffer:
             # What would make room for itself by being written in parts had better be written at once.
             if self._is_closed or values.nbytes * 2 > self._limit or met_nbytes > self._limit:
                 self.flush()
-                self.access.write(key, values)
+                self.access.write_selection(selection, values)
                 return
             counts = tuple(count for _, _, count in selection.box)
             values = np.broadcast_to(values, selection.result_shape).reshape(counts)
@@ -201,7 +201,7 @@ class WriteBuffer:
         with self._own():
             if self._waiting:
                 selection = self.access.select(key)
-                return self._read(key, out) if selection.is_basic else self.read_selection(selection, out)
+                return self._read(selection, out) if selection.is_box else self.read_selection(selection, out)
         return self.access.read(key, out)
 
     def read_selection(self, selection: Selection, out: npt.NDArray[Any] | None = None) -> Any:
@@ -210,20 +210,17 @@ class WriteBuffer:
             self.flush()
         return self.access.read_selection(selection, out)
 
-    def _read(self, key: Any, out: npt.NDArray[Any] | None) -> Any:
-        selection = None
+    def _read(self, selection: Selection, out: npt.NDArray[Any] | None) -> Any:
         try:
-            result = self.access.read(key, out)
+            result = self.access.read_selection(selection, out)
         except (ChunkNotFoundError, CorruptChunkError):
             # What is missing there may wait here.
-            selection = Selection(key, self._metadata.shape)
             met = {owner for owner, _, _, _ in self._waiting_in(selection)}
             for owner in met:
                 self._flush_object(owner)
             if not met:
                 raise
-            result = self.access.read(key, out)
-        selection = selection or Selection(key, self._metadata.shape)
+            result = self.access.read_selection(selection, out)
         whole = np.asarray(result) if isinstance(result, np.ndarray) else np.array(result)
         # Axes of one element added and left out: always a view.
         view = whole.reshape(tuple(count for _, _, count in selection.box))

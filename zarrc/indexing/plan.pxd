@@ -89,5 +89,8 @@ cdef void plan_inside(zc_plan *inner, const zc_plan *plan, const zc_part *part, 
 # Part 'index' < n_parts, in C order of the chunks unless several axes are one group.
 cdef void plan_part(const zc_plan *plan, size_t index, zc_part *part) noexcept nogil
 
+# The parts that have something to copy: of a mask not all.
+cdef size_t plan_n_met(const zc_plan *plan) noexcept nogil
+
 # Whether the parts come in C order of their chunks, and none is empty.
 cdef bint plan_is_ordered(const zc_plan *plan) noexcept nogil

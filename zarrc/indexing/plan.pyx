@@ -80,6 +80,18 @@ cdef size_t plan_nbytes(const zc_plan *plan, size_t itemsize) noexcept nogil:
     return nbytes
 
 
+cdef size_t plan_n_met(const zc_plan *plan) noexcept nogil:
+    cdef zc_part part
+    cdef size_t n = 0
+    cdef size_t i
+    if plan.kind != PLAN_MASK:
+        return plan.n_parts
+    for i in range(plan.n_parts):
+        plan_part(plan, i, &part)
+        n += not part.is_empty
+    return n
+
+
 cdef bint plan_is_ordered(const zc_plan *plan) noexcept nogil:
     cdef int g
     if plan.kind == PLAN_MASK:

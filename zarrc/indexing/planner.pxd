@@ -10,13 +10,14 @@ cdef class Planner:
     cdef Selection selection
     cdef zc_mask mask
     cdef tuple grid             # for each axis the extent of all chunks, or their edges (int64)
+    cdef bint is_write
     cdef list points            # of each group; they own what the plan points to
     cdef object rest            # what is chosen for each axis and group by the plans to come
 
     # Lay a selection over a grid; 'inner_shapes' are those of the chunks inside its chunks, along the array's axes, from the
     # outside in.  The first plan is that after next().
     cdef int begin(self, Selection selection, tuple shape, tuple grid, tuple inner_shapes,
-                   const Py_ssize_t *result_strides) except -1
+                   const Py_ssize_t *result_strides, bint is_write=*) except -1
 
     # Go on to the plan for the chunks of another shape; False after the last one.
     cdef bint next(self) except -1

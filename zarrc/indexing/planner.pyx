@@ -74,8 +74,9 @@ cdef class Planner:
         mask_free(&self.mask)
 
     cdef int begin(self, Selection selection, tuple shape, tuple grid, tuple inner_shapes,
-                   const Py_ssize_t *result_strides) except -1:
+                   const Py_ssize_t *result_strides, bint is_write=False) except -1:
         cdef int d
+        self.is_write = is_write
         self.selection, self.grid = selection, grid
         self.points = []
         self.plan.ndim = selection.ndim
@@ -96,12 +97,14 @@ cdef class Planner:
     cdef bint next(self) except -1:
         cdef _Choice choice
         cdef int d
-        chosen = next(self.rest, None)
-        if chosen is None:
-            return False
-        for choice in chosen:
-            choice.take(self)
-        plan_count_parts(&self.plan)
+        self.plan.n_parts = 0
+        while self.plan.n_parts == 0:
+            chosen = next(self.rest, None)
+            if chosen is None:
+                return False
+            for choice in chosen:
+                choice.take(self)
+            plan_count_parts(&self.plan)
         self.chunk_shape = tuple([self.plan.axis[d].chunk_extent for d in range(self.plan.ndim)])
         return True
 
@@ -136,7 +139,11 @@ cdef list _axis_choices(Planner planner, int d, int64_t extent, const Py_ssize_t
     if is_plain:
         return [_Choice()]
     cells, extents = _cells(axis.start, axis.step, axis.count, edges)
-    return [_axis_choice(d, chunk_extent, cells[extents == chunk_extent]) for chunk_extent in np.unique(extents).tolist()]
+    which = np.argsort(extents, kind="stable")
+    found, counts = np.unique(extents, return_counts=True)
+    ends = np.cumsum(counts).tolist()
+    return [_axis_choice(d, chunk_extent, cells[which[end - n : end]])
+            for chunk_extent, n, end in zip(found.tolist(), counts.tolist(), ends)]
 
 
 cdef int _set_group_axis(Planner planner, int d, int64_t extent) except -1:
@@ -178,10 +185,11 @@ cdef list _group_choices(Planner planner, int number, tuple inner_shapes, const 
     for m, axis in enumerate(of):
         edges = planner.grid[axis]
         extents[:, m] = edges if isinstance(edges, int) else np.diff(edges)[chunks[:, m]]
-    shapes, shape_of = np.unique(extents, axis=0, return_inverse=True)
-    shape_of = shape_of.reshape(-1)
-    return [_group_choice(number, of, tuple(shape), np.flatnonzero(shape_of == i).astype(np.uintp))
-            for i, shape in enumerate(shapes.tolist())]
+    shapes, shape_of, counts = np.unique(extents, axis=0, return_inverse=True, return_counts=True)
+    which = np.argsort(shape_of.reshape(-1), kind="stable").astype(np.uintp)
+    ends = np.cumsum(counts).tolist()
+    return [_group_choice(number, of, tuple(shape), which[end - n : end])
+            for shape, n, end in zip(shapes.tolist(), counts.tolist(), ends)]
 
 
 cdef _Points _make_points(Planner planner, int number, tuple inner_shapes, const Py_ssize_t *result_strides):
@@ -221,8 +229,8 @@ cdef _Points _make_points(Planner planner, int number, tuple inner_shapes, const
     if status == ZC_ETOOLARGE:
         raise SelectionError("the selection has more points than memory can hold")
     check(status, NULL, 0, None)
-    if n_axes == 1:
-        # Only so can a write know that it covers a chunk.
+    if n_axes == 1 and planner.is_write:
+        # Only so can it know that it covers a chunk.
         check(points_count_distinct(&points.c), NULL, 0, None)
     return points
 

@@ -18,6 +18,11 @@ cdef extern from "Python.h":
     PyObject *PyExc_IndexError
 
 
+cdef enum:
+    # Of a mask in which one of so many elements is true, or fewer, coordinates cost less than walking it.
+    SPARSE = 64
+
+
 @cython.final
 cdef class Selection:
     """A selection: for each axis of the array a start, a step and a count, and the shape of the result.
@@ -56,15 +61,24 @@ cdef class Selection:
                       for i in range(self.ndim)])
 
     @property
-    def is_basic(self):
-        """Whether there are no lists and no mask."""
-        return self.groups is None and self.mask is None
+    def is_box(self):
+        """Whether there are no lists and no mask, and the result has the array's axes in their order."""
+        cdef int last = -1
+        cdef int d
+        if self.groups is not None or self.mask is not None:
+            return False
+        for d in range(self.ndim):
+            if self.axis[d].result_axis >= 0:
+                if self.axis[d].result_axis < last:
+                    return False
+                last = self.axis[d].result_axis
+        return True
 
     @property
     def box(self):
-        """`axes` of a basic selection."""
-        if not self.is_basic:
-            raise TypeError("a selection by lists or a mask is no box")
+        """`axes`, where the selection is a box."""
+        if not self.is_box:
+            raise TypeError("the selection is not a box")
         return self.axes
 
     @property
@@ -125,11 +139,22 @@ def mask_selection(array_shape, mask):
     """
     cdef Selection selection
     n_true = int(np.count_nonzero(mask))
+    if 0 < n_true <= mask.size // SPARSE:
+        return _points_of_mask(array_shape, mask, n_true)
     selection = _empty_selection(array_shape, (n_true,))
     for d, extent in enumerate(array_shape):
         selection.axis[<int>d] = zc_axis(start=0, step=1, count=extent if n_true else 0, result_axis=-1, group=-1)
     selection.mask = mask
     return selection
+
+
+cdef Selection _points_of_mask(array_shape, mask, n_true):
+    """The same as a list of points: which chunks have none is known then before any is looked at."""
+    # Much faster than nonzero() of several dimensions.
+    places = np.unravel_index(np.flatnonzero(mask.reshape(-1)), array_shape)
+    axes = range(len(array_shape))
+    return make_selection(array_shape, [None] * len(array_shape),
+                          [(tuple(axes), [np.ascontiguousarray(one, dtype=np.int64) for one in places], (0,))], (n_true,))
 
 
 cdef Selection _empty_selection(array_shape, result_shape):
