@@ -232,6 +232,21 @@ def test_transposing_takes_axes_as_numpy_does() -> None:
     assert stored(()).lazy.transpose().shape == ()
 
 
+def test_a_transposed_view_is_read_as_the_array_lies() -> None:
+    array, data = stored((20, 30, 4)), numbers((20, 30, 4))
+    for view, expected in (
+        (array.lazy.T, data.T),
+        (array.lazy[None, ::2, 3].T[:, 1:, ...], data[None, ::2, 3].copy().T[:, 1:, ...]),
+        (array.lazy.transpose(1, 0, 2)[::-1], data.transpose(1, 0, 2)[::-1]),
+        (array.with_config({"order": "F"}).lazy.T, data.T),
+    ):
+        np.testing.assert_array_equal(view.read(), expected)
+        np.testing.assert_array_equal(view.read(np.empty(view.shape, "i4")), expected)
+        np.testing.assert_array_equal(view.astype("f8").read(), expected)
+    assert array.lazy.T.read().flags.f_contiguous
+    assert array.with_config({"order": "F"}).lazy.T.read().flags.c_contiguous
+
+
 # --- casting
 
 
