@@ -41,6 +41,12 @@ def test_what_is_assigned_is_stored_at_once(node: Array | Group) -> None:
     assert node.attrs.asdict() == again(node).attrs.asdict() == expected
 
 
+def test_a_value_of_another_type_is_stored_though_it_is_equal(node: Array | Group) -> None:
+    for value in (1, True, 1.0, 0, False, -0.0, [1], [True], {"x": 2}, {"x": 2.0}):
+        node.attrs["a"] = value
+        assert repr(again(node).attrs["a"]) == repr(value)
+
+
 def test_attributes_are_a_mapping(node: Array | Group) -> None:
     node.attrs.update({"a": 1}, b=2)
     assert dict(node.attrs) == {"a": 1, "b": 2}

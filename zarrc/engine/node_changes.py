@@ -5,6 +5,7 @@ What makes a place a node is its metadata document: it is written last, and goes
 
 from __future__ import annotations
 
+import marshal
 import os
 import time
 import weakref
@@ -388,8 +389,18 @@ def replace_stored(store: Store, path: str, stored: StoredNode, new: NodeMetadat
     before = _dump(old.evolve(attributes=new.attributes))
     for name, document in _dump(new).items():
         holds_attributes = name in (V3_DOCUMENT, ".zattrs")
-        if before.get(name) != document or (holds_attributes and old.attributes != new.attributes):
+        if before.get(name) != document or (holds_attributes and not _same_json(old, new)):
             replace_document(store, join(path, name), document, stored.blobs[name])
+
+
+def _same_json(old: NodeMetadata, new: NodeMetadata) -> bool:
+    """Whether the attributes are written alike: to Python 1, 1.0 and True are equal."""
+    if old.attributes != new.attributes:
+        return False
+    try:
+        return marshal.dumps(dict(old.attributes), 2) == marshal.dumps(dict(new.attributes), 2)
+    except ValueError:
+        return False
 
 
 def _dump(metadata: NodeMetadata) -> dict[str, bytes]:
