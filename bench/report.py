@@ -157,6 +157,7 @@ def everything(results: Results) -> str:
         if names:
             parts += [f"### {title}", "", _family(results, names), ""]
             parts += _speedups(results, names) if family in ("threads", "map") else []
+            parts += _growth(results, names) if family == "append" else []
             parts += _notes(results, names)
     return "\n".join(parts).rstrip()
 
@@ -189,6 +190,18 @@ def _speedups(results: Results, names: Sequence[str]) -> list[str]:
             row.append(f"{alone / both:.2f}" if alone and both else "-")
         rows.append(row)
     return [table(["wall time of 1 thread over 2", *results.libraries], rows), ""] if rows else []
+
+
+def _growth(results: Results, names: Sequence[str]) -> list[str]:
+    """What the last of many appends cost over the first."""
+    rows = []
+    for name in names:
+        row = [name]
+        for library in results.libraries:
+            found = [results.growth(name, library, measure) for measure in MEASURES]
+            row.append(" / ".join(f"{one:.2f}" for one in found if one is not None) or "-")
+        rows.append(row)
+    return [table(["the last appends over the first", *results.libraries], rows), ""]
 
 
 def _notes(results: Results, names: Sequence[str]) -> list[str]:

@@ -163,6 +163,7 @@ class Runner:
     def _add(outcome: Outcome, sample: dict[str, Any]) -> None:
         outcome["wall_ns"].append(round(sample["wall_ns"], 1))
         outcome["cpu_ns"].append(round(sample["cpu_ns"], 1))
+        outcome["facts"] = sample.get("facts", outcome["facts"])
 
     def _counts(self, workload: Workload, order: Sequence[str]) -> dict[str, Outcome]:
         found: dict[str, Outcome] = {}

@@ -6,7 +6,7 @@ A line on stdin is a request, {"op": ...}; each gets one line on stdout: {"ok": 
     hello                   which file of the library is measured
     store workload          write the workload's array, for all libraries to read
     setup workload          make the task, run it once, check it, choose the repetitions of a round
-    run                     one round: nanoseconds of wall and of processor time for one repetition
+    run                     one round: nanoseconds of wall and of processor time for one repetition, facts
     close                   end the task and remove what it left
     peak workload           peak memory of the workload's one call (in a fresh process)
     allocations workload    how often one call asks the interpreter's allocator (in a fresh process)
@@ -145,12 +145,12 @@ class Worker:
             "facts": task.facts,
         }
 
-    def run(self, _: dict[str, Any]) -> dict[str, float]:
+    def run(self, _: dict[str, Any]) -> dict[str, Any]:
         assert self.task is not None
         wall_ns, cpu_ns, result = timed(self.task, self.n, self.ready_nbytes)
         if not self.task.check_once:
             self.task.check(result)
-        return {"wall_ns": wall_ns / self.n, "cpu_ns": cpu_ns / self.n}
+        return {"wall_ns": wall_ns / self.n, "cpu_ns": cpu_ns / self.n, "facts": self.task.facts}
 
     def close(self, _: dict[str, Any]) -> None:
         task, self.task = self.task, None

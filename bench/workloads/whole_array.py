@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import perf_counter_ns, process_time_ns
 from typing import Any
 
 import numpy as np
@@ -93,46 +94,82 @@ class Map(Workload):
         return Task(lambda: threads.map(one, range(len(files))), unchecked, before, close)
 
 
+class _Growing:
+    """An array of a library that rows are appended to, from a length on that it is brought back to."""
+
+    def __init__(
+        self, library: Library, place: Place, spec: ArraySpec, data: np.ndarray, n_rows: int
+    ) -> None:
+        self.library, self.place, self.data, self.n_rows = library, place, data, n_rows
+        self.path = place.fresh(spec)
+        self.location = library.local(self.path)
+        self.array = library.create_growing(self.location, replace(spec, shape=data.shape))
+        if n_rows:
+            library.writer(self.array, slice(0, n_rows), data[:n_rows])()
+        self.cpu_ns = self.wall_ns = 0
+        self.reset()
+
+    def reset(self) -> None:
+        self.array = self.library.resize(self.array, (self.n_rows, *self.data.shape[1:]))
+        self.append = self.library.appender(self.array)
+
+    def timed_append(self, rows: np.ndarray) -> None:
+        cpu, wall = process_time_ns(), perf_counter_ns()
+        self.append(rows)
+        self.wall_ns += perf_counter_ns() - wall
+        self.cpu_ns += process_time_ns() - cpu
+
+    def check(self) -> None:
+        array = self.library.open(self.location) if self.library.reads_zarr else self.array
+        equal_to(np.asarray(self.data))(self.library.reader(array, ...)())
+
+    def close(self) -> None:
+        self.library.close(self.array)
+        self.place.forget(self.path)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Append(Workload):
-    """Appends, one after the other, to an array that `units` of them, or none, were appended to before."""
+    """Appends to an array that had none before, and to one that had many: they take turns.
 
-    # Rows of one append, and appends that the array has had.
+    The fact "growth" is what those to the long array took over what those to the short one took.
+    """
+
+    # Rows of one append, appends to each array, and appends that the long one had before.
     rows: int
-    before: int
+    n: int
+    n_before: int
 
     def prepare(self, library: Library, place: Place) -> Task:
-        path = place.fresh(self.spec)
-        location = library.local(path)
-        n_rows = self.before * self.rows
-        array = library.create_growing(location, self.spec)
-        data = place.field(self.spec)
-        parts = [data[i : i + self.rows] for i in range(n_rows, len(data), self.rows)]
-        assert len(parts) == self.units
-        if n_rows:
-            library.writer(array, slice(0, n_rows), data[:n_rows])()
-        now: dict[str, Any] = {"array": array}
+        data, step = place.field(self.spec), self.rows
+        n_before = self.n_before * step
+        few = _Growing(library, place, self.spec, data[: self.n * step], 0)
+        many = _Growing(library, place, self.spec, data, n_before)
+        facts: dict[str, Any] = {}
 
         def before() -> None:
-            now["array"] = library.resize(now["array"], (n_rows, *self.spec.shape[1:]))
-            now["append"] = library.appender(now["array"])
+            few.reset()
+            many.reset()
 
         def call() -> None:
-            append = now["append"]
-            for part in parts:
-                append(part)
+            for i in range(0, self.n * step, step):
+                pairs = [(few, data[i : i + step]), (many, data[n_before + i : n_before + i + step])]
+                for array, rows in pairs if i // step % 2 else reversed(pairs):
+                    array.timed_append(rows)
+            facts["growth"] = {
+                "cpu_ns": many.cpu_ns / max(1, few.cpu_ns),
+                "wall_ns": many.wall_ns / max(1, few.wall_ns),
+            }
 
         def check(_: Any) -> None:
-            array = now["array"]
-            if library.reads_zarr:
-                array = library.open(location)
-            equal_to(np.asarray(data))(library.reader(array, ...)())
+            few.check()
+            many.check()
 
         def close() -> None:
-            library.close(now["array"])
-            place.forget(path)
+            few.close()
+            many.close()
 
-        return Task(call, check, before, close, check_once=True)
+        return Task(call, check, before, close, check_once=True, facts=facts)
 
 
 def workloads(size: str) -> Iterator[Workload]:
@@ -152,16 +189,16 @@ def workloads(size: str) -> Iterator[Workload]:
         )
     n, many = by_size(size, 20, 1000, 1000), by_size(size, 200, 10_000, 10_000)
     for name, rows, title in (("aligned", 16, "a chunk"), ("across", 10, "10 of a chunk's 16 rows")):
-        for which, total in (("first", n), ("last", many)):
-            yield Append(
-                name=f"append/{name}/{which}",
-                family="append",
-                title=f"append {title}, the {which} {n} of {many}, 64 columns of float32, none, local",
-                spec=ArraySpec(shape=(total * rows, 64), chunks=(16, 64), dtype="float32"),
-                units=n,
-                unit="append",
-                rows=rows,
-                before=total - n,
-                has_source=False,
-                libraries=(*_LIBRARIES, "h5py"),
-            )
+        yield Append(
+            name=f"append/{name}",
+            family="append",
+            title=f"append {title}, the first and the last {n} of {many}, 64 columns of float32, none, local",
+            spec=ArraySpec(shape=(many * rows, 64), chunks=(16, 64), dtype="float32"),
+            units=2 * n,
+            unit="append",
+            rows=rows,
+            n=n,
+            n_before=many - n,
+            has_source=False,
+            libraries=(*_LIBRARIES, "h5py"),
+        )

@@ -191,6 +191,17 @@ def test_two_workers_are_judged_by_wall_time_alone() -> None:
     assert one.met
 
 
+def test_appends_are_judged_by_how_their_cost_grows() -> None:
+    row = {"zarrc": times(100), "zarr": times(10)}
+    for outcome, growth in zip(row.values(), (1.05, 3), strict=True):
+        outcome["facts"] = {"growth": {"cpu_ns": growth, "wall_ns": growth / 2}}
+    found = results({"append/aligned": row})
+    (one,) = judge_all(found)
+    assert one.values == {"cpu_ns": (1.05, "append/aligned"), "wall_ns": (0.525, "append/aligned")}
+    assert one.met
+    assert "| append/aligned | 1.05 / 0.53 | 3.00 / 1.50 |" in report(found)
+
+
 def test_allocations_are_judged_by_their_bound() -> None:
     found = results({"allocations/points/1000000": {"zarrc": {"allocations": 1500}}})
     (one,) = judge_all(found)

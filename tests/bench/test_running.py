@@ -78,7 +78,10 @@ def test_workloads_of_selections_and_whole_arrays_run_and_leave_nothing(tmp_path
     patterns += ("view/none/*", "direct/zstd/steps", "again/zstd", "map/*", "append/*")
     results = small_run(tmp_path, *patterns, "allocations/*")
     assert problems(results) == {}
-    assert len(results.workloads) == 17
+    assert len(results.workloads) == 15
+    growth = results.growth("append/across", "zarrc", "cpu_ns")
+    assert growth is not None
+    assert growth > 0
     counted = results.median("allocations/points/20000", "zarrc", "allocations")
     assert counted is not None
     assert 0 < counted < results.workloads["allocations/points/20000"]["bound"]
