@@ -70,7 +70,7 @@ class Array(ArrayChanging):
     Spec: Zarr v3 core, "Arrays"; Zarr v2, "Arrays".
     """
 
-    __slots__ = ("_access", "_cache", "_config")
+    __slots__ = ("_access", "_cache", "_config", "_needs_no_document")
 
     _kind = "array"
 
@@ -87,6 +87,8 @@ class Array(ArrayChanging):
         self._config = parse_array_config(config)
         self._access: ArrayAccess | WriteBuffer | None = None
         self._cache: ArrayCache | None = None
+        # Made from a document that may not be stored: its absence does not mean that the array was deleted.
+        self._needs_no_document = False
         if self._config.cache_nbytes:
             from zarrc.caching import ArrayCache
 
@@ -147,7 +149,9 @@ class Array(ArrayChanging):
             metadata = v3.parse_node(_document(data, where), where=where)
         if not isinstance(metadata, ArrayMetadata):
             raise MetadataError("the document is a group's, not an array's", key=where)
-        return cls(store, path, metadata)
+        array = cls(store, path, metadata)
+        array._needs_no_document = True
+        return array
 
     @property
     def info(self) -> ArrayInfo:
@@ -173,9 +177,14 @@ class Array(ArrayChanging):
             The options to change; those left out stay as they are.
         """
         new = parse_array_config(config, self._config)
-        return self._linked(
+        return self._alike(
             type(self)(self._store, self._path, self._metadata, new, read_only=self._read_only)
         )
+
+    def _alike(self, other: Self) -> Self:
+        """Return another handle of this array, which knows of it what this one does."""
+        other._needs_no_document = self._needs_no_document
+        return self._linked(other)
 
     def with_cache(self, nbytes: int = 256 * 2**20) -> Self:
         """Return a handle of the same array that keeps decoded chunks, for reads that come back to them.
@@ -247,7 +256,9 @@ class Array(ArrayChanging):
             config = changed(config, order=self.order)
         # Decoded chunks that are kept stay what they are, whatever becomes of the array's shape.
         cache = None if self._cache is None else self._cache._kernel
-        return ArrayAccess(self._store, self._path, metadata or self._metadata, config, cache)
+        access = ArrayAccess(self._store, self._path, metadata or self._metadata, config, cache)
+        access.needs_no_document = self._needs_no_document
+        return access
 
     def _repair_fill(self) -> object:
         return self._metadata.fill_value
@@ -438,10 +449,11 @@ class Array(ArrayChanging):
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (self._store, self._path, self._metadata, self._config, self._read_only)
-        return _rebuild, (type(self), *arguments), (None, {"_consolidated": self._consolidated})
+        state = {"_consolidated": self._consolidated, "_needs_no_document": self._needs_no_document}
+        return _rebuild, (type(self), *arguments), (None, state)
 
     def __copy__(self) -> Self:
-        return self._linked(
+        return self._alike(
             type(self)(self._store, self._path, self._metadata, self._config, read_only=self._read_only)
         )
 

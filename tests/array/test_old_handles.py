@@ -1,4 +1,4 @@
-"""Handles that do not know of a resize write to the array as it is stored, without harm to what others wrote."""
+"""Handles that do not know of a resize write to the array as it is stored, and harm nothing that others wrote."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 
 import zarrc
 from tests.array.resize_samples import STORES, make_store
+from zarrc.errors import NodeNotFoundError
+from zarrc.storage import MemoryStore
 
 KINDS: list[dict[str, Any]] = [
     {"chunks": (8,)},
@@ -39,3 +41,17 @@ def test_what_others_appended_stays(store: str, keywords: dict[str, Any], tmp_pa
     assert old[:].tolist() == [7, 1, 1, 1, 0, 0, 0, 0, 3]
     array.resize(12)
     assert array[:].tolist() == [7, 1, 1, 1] + [0] * 8
+
+
+@pytest.mark.parametrize("kind", ["local", "memory"])
+def test_a_handle_that_was_only_opened_notices_that_its_root_array_was_deleted(
+    kind: str, tmp_path: Path
+) -> None:
+    store = tmp_path / "a" if kind == "local" else MemoryStore()
+    zarrc.create_array(store, data=np.ones(4))
+    opened = zarrc.open_array(store)
+    zarrc.delete(store)
+    for write in (lambda: opened.__setitem__(..., 9), lambda: opened.fill(9), lambda: opened[[0, 2]]):
+        with pytest.raises(NodeNotFoundError):
+            write()
+    assert zarrc.create_array(store, shape=4, dtype="f8")[:].tolist() == [0, 0, 0, 0]

@@ -70,6 +70,7 @@ cdef class ArrayAccess:
     cdef int ndim
     cdef object dtype
     cdef zc_document seen       # the metadata document when it was last looked at
+    cdef public bint needs_no_document  # its absence says nothing
 
     def __cinit__(self, store, str path not None, metadata, config, ChunkCache chunks=None):
         cdef int i
@@ -434,12 +435,13 @@ cdef class ArrayAccess:
             return 0
         cdef zc_document none
         self.objects.look_at_document(&now)
-        # A handle that was made without a look at the store may have no document there.
-        if memcmp(&now, &self.seen, sizeof(now)) == 0:
-            return 0
         memset(&none, 0, sizeof(none))
         if memcmp(&now, &none, sizeof(now)) == 0:
+            if self.needs_no_document and memcmp(&self.seen, &none, sizeof(none)) == 0:
+                return 0
             raise NodeNotFoundError("the array was deleted")
+        if memcmp(&now, &self.seen, sizeof(now)) == 0:
+            return 0
         shape = stored_shape(self.store, self.path, self.metadata)
         if shape is None:
             raise MetadataError("the array was made again with another layout: open it again")
