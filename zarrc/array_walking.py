@@ -154,7 +154,8 @@ class ArrayWalking(ArraySelecting):
         out : Array, Mapping or None
             Where the results go: an array of the same shape, which may be this one; the keywords of
             `zarrc.create_array` for a new one, with this one's shape and, if not given, its chunks and shards
-            and the data type of the first result; None for a new one in memory.
+            and the data type of the first result (whose block is computed at once, by the caller); None for a
+            new one in memory.
         region : int, slice, ..., or a tuple of these
             Only this box, by default all; without steps. The rest of ``out`` stays as it is.
         workers : int, optional
@@ -179,7 +180,10 @@ class ArrayWalking(ArraySelecting):
         Raises
         ------
         ValueError
-            If ``out`` or a result has another shape.
+            If ``out`` or a result has another shape; if a new array would take the place of this one, or of
+            what holds it (nothing is deleted then).
+        TypeError
+            If ``out`` is something else; if what is to be sent to processes cannot be pickled.
         ReadOnlyError
             If ``out`` was opened for reading only.
         MissingExtraError

@@ -88,6 +88,30 @@ def test_an_array_may_be_its_own_result() -> None:
         np.testing.assert_array_equal(array[...], 2 * DATA)
 
 
+@pytest.mark.parametrize("place", ["local", "memory", "mapping"])
+def test_a_new_array_in_the_place_of_its_source_is_refused(place: str, tmp_path: Path) -> None:
+    objects: dict[str, Any] = {}
+    store: Any = {"local": str(tmp_path / "in"), "memory": MemoryStore(), "mapping": objects}[place]
+    array = zarrc.create_array(store, name="g/a", data=np.arange(12), chunks=2)
+    other = zarrc.open_array(store, path="g/a", mode="r")
+    targets = [{"store": store, "name": "g/a"}, {"store": store, "name": "g"}, {"store": store}]
+    if place == "local":
+        targets += [{"store": tmp_path / "in" / "g" / "a"}, {"store": tmp_path}]
+    for target in targets:
+        for source in (array, other):
+            for more in ({}, {"dtype": "f8"}, {"chunks": 3}):
+                with pytest.raises(ValueError, match=r"is the source itself, or holds it|holds the source"):
+                    source.map_chunks(double, {**target, "overwrite": True, **more})
+                np.testing.assert_array_equal(other[...], np.arange(12))
+    # Beside it there is room.
+    beside = array.map_chunks(double, {"store": store, "name": "g/b"})
+    np.testing.assert_array_equal(beside[...], 2 * np.arange(12))
+    again = array.map_chunks(lambda block: block + 1, {"store": store, "name": "g/b", "overwrite": True})
+    np.testing.assert_array_equal(again[...], 1 + np.arange(12))
+    with pytest.raises(zarrc.errors.ContainsArrayError):
+        array.map_chunks(double, {"store": store, "name": "g/b"})
+
+
 def test_no_two_workers_write_to_one_object() -> None:
     writers: dict[str, set[int]] = {}
 
@@ -164,6 +188,13 @@ def test_after_an_error_nothing_is_written_any_more() -> None:
     ("make_call", "error", "text"),
     [
         (lambda a: a.map_chunks(3), TypeError, "must be a function"),
+        (
+            lambda a: a.map_chunks(double, "o.zarr"),
+            TypeError,
+            r"a dict\) or None, got 'o.zarr'; write {'store': ",
+        ),
+        (lambda a: a.map_chunks(double, a.lazy[...]), TypeError, r"or None, got LazyView"),
+        (lambda a: a.map_chunks(double, np.zeros((14, 11))), TypeError, r"or None, got ndarray"),
         (lambda a: a.map_chunks(double, workers=0), ValueError, "at least 1"),
         (lambda a: a.map_chunks(double, workers="2"), TypeError, "integer"),
         (lambda a: a.map_chunks(double, executor="gpu"), ValueError, "'thread', 'process'"),
@@ -194,6 +225,19 @@ def test_processes(place: str, tmp_path: Path) -> None:
     array.map_chunks(double, out, executor="process", workers=2, plus=1, progress=lambda n, _: done.append(n))
     np.testing.assert_array_equal(out[...], 2 * DATA + 1)
     assert done == list(range(1, len(done) + 1))
+
+
+def test_what_cannot_travel_is_said_before_any_work(tmp_path: Path) -> None:
+    array = make(store=LocalStore(tmp_path / "in"))
+    old = make(store=LocalStore(tmp_path / "out"))
+    out = {"store": tmp_path / "out", "overwrite": True}
+    with pytest.raises(TypeError, match=r"fn, .*<lambda>, cannot be pickled.*a function of a module"):
+        array.map_chunks(lambda block: block, out, executor="process")
+    with pytest.raises(TypeError, match="the argument plus cannot be pickled"):
+        array.map_chunks(double, out, executor="process", plus=lambda: 0)
+    with ProcessPoolExecutor(1) as pool, pytest.raises(TypeError, match="cannot be pickled"):
+        array.map_chunks(lambda block: block, old, executor=pool)
+    np.testing.assert_array_equal(zarrc.open_array(tmp_path / "out")[...], DATA)
 
 
 def test_an_executor_of_the_users_own_is_used_and_left_open(tmp_path: Path) -> None:

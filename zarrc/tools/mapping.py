@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import os
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -23,13 +25,15 @@ import numpy as np
 from zarrc.array import Array
 from zarrc.block_stream import cells
 from zarrc.boxes import Box
-from zarrc.creation import create_array
+from zarrc.creation.places import Place
+from zarrc.engine.node_names import join, normalize_path
 from zarrc.engine.threads import usable_cpus
 from zarrc.errors import MissingExtraError
 from zarrc.grids.base import ChunkGrid
 from zarrc.grids.regular import RegularChunkGrid
-from zarrc.new_array import keywords_like
-from zarrc.storage import FsspecStore, MemoryStore, Store
+from zarrc.new_array import create_array_at, keywords_like, refuse_self
+from zarrc.reading import show
+from zarrc.storage import FsspecStore, Store
 from zarrc.walking import box_of
 
 __all__ = ["map_array"]
@@ -99,6 +103,14 @@ def map_array(
         raise ValueError(f"executor must be 'thread', 'process' or an Executor, got {executor!r}")
     n_workers = _count(workers)
     box = tuple(box_of(region, array.shape))
+    if executor == "process" or isinstance(executor, ProcessPoolExecutor):
+        _check_travels(fn, kwargs)
+    if out is not None and not isinstance(out, (Array, Mapping)):
+        is_path = isinstance(out, (str, os.PathLike))
+        raise TypeError(
+            "out takes an array, keywords of create_array (a dict) or None, got "
+            + (f"{show(out)}; write {{'store': {show(out)}}}" if is_path else type(out).__name__)
+        )
     if isinstance(out, Array):
         _check_target(array, out)
         target, first = out, None
@@ -111,6 +123,17 @@ def map_array(
         pool = stack.enter_context(_pool(executor, n_workers))
         _run(job, cells(grid, box, range(array.ndim)), pool, n_workers, report, first)
     return target
+
+
+def _check_travels(fn: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
+    """Refuse what cannot be sent to another process before anything is created, deleted or read."""
+    for name, each in (("fn", fn), *kwargs.items()):
+        try:
+            pickle.dumps(each)
+        except Exception as error:
+            what = f"fn, {_name(fn)}," if name == "fn" else f"the argument {name}"
+            hint = "; a function of a module can, executor='thread' takes any" if name == "fn" else ""
+            raise TypeError(f"{what} cannot be pickled, and so not be sent to a process{hint}") from error
 
 
 def _count(workers: int | None) -> int:
@@ -137,6 +160,8 @@ def _check_target(array: Array, target: Array) -> None:
 def _make_target(job: _Job, given: dict[str, Any], box: Box) -> tuple[Array, tuple[Region, Any] | None]:
     """Create the array for the results, and return a first one if it was needed to know the data type."""
     array = job.source
+    store, path, overwrite = _place_of(given)
+    refuse_self(store, path, array)
     first = None
     if "dtype" not in given:
         region = next(cells(array.metadata.chunk_grid, box, range(array.ndim)), None)
@@ -147,7 +172,6 @@ def _make_target(job: _Job, given: dict[str, Any], box: Box) -> tuple[Array, tup
                 result = np.asarray(job.compute(region, job.read(region)))
             first = region, result
             given["dtype"] = result.dtype
-    given.setdefault("store", MemoryStore())
     if np.dtype(given["dtype"]) == array.dtype:
         keywords = keywords_like(array, given)
     else:
@@ -160,7 +184,17 @@ def _make_target(job: _Job, given: dict[str, Any], box: Box) -> tuple[Array, tup
     keywords |= given
     if tuple(np.atleast_1d(keywords["shape"])) != array.shape and keywords["shape"] != array.shape:
         raise ValueError(f"out has shape {keywords['shape']}, the array has {array.shape}")
-    return create_array(keywords.pop("store"), **keywords), first
+    return create_array_at(store, path, keywords, overwrite=overwrite, caller="create_array"), first
+
+
+def _place_of(given: dict[str, Any]) -> tuple[Store, str, bool]:
+    """Take out of the keywords where the new array goes, and whether it replaces what is there."""
+    overwrite = given.pop("overwrite", False)
+    where = Place(
+        given.pop("store", None), None, "w" if overwrite else "a", given.pop("storage_options", None)
+    )
+    name = given.pop("name", None)
+    return where.store, join(where.path, normalize_path(name)) if name else where.path, overwrite
 
 
 def _block_grid(target: Array, source: Array) -> ChunkGrid:
