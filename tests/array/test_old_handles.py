@@ -1,4 +1,4 @@
-"""Handles that do not know of a resize write to the array as it is stored, and harm nothing that others wrote."""
+"""Handles that do not know of a resize write to the array as it is stored: what others wrote stays."""
 
 from __future__ import annotations
 
