@@ -34,6 +34,9 @@ _FAMILIES = {
     "shard-peak": "Peak memory of sharded arrays",
 }
 
+# What is compared within a task of a family.
+_INNER = {"append": "the last appends over the first", "views": "the view over the direct read"}
+
 _HOW = """\
 Times are processor time (user and system, all threads) and, behind the slash, wall time; medians. Ratios are
 zarrc's time over that of the best Zarr peer ({peers}) in the same run: below 1 zarrc is faster. h5py, which
@@ -157,7 +160,8 @@ def everything(results: Results) -> str:
         if names:
             parts += [f"### {title}", "", _family(results, names), ""]
             parts += _speedups(results, names) if family in ("threads", "map") else []
-            parts += _growth(results, names) if family == "append" else []
+            if family in _INNER:
+                parts += _inner(results, names, _INNER[family])
             parts += _notes(results, names)
     return "\n".join(parts).rstrip()
 
@@ -192,16 +196,16 @@ def _speedups(results: Results, names: Sequence[str]) -> list[str]:
     return [table(["wall time of 1 thread over 2", *results.libraries], rows), ""] if rows else []
 
 
-def _growth(results: Results, names: Sequence[str]) -> list[str]:
-    """What the last of many appends cost over the first."""
+def _inner(results: Results, names: Sequence[str], title: str) -> list[str]:
+    """What one part of each task took over another."""
     rows = []
     for name in names:
         row = [name]
         for library in results.libraries:
-            found = [results.growth(name, library, measure) for measure in MEASURES]
+            found = [results.inner_ratio(name, library, measure) for measure in MEASURES]
             row.append(" / ".join(f"{one:.2f}" for one in found if one is not None) or "-")
         rows.append(row)
-    return [table(["the last appends over the first", *results.libraries], rows), ""]
+    return [table([title, *results.libraries], rows), ""]
 
 
 def _notes(results: Results, names: Sequence[str]) -> list[str]:

@@ -90,12 +90,14 @@ class Results:
         value = self.median(workload, library, measure)
         return None if value is None else value / self.workloads[workload].get("units", 1)
 
-    def growth(self, workload: str, library: str, measure: Measure) -> float | None:
-        """By how much the cost of one unit grew while they became many; the median of the runs."""
+    def inner_ratio(self, workload: str, library: str, measure: Measure) -> float | None:
+        """What one part of a task took over another, if it tells; the median of the runs."""
         if "wrong" in self.outcome(workload, library):
             return None
         outcomes = (run.get(workload, {}).get(library, {}) for run in self.runs)
-        found = [one["facts"]["growth"][measure] for one in outcomes if "growth" in one.get("facts", {})]
+        found = [
+            one["facts"]["inner_ratio"][measure] for one in outcomes if "inner_ratio" in one.get("facts", {})
+        ]
         return median(found) if found else None
 
     def best_peer(self, workload: str, measure: Measure, peers: Iterable[str] = ZARR_PEERS) -> str | None:

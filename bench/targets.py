@@ -21,7 +21,7 @@ class Target:
 
     `kind` says what is compared with `at_most`: the "ratio" to the best Zarr peer; "seconds" of zarrc alone;
     "flat", the time per unit of the last workload that matches over that of the first; "bound", the peak
-    memory or the allocations over the workload's bound; "growth", what the last of many cost over the first;
+    memory or the allocations over the workload's bound; "inner", what one part of the task took over another;
     "own", zarrc's time over its own in the workload whose name has `instead` in the place of `of`.
     """
 
@@ -30,7 +30,7 @@ class Target:
     store: str
     patterns: tuple[str, ...]
     at_most: float
-    kind: Literal["ratio", "seconds", "flat", "bound", "growth", "own"] = "ratio"
+    kind: Literal["ratio", "seconds", "flat", "bound", "inner", "own"] = "ratio"
     part: Literal["speed", "sharding", "arrays"] = "speed"
     of: str = ""
     instead: str = ""
@@ -188,9 +188,7 @@ TARGETS: tuple[Target, ...] = (
         "none, zstd",
         1.1,
         "view/*",
-        kind="own",
-        of="view/",
-        instead="direct/",
+        kind="inner",
     ),
     _arrays(
         "map_chunks: 2 workers, of 1",
@@ -203,7 +201,7 @@ TARGETS: tuple[Target, ...] = (
         measures=("wall_ns",),
     ),
     *(
-        _arrays(f"10⁴ appends: last 1000 over first, {title}", "none", 1.1, f"append/{which}", kind="growth")
+        _arrays(f"10⁴ appends: last 1000 over first, {title}", "none", 1.1, f"append/{which}", kind="inner")
         for which, title in (("aligned", "whole chunks"), ("across", "across chunks"))
     ),
 )
@@ -241,8 +239,8 @@ def _values(
     for name in names:
         if target.kind == "ratio":
             value = results.ratio(name, measure)
-        elif target.kind == "growth":
-            value = results.growth(name, "zarrc", measure)
+        elif target.kind == "inner":
+            value = results.inner_ratio(name, "zarrc", measure)
         elif target.kind == "own":
             other = name.replace(target.of, target.instead)
             mine, direct = (results.median(one, "zarrc", measure) for one in (name, other))

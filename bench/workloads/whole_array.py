@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from time import perf_counter_ns, process_time_ns
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from bench.arrays import ArraySpec
 from bench.bare import Threads, aligned, bare, flat, read_file, stored_chunks, write_file
 from bench.libraries.base import Library
-from bench.workloads.base import Place, Task, Workload, by_size, equal_to, unchecked
+from bench.workloads.base import Clocked, Place, Task, Workload, by_size, equal_to, unchecked
 
 # zarrs' pipeline is zarr-python's arrays; what is measured here is not the codecs.
 _LIBRARIES = ("zarrc", "zarr", "zarr-fused", "zarrs", "tensorstore")
@@ -106,18 +105,12 @@ class _Growing:
         self.array = library.create_growing(self.location, replace(spec, shape=data.shape))
         if n_rows:
             library.writer(self.array, slice(0, n_rows), data[:n_rows])()
-        self.cpu_ns = self.wall_ns = 0
+        self.clocked = Clocked(lambda rows: self.append(rows))
         self.reset()
 
     def reset(self) -> None:
         self.array = self.library.resize(self.array, (self.n_rows, *self.data.shape[1:]))
         self.append = self.library.appender(self.array)
-
-    def timed_append(self, rows: np.ndarray) -> None:
-        cpu, wall = process_time_ns(), perf_counter_ns()
-        self.append(rows)
-        self.wall_ns += perf_counter_ns() - wall
-        self.cpu_ns += process_time_ns() - cpu
 
     def check(self) -> None:
         array = self.library.open(self.location) if self.library.reads_zarr else self.array
@@ -132,7 +125,7 @@ class _Growing:
 class Append(Workload):
     """Appends to an array that had none before, and to one that had many: they take turns.
 
-    The fact "growth" is what those to the long array took over what those to the short one took.
+    The fact "inner_ratio" is what those to the long array took over what those to the short one took.
     """
 
     # Rows of one append, appends to each array, and appends that the long one had before.
@@ -155,11 +148,8 @@ class Append(Workload):
             for i in range(0, self.n * step, step):
                 pairs = [(few, data[i : i + step]), (many, data[n_before + i : n_before + i + step])]
                 for array, rows in pairs if i // step % 2 else reversed(pairs):
-                    array.timed_append(rows)
-            facts["growth"] = {
-                "cpu_ns": many.cpu_ns / max(1, few.cpu_ns),
-                "wall_ns": many.wall_ns / max(1, few.wall_ns),
-            }
+                    array.clocked(rows)
+            facts["inner_ratio"] = many.clocked.over(few.clocked)
 
         def check(_: Any) -> None:
             few.check()

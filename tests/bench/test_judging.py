@@ -175,10 +175,12 @@ def test_the_speed_of_two_threads_is_shown_beside_one() -> None:
 def test_a_view_is_compared_with_the_direct_read_of_the_same() -> None:
     found = results(
         {
-            "view/none/steps": {"zarrc": times(12, wall=0.5), "tensorstore": times(1)},
-            "direct/none/steps": {"zarrc": times(10), "tensorstore": times(1)},
+            "view/none/steps": {"zarrc": times(12), "tensorstore": times(1)},
+            "direct/none/steps": {"zarrc": times(100), "tensorstore": times(1)},
         }
     )
+    row = found.runs[0]["view/none/steps"]["zarrc"]
+    row["facts"] = {"inner_ratio": {"cpu_ns": 1.2, "wall_ns": 0.6}}
     (one,) = judge_all(found)
     assert (one.values["cpu_ns"][0], one.values["wall_ns"][0]) == (1.2, 0.6)
     assert one.verdict() == "missed by 9%"
@@ -194,7 +196,7 @@ def test_two_workers_are_judged_by_wall_time_alone() -> None:
 def test_appends_are_judged_by_how_their_cost_grows() -> None:
     row = {"zarrc": times(100), "zarr": times(10)}
     for outcome, growth in zip(row.values(), (1.05, 3), strict=True):
-        outcome["facts"] = {"growth": {"cpu_ns": growth, "wall_ns": growth / 2}}
+        outcome["facts"] = {"inner_ratio": {"cpu_ns": growth, "wall_ns": growth / 2}}
     found = results({"append/aligned": row})
     (one,) = judge_all(found)
     assert one.values == {"cpu_ns": (1.05, "append/aligned"), "wall_ns": (0.525, "append/aligned")}

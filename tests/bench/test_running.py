@@ -79,7 +79,7 @@ def test_workloads_of_selections_and_whole_arrays_run_and_leave_nothing(tmp_path
     results = small_run(tmp_path, *patterns, "allocations/*")
     assert problems(results) == {}
     assert len(results.workloads) == 15
-    growth = results.growth("append/across", "zarrc", "cpu_ns")
+    growth = results.inner_ratio("append/across", "zarrc", "cpu_ns")
     assert growth is not None
     assert growth > 0
     counted = results.median("allocations/points/20000", "zarrc", "allocations")
