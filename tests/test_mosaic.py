@@ -324,6 +324,13 @@ def test_tiles_may_be_made_in_any_way(tmp_path: Path) -> None:
     assert again == m
     assert again[2, 5:11].tolist() == [-1, 1, 2, 3, 4, -1]
     assert again.isel(y=2, x=slice(5, 8)).tolist() == [-1, 1, 2]
+    assert again[{"y": 2, "x": slice(5, 8)}].tolist() == [-1, 1, 2]
+    assert len(again.tiles_in({"x": 0})) == 1
+    again[{"y": 0, "x": [7, 8]}] = [5, 6]
+    assert again[0, 6:10].tolist() == [-1, 5, 6, -1]
+    for wrong in (0, [], ""):
+        with pytest.raises(SelectionError, match="isel takes a mapping or names, got"):
+            again.isel(wrong)
     assert again.isel({"x": [7, 6], "y": [2, 3]}).tolist() == [[2, 1], [-1, -1]]
     with pytest.raises(SelectionError, match="'z'"):
         again.isel(z=0)

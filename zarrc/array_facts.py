@@ -47,6 +47,19 @@ class ArrayFacts(Node):
         return len(self._metadata.shape)
 
     @property
+    def dimension_names(self) -> tuple[str | None, ...] | None:
+        """Names of the dimensions, None for one that has none; None if the array has no names.
+
+        With Zarr v2 those that xarray gives: the attribute ``_ARRAY_DIMENSIONS``, if it is a name for each.
+        """
+        metadata = self._metadata
+        if metadata.zarr_format != 2:
+            return metadata.dimension_names
+        names: Any = metadata.attributes.get("_ARRAY_DIMENSIONS")
+        fits = isinstance(names, (list, tuple)) and len(names) == len(metadata.shape)
+        return tuple(names) if fits and all(isinstance(name, str) for name in names) else None
+
+    @property
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self._metadata.shape)

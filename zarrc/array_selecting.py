@@ -403,7 +403,7 @@ class ArraySelecting(ArrayFacts):
         Raises
         ------
         SelectionError
-            If no dimension, or more than one, has the name.
+            If no dimension, or more than one, has the name; if a name is in the mapping and a keyword too.
         BoundsCheckError
             If an index is out of bounds; slices are cut to the array, as in NumPy.
 
@@ -418,7 +418,7 @@ class ArraySelecting(ArrayFacts):
                [ 7,  4],
                [11,  8]])
         """
-        return self._read_orthogonal(self._named_key({**(indexers or {}), **named}))
+        return self._read_orthogonal(self._named_key(self._indexers("isel", indexers, named)))
 
     def get_slice(
         self,
@@ -470,7 +470,8 @@ class ArraySelecting(ArrayFacts):
         array([[ 5,  6,  7],
                [ 9, 10, 11]])
         """
-        return self._read_orthogonal(self._sliced_key({**(indexers or {}), **named}, start, stop), out)
+        wanted = self._indexers("get_slice", indexers, named)
+        return self._read_orthogonal(self._sliced_key(wanted, start, stop), out)
 
     def set_slice(
         self,
@@ -504,14 +505,23 @@ class ArraySelecting(ArrayFacts):
         array([0, 0, 7, 8], dtype=int32)
         """
         self._check_writable("write")
-        self._write_orthogonal(self._sliced_key({**(indexers or {}), **named}, start, stop), value)
+        wanted = self._indexers("set_slice", indexers, named)
+        self._write_orthogonal(self._sliced_key(wanted, start, stop), value)
+
+    def _indexers(self, caller: str, indexers: Any, named: Mapping[str, Any]) -> dict[str, Any]:
+        from zarrc.indexing.named import indexers_of
+
+        try:
+            return indexers_of(caller, indexers, named)
+        except SelectionError as error:
+            error.array = self._path
+            raise
 
     def _named_key(self, indexers: Mapping[str, Any]) -> tuple[Any, ...]:
         from zarrc.indexing.named import named_key
 
-        metadata = self._metadata
         try:
-            return named_key(indexers, metadata.dimension_names, self.ndim, metadata.zarr_format)
+            return named_key(indexers, self.dimension_names, self.ndim, self._metadata.zarr_format)
         except SelectionError as error:
             error.array = self._path
             raise
@@ -519,11 +529,9 @@ class ArraySelecting(ArrayFacts):
     def _sliced_key(self, indexers: Mapping[str, Any], start: Any, stop: Any) -> tuple[Any, ...]:
         from zarrc.indexing.named import sliced_key
 
-        metadata = self._metadata
+        zarr_format = self._metadata.zarr_format
         try:
-            return sliced_key(
-                indexers, start, stop, metadata.dimension_names, self.ndim, metadata.zarr_format
-            )
+            return sliced_key(indexers, start, stop, self.dimension_names, self.ndim, zarr_format)
         except SelectionError as error:
             error.array = self._path
             raise

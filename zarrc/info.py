@@ -113,8 +113,8 @@ def _what_it_is(array: Array) -> list[tuple[str, str]]:
         ("Read-only", str(array.read_only)),
         ("Store", str(array.store)),
     ]
-    if metadata.dimension_names is not None:
-        items.insert(6, ("Dimension names", str(metadata.dimension_names)))
+    if array.dimension_names is not None:
+        items.insert(6, ("Dimension names", str(array.dimension_names)))
     return items
 
 

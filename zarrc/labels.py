@@ -157,13 +157,8 @@ def dimensions(array: Array) -> tuple[str | None, ...]:
     tuple of (str or None)
         One for each dimension, None where it has no name.
     """
-    names: Any = array.metadata.dimension_names
-    if names is None and array.metadata.zarr_format == 2:
-        names = array.metadata.attributes.get("_ARRAY_DIMENSIONS")
-        fits = isinstance(names, (list, tuple)) and len(names) == array.ndim
-        if not fits or not all(isinstance(name, str) for name in names):
-            names = None
-    return (None,) * array.ndim if names is None else tuple(names)
+    names = array.dimension_names
+    return (None,) * array.ndim if names is None else names
 
 
 def _axis(array: Array, names: tuple[str | None, ...], name: Any) -> int:

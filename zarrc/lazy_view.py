@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,7 +87,7 @@ class LazyView:
     @property
     def dimension_names(self) -> tuple[str | None, ...] | None:
         """Names of the array's dimensions that those of the view are parts of; None if the array has none."""
-        names = self._array.metadata.dimension_names
+        names = self._array.dimension_names
         if names is None:
             return None
         found: list[str | None] = [None] * self.ndim
@@ -122,6 +122,8 @@ class LazyView:
     def __getitem__(self, key: Any) -> LazyView:
         """Return a view of the elements that ``key`` selects, as NumPy does; nothing is read.
 
+        In a dict dimensions are selected by their names, as `isel` does.
+
         Raises
         ------
         BoundsCheckError
@@ -129,7 +131,30 @@ class LazyView:
         SelectionError
             If the selection has too many indices, or one of a kind that does not select.
         """
+        if isinstance(key, dict):
+            return self.isel(key)
         return self._of(self._map.index(key))
+
+    def isel(self, indexers: Mapping[str, Any] | None = None, /, **named: Any) -> LazyView:
+        """Return a view of what is selected by the names of dimensions, as `Array.isel` does.
+
+        Parameters
+        ----------
+        indexers : Mapping, optional
+            Name of a dimension of the view -> integer, slice, range, list, or mask of one dimension.
+        **named
+            The same as keywords.
+
+        Raises
+        ------
+        SelectionError
+            If no dimension of the view, or more than one, has the name.
+        """
+        from zarrc.indexing.named import indexers_of, named_key
+
+        wanted = indexers_of("isel", indexers, named)
+        zarr_format = self._array.metadata.zarr_format
+        return self._of(self._map.oindex(named_key(wanted, self.dimension_names, self.ndim, zarr_format)))
 
     @property
     def oindex(self) -> Indexer:

@@ -417,3 +417,25 @@ def test_an_array_is_made_from_a_view() -> None:
 def test_a_store_in_python_is_read_too() -> None:
     array = stored((10, 9), MappingStore({}), chunks=(4, 6), shards=(8, 6))
     np.testing.assert_array_equal(array.lazy[1:][::2].T, numbers((10, 9))[1:][::2].T)
+
+
+def test_a_view_takes_names() -> None:
+    array = stored((3, 4, 5), dimension_names=["t", "y", "x"])
+    values = numbers((3, 4, 5))
+    for view in (array.lazy[{"t": 0}], array.lazy.isel(t=0), array.lazy[:].isel({"t": 0})):
+        assert view.dimension_names == ("y", "x")
+        np.testing.assert_array_equal(view.read(), values[0])
+        np.testing.assert_array_equal(view[{"x": [4, 0], "y": slice(1, 3)}].read(), values[0, 1:3][:, [4, 0]])
+        np.testing.assert_array_equal(view.T.isel(y=-1), values[0, -1])
+        with pytest.raises(SelectionError, match="no dimension is named 't'; there are 'y', 'x'"):
+            view.isel(t=0)
+        with pytest.raises(SelectionError, match=r"by name with isel\(name=...\)"):
+            view["x"]
+    np.testing.assert_array_equal(array.lazy[None, :, 1].isel(x=2), values[None, :, 1, 2])
+    array.lazy[{"t": 1}][{"y": [0, 2]}] = -5
+    values[1, [0, 2]] = -5
+    np.testing.assert_array_equal(array[...], values)
+    with pytest.raises(SelectionError, match="no dimension is named 'x': none has a name"):
+        array.lazy[0, 0, 0].isel(x=0)
+    with pytest.raises(SelectionError, match="isel takes a mapping or names, got 0"):
+        array.lazy.isel(0)

@@ -203,8 +203,8 @@ def test_what_is_out_of_bounds_is_told_with_axis_and_size(
         (lambda a: a.oindex[0, 0, 0, 0], "array is 3-dimensional, but 4 were indexed"),
         (lambda a: a.oindex[True], "a single True selects along no dimension of its own"),
         (lambda a: a.blocks[::2], "slices without a step"),
-        (lambda a: a.isel(tme=0), "no dimension of the array is named 'tme'; it has 'time', "),
-        (lambda a: a[{"lat": 0}], "no dimension of the array is named 'lat'; it has 'latitude', "),
+        (lambda a: a.isel(tme=0), "no dimension is named 'tme'; there are 'time', "),
+        (lambda a: a[{"lat": 0}], "no dimension is named 'lat'; there are 'latitude', "),
         (lambda a: a.get_slice(start=(0, 0)), "start must have one item for each of 3 dimensions, got 2"),
         (lambda a: a.set_slice(0, stop=1), "stop must have one item for each of 3 dimensions, got 1"),
     ],
@@ -265,12 +265,60 @@ def test_names_that_the_methods_use_themselves_are_selected_by_a_dict() -> None:
     assert array[1, 1, 1, 1, 1, 1] == -1
 
 
+@pytest.mark.parametrize("given", [0, [], "", False, (), 3])
+def test_what_is_no_mapping_never_means_everything(array: Array, given: Any) -> None:
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        ("isel", lambda: array.isel(given)),
+        ("get_slice", lambda: array.get_slice(given)),
+        ("set_slice", lambda: array.set_slice(7, given)),
+        ("isel", lambda: array.lazy.isel(given)),
+    ]
+    for name, call in calls:
+        with pytest.raises(SelectionError, match=f"{name} takes a mapping or names, got"):
+            call()
+    np.testing.assert_array_equal(array[...], VALUES)
+    with pytest.raises(SelectionError, match="set_slice was given 'time' twice"):
+        array.set_slice(7, {"time": 0}, time=1)
+    with pytest.raises(SelectionError, match="isel was given 'time' twice"):
+        array.isel({"time": 0}, time=1)
+    np.testing.assert_array_equal(array.isel({}), VALUES)
+    np.testing.assert_array_equal(array.isel(None), VALUES)
+
+
+def test_format_2_has_the_names_that_xarray_gives() -> None:
+    array = zarrc.array(VALUES, zarr_format=2, chunks=2)
+    assert array.dimension_names is None
+    array.attrs["_ARRAY_DIMENSIONS"] = list(NAMES)
+    for handle in (array, zarrc.open_array(array.store)):
+        assert handle.dimension_names == handle.lazy.dimension_names == NAMES
+        np.testing.assert_array_equal(handle.isel(latitude=1), VALUES[:, 1])
+        np.testing.assert_array_equal(handle[{"longitude": [0, 3]}], VALUES[..., [0, 3]])
+        np.testing.assert_array_equal(handle.get_slice(time=(1, 3)), VALUES[1:3])
+        np.testing.assert_array_equal(handle.lazy.isel(latitude=1), VALUES[:, 1])
+        assert ("Dimension names", str(NAMES)) in handle.info.items
+    array.set_slice(-1, time=0, longitude=2)
+    assert (array[0, :, 2] == -1).all()
+    for wrong in (["time"], "tim", ["time", "latitude", 3], None, {"a": 1, "b": 2, "c": 3}):
+        array.attrs["_ARRAY_DIMENSIONS"] = wrong
+        assert array.dimension_names is None
+        with pytest.raises(SelectionError, match="_ARRAY_DIMENSIONS"):
+            array.isel(time=0)
+
+
+def test_an_array_tells_its_names(array: Array) -> None:
+    assert array.dimension_names == NAMES
+    assert zarrc.zeros((2, 3)).dimension_names is None
+    assert zarrc.zeros((2, 3), dimension_names=["y", None]).dimension_names == ("y", None)
+    other = zarrc.zeros(2, attributes={"_ARRAY_DIMENSIONS": ["x"]}, zarr_format=3)
+    assert other.dimension_names is None
+
+
 def test_an_array_without_names_says_how_it_gets_them() -> None:
     array = zarrc.zeros((2, 3))
-    with pytest.raises(SelectionError, match="give them when it is created, dimension_names="):
+    with pytest.raises(SelectionError, match="when it is created, dimension_names="):
         array.isel(x=0)
     np.testing.assert_array_equal(array.get_slice(start=(0, 1)), array[:, 1:])
-    with pytest.raises(SelectionError, match="zarr_format 2 has none"):
+    with pytest.raises(SelectionError, match="_ARRAY_DIMENSIONS"):
         zarrc.zeros((2, 3), zarr_format=2)[{"x": 0}]
 
 
@@ -318,7 +366,7 @@ def test_stored_names_that_break_the_rules_open(tmp_path: Path, names: list[str]
     assert array.metadata.dimension_names == tuple(names)
     assert array[0].shape == (3,)
     if names[0] == names[1]:
-        with pytest.raises(SelectionError, match=r"names the dimensions 0, 1 of the array"):
+        with pytest.raises(SelectionError, match=r"names the dimensions 0, 1, and"):
             array[{names[0]: 0}]
     else:
         assert array[{"": 0}].shape == (3,)

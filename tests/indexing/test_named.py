@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.indexing.keys import orthogonal
 from tests.strategies import slices
 from zarrc.errors import SelectionError
-from zarrc.indexing.named import named_key, sliced_key
+from zarrc.indexing.named import indexers_of, named_key, sliced_key
 
 NAMES = ("time", "lat", None, "x y/z")
 SHAPE = (3, 4, 2, 5)
@@ -67,19 +68,20 @@ def said(indexers: dict[Any, Any], names: Any = NAMES, zarr_format: int = 3) -> 
 
 
 def test_an_unknown_name_is_answered_by_the_names_that_there_are_closest_first() -> None:
-    assert said({"latt": 0}) == "no dimension of the array is named 'latt'; it has 'lat', 'time', 'x y/z'"
-    assert said({"Time": 0}).endswith("it has 'time', 'lat', 'x y/z'")
+    assert said({"latt": 0}) == "no dimension is named 'latt'; there are 'lat', 'time', 'x y/z'"
+    assert said({"Time": 0}).endswith("there are 'time', 'lat', 'x y/z'")
 
 
 def test_an_array_without_names_says_how_it_gets_them() -> None:
     assert "dimension_names=['time', ...]" in said({"time": 0}, None)
     assert "dimension_names=['time', ...]" in said({"time": 0}, (None,) * 4)
-    assert "zarr_format 2 has none; select by position" in said({"time": 0}, None, 2)
+    assert "attribute '_ARRAY_DIMENSIONS' gives them" in said({"time": 0}, None, 2)
+    assert said({"drop": True}, (None,) * 4).startswith("no dimension is named 'drop': none has a name")
 
 
 def test_a_name_of_two_dimensions_says_so() -> None:
     text = said({"x": 0}, ("x", "y", "x", ""))
-    assert text.startswith("'x' names the dimensions 0, 2 of the array")
+    assert text.startswith("'x' names the dimensions 0, 2, and cannot say")
     assert named_key({"y": 1, "": 0}, ("x", "y", "x", ""), 4) == (ALL, 1, ALL, 0)
 
 
@@ -97,6 +99,23 @@ def test_a_name_of_two_dimensions_says_so() -> None:
 )
 def test_what_selects_along_no_single_dimension_is_refused(item: Any, text: str) -> None:
     assert text in said({"lat": item})
+
+
+def test_an_unknown_name_is_told_before_a_wrong_item() -> None:
+    assert said({"drop": True}).startswith("no dimension is named 'drop'; there are ")
+
+
+@pytest.mark.parametrize("given", [0, 1, [], (), "", "time", False, np.zeros(0), slice(None), {"time"}])
+def test_what_is_no_mapping_is_refused(given: Any) -> None:
+    with pytest.raises(SelectionError, match="isel takes a mapping or names, got "):
+        indexers_of("isel", given, {})
+
+
+def test_a_name_is_in_the_mapping_or_a_keyword() -> None:
+    assert indexers_of("isel", None, {"x": 0}) == {"x": 0}
+    assert indexers_of("isel", MappingProxyType({"y": 1}), {"x": 0}) == {"x": 0, "y": 1}
+    with pytest.raises(SelectionError, match="isel was given 'x' twice"):
+        indexers_of("isel", {"x": 0}, {"x": 0})
 
 
 def test_names_are_strings() -> None:

@@ -12,9 +12,27 @@ from zarrc.errors import SelectionError
 from zarrc.indexing.terms import term_of
 from zarrc.reading import choices, show
 
-__all__ = ["named_key", "sliced_key"]
+__all__ = ["indexers_of", "named_key", "sliced_key"]
 
 Names = tuple[str | None, ...]
+
+
+def indexers_of(caller: str, indexers: Any, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a method selects by name: its mapping, or None, and its keywords.
+
+    Raises
+    ------
+    SelectionError
+        If there is something else than a mapping, or one name in both.
+    """
+    if indexers is None:
+        return dict(named)
+    if not isinstance(indexers, Mapping):
+        raise SelectionError(f"{caller} takes a mapping or names, got {show(indexers)}")
+    for name in named:
+        if name in indexers:
+            raise SelectionError(f"{caller} was given {show(name)} twice: in the mapping and as a keyword")
+    return {**indexers, **named}
 
 
 def named_key(
@@ -40,7 +58,8 @@ def named_key(
     """
     key: list[Any] = [slice(None)] * ndim
     for name, item in indexers.items():
-        key[_axis_of(name, names, zarr_format)] = _one_dimension(name, item)
+        axis = _axis_of(name, names, zarr_format)
+        key[axis] = _one_dimension(name, item)
     return tuple(key)
 
 
@@ -81,21 +100,21 @@ def _axis_of(name: object, names: Names | None, zarr_format: int) -> int:
     axes = [axis for axis, each in enumerate(names) if each == name]
     if len(axes) > 1:
         raise SelectionError(
-            f"{name!r} names the dimensions {choices(axes)} of the array, and cannot say which is meant; "
-            "select by position, array[...]"
+            f"{name!r} names the dimensions {choices(axes)}, and cannot say which is meant; select by "
+            "position, array[...]"
         )
     if not axes:
         raise SelectionError(
-            f"no dimension of the array is named {show(name)}; it has {choices(_by_closeness(name, known))}"
+            f"no dimension is named {show(name)}; there are {choices(_by_closeness(name, known))}"
         )
     return axes[0]
 
 
 def _no_names(name: str, zarr_format: int) -> str:
-    how = "give them when it is created, dimension_names=['time', ...], or select by position, array[...]"
+    how = "give the array names when it is created, dimension_names=['time', ...]"
     if zarr_format == 2:
-        how = "zarr_format 2 has none; select by position, array[...], or create it with zarr_format=3"
-    return f"no dimension is named {show(name)}: the array has no dimension names; {how}"
+        how = "with zarr_format 2 the array's attribute '_ARRAY_DIMENSIONS' gives them, a list of names"
+    return f"no dimension is named {show(name)}: none has a name; {how}, or select by position, array[...]"
 
 
 def _by_closeness(name: str, known: Sequence[str]) -> list[str]:

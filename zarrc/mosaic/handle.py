@@ -201,7 +201,7 @@ class Mosaic:
 
     def tiles_in(self, selection: Any = ...) -> tuple[Tile, ...]:
         """Return the tiles that ``mosaic[selection]`` reads."""
-        split = Split(IndexMap.identity(self.shape).index(selection))
+        split = Split(self._map(selection))
         numbers = {part.tile for part in split.parts(self._tiling, self._origins)}
         return tuple(self.tiles[number] for number in sorted(numbers))
 
@@ -209,6 +209,8 @@ class Mosaic:
 
     def __getitem__(self, selection: Any) -> Any:
         """Read what integers, slices, ``...``, ``None``, lists, arrays and masks select, as NumPy does.
+
+        In a dict dimensions are selected by their names, as `isel` does.
 
         Returns
         -------
@@ -222,7 +224,7 @@ class Mosaic:
         NodeNotFoundError
             If a tile that the selection meets is not there any more.
         """
-        return self._read(IndexMap.identity(self.shape).index(selection))
+        return self._read(self._map(selection))
 
     def __setitem__(self, selection: Any, value: npt.ArrayLike) -> None:
         """Write to the selected elements, as NumPy does; to the tile that reads see, where tiles overlap.
@@ -237,7 +239,7 @@ class Mosaic:
         CastingError
             If a value does not fit the data type; nothing is written then.
         """
-        self._write(IndexMap.identity(self.shape).index(selection), value)
+        self._write(self._map(selection), value)
 
     @property
     def oindex(self) -> Indexer:
@@ -264,9 +266,19 @@ class Mosaic:
         SelectionError
             If no dimension, or more than one, has the name.
         """
+        from zarrc.indexing.named import indexers_of
+
+        return self._read(self._named_map(indexers_of("isel", indexers, named)))
+
+    def _map(self, selection: Any) -> IndexMap:
+        if isinstance(selection, dict):
+            return self._named_map(selection)
+        return IndexMap.identity(self.shape).index(selection)
+
+    def _named_map(self, indexers: Mapping[str, Any]) -> IndexMap:
         from zarrc.indexing.named import named_key
 
-        return self.oindex[named_key({**(indexers or {}), **named}, self.dimension_names, self.ndim)]
+        return IndexMap.identity(self.shape).oindex(named_key(indexers, self.dimension_names, self.ndim))
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """Read everything, as ``numpy.asarray`` asks."""

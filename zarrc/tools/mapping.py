@@ -87,7 +87,7 @@ def _name(fn: Callable[..., Any]) -> str:
 def map_array(
     array: Array,
     fn: Callable[..., Any],
-    out: Array | Mapping[str, Any] | None,
+    out: Any,
     *,
     region: Any,
     workers: int | None,
