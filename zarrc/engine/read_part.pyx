@@ -22,7 +22,7 @@ cdef enum:
     # Results from here on do not stay in the caches until they are looked at.
     STREAMED_NBYTES = 16 << 20
     # To read one more point of an uncompressed file costs as much as so many bytes more at once.
-    POINT_NBYTES = 3 << 10
+    POINT_NBYTES = 8 << 10
 
 
 cdef void scatter_init(zc_scatter *scatter, const zc_plan *plan, ChunkLayout layout, uint8_t *result, size_t selected_nbytes,
