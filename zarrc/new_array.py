@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 
 from zarrc.array import Array
-from zarrc.config import ArrayConfigLike, close_names, parse_array_config
+from zarrc.config import ArrayConfig, ArrayConfigLike, close_names, parse_array_config
 from zarrc.config import config as settings
 from zarrc.dtypes import parse_dtype
 from zarrc.engine.node_changes import create_node, delete_node
-from zarrc.engine.node_names import ancestors
 from zarrc.engine.nodes import place
 from zarrc.engine.values import as_values
 from zarrc.errors import ContainsGroupError
@@ -21,20 +19,24 @@ from zarrc.grids import chunk_grid_from_user
 from zarrc.kept_layout import keep_layout, said
 from zarrc.metadata.build import build_array
 from zarrc.metadata.chunking import parse_shape
+from zarrc.origins import refuse_self
 from zarrc.streaming import copy_into
 
 if TYPE_CHECKING:
     from zarrc.metadata.model import ArrayMetadata
-    from zarrc.node import Node
     from zarrc.storage.base import Store
 
 __all__ = [
     "ArrayKeywords",
+    "Plan",
     "array_from_data",
     "check_keywords",
     "check_same",
+    "check_source",
     "create_array_at",
     "keywords_like",
+    "like_data",
+    "plan_array",
     "refuse_self",
 ]
 
@@ -117,31 +119,46 @@ def create_array_at(
     MetadataError
         If what was said makes no valid array.
     """
+    plan = plan_array(keywords, caller, path)
+    if plan.data is not None:
+        refuse_self(store, path, plan.data)
+    create_node(store, path, plan.metadata, overwrite=overwrite)
+    array = Array(store, path, plan.metadata, plan.options)
+    if plan.data is not None and plan.writes:
+        _fill_new(array, plan.data)
+    return array
+
+
+class Plan(NamedTuple):
+    """A new array, looked at before anything is stored or deleted."""
+
+    metadata: ArrayMetadata
+    options: ArrayConfig
+    data: Any
+    writes: bool
+    """Whether the data are written, or give shape and data type only."""
+
+
+def plan_array(keywords: Mapping[str, Any], caller: str, path: str) -> Plan:
+    """Return what keywords say of a new array; errors as of `create_array_at`."""
     check_keywords(caller, keywords, ARRAY_KEYWORDS)
     given = said(keywords)
-    # Everything is looked at before anything is stored or deleted.
     options = parse_array_config(given.pop("config", None))
     if "write_empty_chunks" in given:
         options = parse_array_config({"write_empty_chunks": given.pop("write_empty_chunks")}, options)
     data = given.pop("data", None)
-    write_data = given.pop("write_data", True)
+    writes = given.pop("write_data", True)
     if data is not None:
         data = as_source(data)
         _take_from_data(given, data)
-        if isinstance(data, Array):
-            refuse_self(store, path, data)
     targets = options.target_shard_size_bytes, options.target_chunk_size_bytes
     metadata = build_metadata(given, caller, *targets)
     if metadata.zarr_format == 3 and "order" in given:
         options = parse_array_config({"order": given["order"]}, options)
-    if write_data and isinstance(data, np.ndarray):
+    if writes and isinstance(data, np.ndarray):
         # A value that does not fit is found before an old array is deleted.
         data = as_values(data, metadata.dtype, data.shape, options.casting, path)
-    create_node(store, path, metadata, overwrite=overwrite)
-    array = Array(store, path, metadata, options)
-    if data is not None and write_data:
-        _fill_new(array, data)
-    return array
+    return Plan(metadata, options, data, writes)
 
 
 def _fill_new(array: Array, data: Any) -> None:
@@ -203,22 +220,20 @@ def array_from_data(
     caller: str = "from_array",
 ) -> Array:
     """Create an array from data, with the data's own chunks and codecs where no others are given."""
+    return create_array_at(store, path, like_data(data, keywords), overwrite=overwrite, caller=caller)
+
+
+def like_data(data: Any, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords with the data, and with their layout where nothing else is said."""
     data = as_source(data)
     given = said(keywords)
-    wanted = {**keep_layout(data, given), **given, "data": data}
-    return create_array_at(store, path, wanted, overwrite=overwrite, caller=caller)
+    return {**keep_layout(data, given), **given, "data": data}
 
 
-def refuse_self(store: Store, path: str, source: Node) -> None:
-    """Refuse to put a copy where its source is, or above: it is deleted with that, now or on failure."""
-    target = store.identity_of(path)
-    if any(source.store.identity_of(one) == target for one in (source.path, *ancestors(source.path))):
-        raise ValueError(f"{place(store, path)} is the source itself, or holds it")
-    if store.local_root is not None and source.store.local_root is not None:
-        # Stores with roots of their own: one may lie inside the other.
-        inner = os.path.realpath(os.path.join(source.store.local_root, source.path))
-        if f"{inner}/".startswith(f"{os.path.realpath(os.path.join(store.local_root, path))}/"):
-            raise ValueError(f"{place(store, path)} holds the source, {place(source.store, source.path)}")
+def check_source(source: Any, caller: str, zarr_format: Literal[2, 3] | None) -> None:
+    """Raise if an array cannot be made of data, with nothing else said."""
+    given = {"zarr_format": zarr_format, "shape": tuple(source.shape), "dtype": source.dtype}
+    build_metadata({**keep_layout(source, said(given)), **said(given)}, caller)
 
 
 def keywords_like(a: Any, given: Mapping[str, Any]) -> dict[str, Any]:

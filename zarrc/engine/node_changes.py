@@ -168,13 +168,13 @@ def check_parents(
     return [parent for parent in parents if not present[parent]]
 
 
-def contains_error(store: Store, path: str, kind: str) -> ContainsNodeError:
+def contains_error(
+    store: Store, path: str, kind: str, advice: str = "overwrite=True or mode='w' replaces it"
+) -> ContainsNodeError:
     """Return the error for a node where a new one is to be; ``kind`` is "array", "group" or "node"."""
     error = {"array": ContainsArrayError, "group": ContainsGroupError}.get(kind, ContainsNodeError)
     article = "an array" if kind == "array" else f"a {kind}"
-    return error(
-        f"{article} is stored at {place(store, path)} already; overwrite=True or mode='w' replaces it"
-    )
+    return error(f"{article} is stored at {place(store, path)} already; {advice}")
 
 
 def put_new(store: Store, path: str, metadata: NodeMetadata, *, may_exist: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from zarrc.array import Array
 from zarrc.boxes import blocks
 from zarrc.clearing import is_all
+from zarrc.errors import ZarrcError
 from zarrc.frozen import field, frozen
 from zarrc.group import Group
 
@@ -104,6 +105,11 @@ def compare(
     Comparison
         True if they are equal; tells what differs. Chunks, codecs, formats and stores may be others.
 
+    Raises
+    ------
+    MetadataError
+        If a member of a group cannot be read.
+
     Examples
     --------
     >>> import zarrc
@@ -125,7 +131,7 @@ def compare(
 
 
 def _compare_groups(a: Group, b: Group, equal_nan: bool, elements: bool, attributes: bool) -> Comparison:
-    ours, theirs = dict(a.members(max_depth=None)), dict(b.members(max_depth=None))
+    ours, theirs = dict(_members(a)), dict(_members(b))
     members: dict[str, Comparison] = {}
     for path in sorted(ours.keys() & theirs.keys()):
         mine, other = ours[path], theirs[path]
@@ -142,6 +148,17 @@ def _compare_groups(a: Group, b: Group, equal_nan: bool, elements: bool, attribu
         only_in_b=tuple(sorted(theirs.keys() - ours.keys())),
         members=members,
     )
+
+
+def _members(group: Group, prefix: str = "") -> Iterator[tuple[str, Array | Group]]:
+    """All that is in a group; of what cannot be read nobody knows whether it is equal."""
+    for name, metadata in group._entries():
+        if isinstance(metadata, ZarrcError):
+            raise metadata
+        member = group._member(name, metadata)
+        yield f"{prefix}{name}", member
+        if isinstance(member, Group):
+            yield from _members(member, f"{prefix}{name}/")
 
 
 def _different_attributes(a: Any, b: Any) -> tuple[str, ...]:

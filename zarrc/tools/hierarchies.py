@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from zarrc.array import Array
@@ -15,10 +15,12 @@ from zarrc.engine.node_names import ancestors, check_new_path, join, normalize_p
 from zarrc.engine.nodes import MARKERS, place
 from zarrc.errors import StoreError, ZarrcError
 from zarrc.group import Group
-from zarrc.metadata.model import GroupMetadata
-from zarrc.new_array import array_from_data, refuse_self
+from zarrc.metadata.model import ArrayMetadata, GroupMetadata
+from zarrc.new_array import ARRAY_KEYWORDS, Plan, check_keywords, like_data, plan_array
 from zarrc.node import without_nan
+from zarrc.origins import refuse_inside, refuse_self
 from zarrc.storage.memory import MemoryStore
+from zarrc.streaming import copy_into
 from zarrc.tools.copying import copy_data, metadata_of_copy, same_objects
 from zarrc.tools.renaming import is_renamable, put_in_place, staging_path
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     Log = Callable[[str], object]
 
-__all__ = ["Copied", "copied_to_memory", "copy", "copy_all"]
+__all__ = ["Copied", "check_copy", "copied_to_memory", "copy", "copy_all"]
 
 _CHOICES: Final = ("raise", "replace", "skip", "skip_initialized")
 
@@ -52,6 +54,18 @@ class _Job(NamedTuple):
     keywords: Mapping[str, Any]
     log: Log | None
     dry_run: bool
+
+
+class _Planned(NamedTuple):
+    """A node that is to be copied, looked at before anything is stored or deleted."""
+
+    origin: Array | Group
+    metadata: ArrayMetadata | GroupMetadata
+    members: tuple[tuple[str, _Planned], ...] = ()
+    remade: Plan | None = None
+    """With keywords, what they make of an array."""
+    replaces: bool = False
+    """Whether there is a node in its place, which is to go."""
 
 
 def copy(
@@ -107,6 +121,8 @@ def copy(
         If there is a node of that name.
     ValueError
         If the source would be copied into itself.
+    MetadataError
+        If a member cannot be read, or an array not be made as the keywords say; then nothing is changed.
     StoreError
         If a store fails; the text says what is at the destination then.
 
@@ -133,11 +149,12 @@ def copy(
     if not inner:
         raise ValueError("copy() needs name= for a source that has none; copy_all() copies what is in a root")
     check_new_path(inner)
+    _check_create_kws("copy", create_kws)
     job = _Job(shallow, without_attrs, verify, create_kws, log, dry_run)
     if dry_run and not isinstance(dest, Group):
         return _dry_copy(origin, dest, inner, if_exists, job)
     into = dest if isinstance(dest, Group) else open_group(dest, mode="a")
-    return _copy_into(origin, into, inner, if_exists, job)
+    return _copy(_checked(origin, into, inner, if_exists, job), into, inner, job)
 
 
 def copy_all(
@@ -168,31 +185,52 @@ def copy_all(
     Copied
         ``(n_copied, n_skipped, n_bytes_copied)``.
 
+    Raises
+    ------
+    ContainsNodeError, ValueError, MetadataError
+        As for `copy`, if one of the members cannot be copied; then none is.
+
     Notes
     -----
-    Each member is there when it is whole. After a failure those that were copied before stay.
+    Each member is there when it is whole. After a failure of a store those that were copied before stay.
     """
     if if_exists not in _CHOICES:
         raise ValueError(f"if_exists must be one of {', '.join(map(repr, _CHOICES))}, got {if_exists!r}")
     origin = source if isinstance(source, Group) else open_group(source, mode="r")
+    _check_create_kws("copy_all", create_kws)
     job = _Job(shallow, without_attrs, verify, create_kws, log, dry_run)
-    totals = [0, 0, 0]
-    into = dest if dry_run or isinstance(dest, Group) else open_group(dest, mode="a")
-    with into._once() if isinstance(into, Group) else nullcontext():
-        for name, member in origin.items():
-            if isinstance(into, Group):
-                done = _copy_into(member, into, name, if_exists, job)
-            else:
-                done = _dry_copy(member, into, name, if_exists, job)
-            totals = [one + more for one, more in zip(totals, done, strict=True)]
-    return Copied(*totals)
+    members = [(name, origin._member(name, metadata)) for name, metadata in _readable(origin)]
+    if dry_run and not isinstance(dest, Group):
+        each = [_dry_copy(member, dest, name, if_exists, job) for name, member in members]
+        return _total(each)
+    into = dest if isinstance(dest, Group) else open_group(dest, mode="a")
+    # All are looked at before the first is copied.
+    planned = [(name, _checked(member, into, name, if_exists, job)) for name, member in members]
+    with into._once():
+        return _total([_copy(found, into, name, job) for name, found in planned])
+
+
+def _total(each: Sequence[Copied]) -> Copied:
+    return Copied(*(sum(numbers) for numbers in zip(Copied(0, 0, 0), *each, strict=True)))
+
+
+def _check_create_kws(caller: str, keywords: Mapping[str, Any]) -> None:
+    if "overwrite" in keywords:
+        raise TypeError(f"{caller}() takes no overwrite=: if_exists='replace' replaces what is there")
+    check_keywords(caller, keywords, ARRAY_KEYWORDS)
+
+
+def check_copy(source: Group) -> None:
+    """Raise what copying a group as it is would raise of its members."""
+    _plan(source, source.metadata.zarr_format, _Job(False, False, False, {}, None, False))
 
 
 def copied_to_memory(source: Array | Group) -> Array | Group:
     """Return a copy of a node in a memory store of its own, of the same Zarr format."""
     store = MemoryStore()
     path = source.basename or "copy"
-    _write(source, store, path, source.metadata.zarr_format, _Job(False, False, False, {}, None, False))
+    job = _Job(False, False, False, {}, None, False)
+    _write(_plan(source, source.metadata.zarr_format, job), store, path, job)
     made = open_node_at(store, path=path)
     assert isinstance(made, (Array, Group))
     return made
@@ -208,27 +246,38 @@ def _dry_copy(origin: Array | Group, dest: Any, inner: str, if_exists: str, job:
     try:
         into = open_group(dest, mode="r")
     except GroupNotFoundError:
-        return _counted(origin, inner, job)
-    return _copy_into(origin, into, inner, if_exists, job)
+        return _counted(_plan(origin, origin.metadata.zarr_format, job), inner, job)
+    return _copy(_checked(origin, into, inner, if_exists, job), into, inner, job)
 
 
-def _copy_into(origin: Array | Group, into: Group, inner: str, if_exists: str, job: _Job) -> Copied:
+def _checked(origin: Array | Group, into: Group, inner: str, if_exists: str, job: _Job) -> _Planned | None:
+    """Look at everything that a copy needs; None if it is not to be made, for what is there."""
     if not job.dry_run:
         into._check_writable(f"copy to {inner!r}")
     path = join(into.path, inner)
     kinds = present_kinds(into.store, [path])[path]
     if kinds:
         if if_exists == "raise":
-            raise contains_error(into.store, path, next(iter(kinds.values())))
+            raise contains_error(
+                into.store, path, next(iter(kinds.values())), "if_exists='replace' replaces it"
+            )
         if if_exists == "skip" or (if_exists == "skip_initialized" and _is_initialized(into, inner)):
-            _say(job, f"skip {place(into.store, path)}: it is there")
-            return Copied(0, 1, 0)
+            return None
     refuse_self(into.store, path, origin)
-    _refuse_inside(into, path, origin)
+    if isinstance(origin, Group):
+        refuse_inside(into.store, path, origin)
+    return _plan(origin, into.metadata.zarr_format, job)._replace(replaces=bool(kinds))
+
+
+def _copy(planned: _Planned | None, into: Group, inner: str, job: _Job) -> Copied:
+    path = join(into.path, inner)
+    if planned is None:
+        _say(job, f"skip {place(into.store, path)}: it is there")
+        return Copied(0, 1, 0)
     if job.dry_run:
-        return _counted(origin, inner, job)
+        return _counted(planned, inner, job)
     with into._changing(path, deep=True):
-        return _place(origin, into, path, bool(kinds), job)
+        return _place(planned, into, path, job)
 
 
 def _is_initialized(into: Group, inner: str) -> bool:
@@ -236,33 +285,24 @@ def _is_initialized(into: Group, inner: str) -> bool:
     return isinstance(found, Array) and found.nshards_initialized == found.nshards
 
 
-def _refuse_inside(into: Group, path: str, origin: Array | Group) -> None:
-    if not isinstance(origin, Group):
-        return
-    wanted = origin.store.identity_of(origin.path)
-    if any(into.store.identity_of(one) == wanted for one in ancestors(path)):
-        raise ValueError(f"{place(into.store, path)} lies in {place(origin.store, origin.path)}, its source")
-
-
-def _counted(origin: Array | Group, inner: str, job: _Job) -> Copied:
+def _counted(planned: _Planned, inner: str, job: _Job) -> Copied:
     """What copying would copy."""
-    depth = 0 if job.shallow else None
-    members = [] if isinstance(origin, Array) else [*origin._walk(depth)]
-    nodes = [(inner, origin), *((join(inner, path), member) for path, member in members)]
-    for path, node in nodes:
-        _say(job, f"copy {place(node.store, node.path)} to {path}")
-    return Copied(len(nodes), 0, sum(node.nbytes for _, node in nodes if isinstance(node, Array)))
+    origin = planned.origin
+    _say(job, f"copy {place(origin.store, origin.path)} to {inner}")
+    own = Copied(1, 0, origin.nbytes if isinstance(origin, Array) else 0)
+    return _total([own, *(_counted(one, join(inner, name), job) for name, one in planned.members)])
 
 
-def _place(origin: Array | Group, into: Group, path: str, replaces: bool, job: _Job) -> Copied:
+def _place(planned: _Planned, into: Group, path: str, job: _Job) -> Copied:
     """Make a copy where nobody takes it for a whole one, and then put it in its place."""
     store, zarr_format = into.store, into.metadata.zarr_format
     present = present_kinds(store, ancestors(path))
     missing = check_parents(store, ancestors(path), present, zarr_format)
+    replaces = planned.replaces
     if is_renamable(store):
         staged = staging_path(path)
         with _cleaned(store, staged, path, "it is as it was"):
-            done = _write(origin, store, staged, zarr_format, job)
+            done = _write(planned, store, staged, job)
             _make_parents(store, missing, zarr_format)
             put_in_place(store, staged, path, replaces=replaces)
         return done
@@ -271,7 +311,7 @@ def _place(origin: Array | Group, into: Group, path: str, replaces: bool, job: _
     if replaces:
         delete_node(store, path)
     with _cleaned(store, path, path, said):
-        return _write(origin, store, path, zarr_format, job)
+        return _write(planned, store, path, job)
 
 
 def _make_parents(store: Store, missing: list[str], zarr_format: Literal[2, 3]) -> None:
@@ -297,46 +337,65 @@ def _cleaned(store: Store, written: str, path: str, said: str) -> Iterator[None]
         raise
 
 
-def _write(origin: Array | Group, store: Store, path: str, zarr_format: Literal[2, 3], job: _Job) -> Copied:
-    """Write a copy, the metadata of each node after what it holds."""
-    _say(job, f"copy {place(origin.store, origin.path)}")
+def _plan(origin: Array | Group, zarr_format: Literal[2, 3], job: _Job) -> _Planned:
+    """Look at a node and all that is in it; errors are those that the copy would end with half-way."""
     if isinstance(origin, Array):
-        _write_array(origin, store, path, zarr_format, job)
-        return Copied(1, 0, origin.nbytes)
-    n_copied, n_bytes = 1, 0
-    for name, metadata in origin._entries():
-        if isinstance(metadata, ZarrcError):
-            raise metadata  # without it, it would be no copy
+        return _plan_array(origin, zarr_format, job)
+    members = []
+    for name, metadata in _readable(origin):
         member = origin._member(name, metadata)
         if job.shallow and isinstance(member, Group):
-            put_documents(store, join(path, name), _group_metadata(member, zarr_format, job))
-            n_copied += 1
-            continue
-        done = _write(member, store, join(path, name), zarr_format, job)
-        n_copied += done.n_copied
-        n_bytes += done.n_bytes_copied
-    put_documents(store, path, _group_metadata(origin, zarr_format, job))
-    return Copied(n_copied, 0, n_bytes)
+            members.append((name, _Planned(member, _group_metadata(member, zarr_format, job))))
+        else:
+            members.append((name, _plan(member, zarr_format, job)))
+    return _Planned(origin, _group_metadata(origin, zarr_format, job), tuple(members))
 
 
-def _write_array(origin: Array, store: Store, path: str, zarr_format: Literal[2, 3], job: _Job) -> None:
+def _plan_array(origin: Array, zarr_format: Literal[2, 3], job: _Job) -> _Planned:
     if job.keywords:
         wanted = {"attributes": {} if job.without_attrs else origin.attrs.asdict()}
-        array_from_data(
-            store, path, origin, {**wanted, **job.keywords, "zarr_format": zarr_format}, overwrite=False
-        )
-        return
+        keywords = like_data(origin, {**wanted, **job.keywords, "zarr_format": zarr_format})
+        plan = plan_array(keywords, "copy", origin.path)
+        return _Planned(origin, plan.metadata, remade=plan)
     metadata = metadata_of_copy(origin, zarr_format)
-    if job.without_attrs:
-        metadata = metadata.evolve(attributes={})
-    made = Array(store, path, metadata)
+    return _Planned(origin, metadata.evolve(attributes={}) if job.without_attrs else metadata)
+
+
+def _readable(group: Group) -> Iterator[tuple[str, ArrayMetadata | GroupMetadata]]:
+    """The members of a group; a copy without one that cannot be read would be none."""
+    for name, metadata in group._entries():
+        if isinstance(metadata, ZarrcError):
+            raise metadata
+        yield name, metadata
+
+
+def _write(planned: _Planned, store: Store, path: str, job: _Job) -> Copied:
+    """Write a copy, the metadata of each node after what it holds."""
+    origin, metadata = planned.origin, planned.metadata
+    _say(job, f"copy {place(origin.store, origin.path)}")
+    if isinstance(origin, Array):
+        assert isinstance(metadata, ArrayMetadata)
+        _write_array(origin, planned, Array(store, path, metadata), job)
+        return Copied(1, 0, origin.nbytes)
+    done = [_write(member, store, join(path, name), job) for name, member in planned.members]
+    put_documents(store, path, metadata)
+    return _total([Copied(1, 0, 0), *done])
+
+
+def _write_array(origin: Array, planned: _Planned, made: Array, job: _Job) -> None:
+    store, plan = made.store, planned.remade
+    if plan is not None:
+        made = made.with_config(plan.options)
     # What is not passed on as it is needs an array to be written to; so do files, which nobody sees yet.
-    is_first = is_renamable(store) or not same_objects(origin.metadata, metadata)
+    is_first = plan is not None or is_renamable(store) or not same_objects(origin.metadata, made.metadata)
     if is_first:
-        put_documents(store, path, metadata)
-    copy_data(origin, made, is_new=True, verify=job.verify, progress=None)
+        put_documents(store, made.path, made.metadata)
+    if plan is None:
+        copy_data(origin, made, is_new=True, verify=job.verify, progress=None)
+    elif plan.data is not None and plan.writes:
+        copy_into(made, plan.data)
     if not is_first:
-        put_documents(store, path, metadata)
+        put_documents(store, made.path, made.metadata)
 
 
 def _group_metadata(origin: Group, zarr_format: Literal[2, 3], job: _Job) -> GroupMetadata:

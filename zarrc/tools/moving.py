@@ -174,7 +174,8 @@ def _move(source: _Spot, target: _Spot, if_exists: str) -> NodeMetadata:
     if kinds and if_exists == "skip":
         return open_node(target.store, target.path)
     if kinds and if_exists == "raise":
-        raise contains_error(target.store, target.path, next(iter(kinds.values())))
+        kind = next(iter(kinds.values()))
+        raise contains_error(target.store, target.path, kind, "if_exists='replace' replaces it")
     metadata = open_node(source.store, source.path)
     missing = check_parents(target.store, parents, present, metadata.zarr_format)
     try:

@@ -42,7 +42,7 @@ def copy_below(source: Store, source_path: str, target: Store, target_path: str)
         try:
             target.set_if(below + name, bytes(blob), None)
         except StoreConflictError:
-            raise contains_error(target, target_path, "node") from None
+            raise contains_error(target, target_path, "node", "if_exists='replace' replaces it") from None
 
 
 def in_order(names: Iterable[str]) -> list[str]:
