@@ -39,6 +39,12 @@ class GroupChanging(GroupMaking):
         value : array_like, Group or Mapping
             An array's data. A group is copied with all that is in it. Of a mapping (such as `zarrc.load`
             gives) a group is made, with an array or group for each item.
+
+        Raises
+        ------
+        ValueError
+            If what is there is, or holds, what the value is made of (of a lazy view, a mosaic or a dask array
+            too): it is deleted first. Nothing is changed then.
         """
         target = self._new_path(path)
         if isinstance(value, GroupMembers):
@@ -53,9 +59,10 @@ class GroupChanging(GroupMaking):
             new_array.array_from_data(self._store, target, value, self._inherited({}), overwrite=True)
 
     def _store_mapping(self, path: str, value: Mapping[str, Any]) -> None:
-        from zarrc.new_nodes import sources_of
+        from zarrc.new_nodes import check_replaced, sources_of
 
-        sources = sources_of(value, "Group.__setitem__")
+        sources = sources_of(value, "Group.__setitem__", self._metadata.zarr_format)
+        check_replaced(self._store, self._new_path(path), sources)
         with self._once():
             made = self.create_group(path, overwrite=True)
             made._store_all(sources)
@@ -159,7 +166,7 @@ class GroupChanging(GroupMaking):
         return self[path]
 
     def update(self, members: Any = (), /, **more: Any) -> None:
-        """Store several members, as assignment does, one after the other.
+        """Store several members, as assignment does, one after the other; all are looked at before.
 
         Parameters
         ----------
@@ -167,9 +174,19 @@ class GroupChanging(GroupMaking):
             Names and data.
         **more
             The same as keywords.
+
+        Raises
+        ------
+        ValueError
+            If one would replace what it, or one after it, is made of; then nothing is changed.
         """
         pairs = members.items() if hasattr(members, "items") else members
-        self._store_all({**dict(pairs), **more})
+        from zarrc.new_nodes import check_in_turn, sources_of
+
+        self._check_writable("store members")
+        sources = sources_of({**dict(pairs), **more}, "Group.update", self._metadata.zarr_format)
+        check_in_turn(self._store, self._path, sources)
+        self._store_all(sources)
 
     def _store_all(self, members: Mapping[str, Any]) -> None:
         with self._once():

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
 
 from zarrc import new_array
 from zarrc.engine.node_changes import check_parents, contains_error, delete_node, present_kinds, put_new
-from zarrc.engine.node_names import ancestors, check_new_path, normalize_path
+from zarrc.engine.node_names import ancestors, check_new_path, join, normalize_path
 from zarrc.errors import MetadataError, ReadOnlyError
 from zarrc.group_members import GroupMembers
 from zarrc.metadata.consolidated import member_metadata
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
+from zarrc.origins import refuse_inside, refuse_self
 from zarrc.reading import show
 
 if TYPE_CHECKING:
     from zarrc.engine.nodes import NodeMetadata
+    from zarrc.group import Group
     from zarrc.storage.base import Store
 
-__all__ = ["create_nodes", "sources_of"]
+__all__ = ["check_in_turn", "check_replaced", "create_nodes", "sources_of"]
 
 
 def create_nodes(
@@ -100,23 +104,81 @@ def _metadata(path: str, given: Any) -> NodeMetadata:
 # --- data
 
 
-def sources_of(members: Mapping[str, Any], caller: str) -> dict[str, Any]:
+def sources_of(
+    members: Mapping[str, Any], caller: str, zarr_format: Literal[2, 3] | None = None
+) -> dict[str, Any]:
     """The data of a tree: what has a shape and a data type, by name, stored groups, and dicts of these.
 
-    All are looked at, so that nothing is stored, and nothing deleted, if one cannot be an array.
+    All are looked at, so that nothing is stored, and nothing deleted, if one cannot be an array or has no
+    place beside the others.
     """
     found: dict[str, Any] = {}
+    paths: dict[str, str] = {}
     for name, data in members.items():
-        if not normalize_path(name):
+        path = normalize_path(name)
+        if not path:
             raise ValueError(f"{caller}() needs a name for each member, got {name!r}")
-        check_new_path(normalize_path(name))
+        check_new_path(path)
+        _check_beside(paths, path, caller)
         if isinstance(data, GroupMembers):
-            found[name] = data
+            found[name], paths[path] = data, "group"
             continue
         if isinstance(data, Mapping):
-            found[name] = sources_of(data, caller)
+            found[name], paths[path] = sources_of(data, caller, zarr_format), "group"
             continue
         source = new_array.as_source(data)
-        new_array.build_metadata({"shape": source.shape, "dtype": source.dtype}, caller)
-        found[name] = source
+        new_array.check_source(source, caller, zarr_format)
+        found[name], paths[path] = source, "array"
     return found
+
+
+def _check_beside(paths: Mapping[str, str], path: str, caller: str) -> None:
+    """Refuse a member that takes the place of one before it, or that is below an array."""
+    if path in paths or any(one.startswith(f"{path}/") for one in paths):
+        raise ValueError(f"{caller}() got {path!r} twice, or after what is below it")
+    for one in ancestors(path):
+        if paths.get(one) == "array":
+            raise ValueError(f"{caller}() cannot store {path!r} below {one!r}, which is to be an array")
+
+
+def check_replaced(store: Store, path: str, sources: Mapping[str, Any]) -> None:
+    """Look at everything that is to be stored in place of a node, before that is deleted.
+
+    Raises
+    ------
+    ValueError
+        If it is, holds or lies in one of the sources.
+    ZarrcError
+        If a group among them has members that cannot be copied.
+    """
+    for source in sources.values():
+        if isinstance(source, Mapping) and not isinstance(source, GroupMembers):
+            check_replaced(store, path, source)
+            continue
+        refuse_self(store, path, source)
+        if isinstance(source, GroupMembers):
+            from zarrc.tools.hierarchies import check_copy
+
+            refuse_inside(store, path, source)
+            check_copy(cast("Group", source))
+
+
+def check_in_turn(store: Store, path: str, sources: Mapping[str, Any]) -> None:
+    """Refuse members that are stored one after the other where one replaces what a later one is made of."""
+    targets: list[str] = []
+    for name, source in sources.items():
+        targets.append(join(path, normalize_path(name)))
+        for one in _leaves(source):
+            for target in targets:
+                refuse_self(store, target, one)
+            if isinstance(one, GroupMembers):
+                refuse_inside(store, targets[-1], one)
+
+
+def _leaves(source: Any) -> Iterator[Any]:
+    # A group is a mapping too.
+    if isinstance(source, Mapping) and not isinstance(source, GroupMembers):
+        for one in source.values():
+            yield from _leaves(one)
+    elif not isinstance(source, np.ndarray):
+        yield source

@@ -14,7 +14,7 @@ from zarrc.creation.places import Place
 from zarrc.errors import ContainsNodeError
 from zarrc.group import Group
 from zarrc.new_array import ARRAY_KEYWORDS
-from zarrc.new_nodes import sources_of
+from zarrc.new_nodes import check_replaced, sources_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -110,7 +110,11 @@ def save_group(
     if clash := named.keys() & arrays.keys():
         raise ValueError(f"the names {', '.join(sorted(clash))} are those of unnamed arrays")
     # All are looked at before one is stored, and before an old group is deleted.
-    sources = sources_of({**named, **arrays}, "save_group")
+    sources = sources_of({**named, **arrays}, "save_group", parse_format(zarr_format, None))
+    if mode == "w":
+        where = Place(store, path, mode, storage_options)
+        store, path, storage_options = where.store, where.path, None
+        check_replaced(where.store, where.path, sources)
     into = open_group(store, mode=mode, path=path, zarr_format=zarr_format, storage_options=storage_options)
     if taken := [name for name in sources if name in into]:
         raise ContainsNodeError(
