@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from zarrc import new_array
-from zarrc.engine.node_changes import check_parents, contains_error, delete_node, present_kinds, put_new
+from zarrc.engine.node_changes import (
+    check_parents,
+    contains_error,
+    delete_node,
+    present_kinds,
+    put_new,
+    refuse_left_chunks,
+)
 from zarrc.engine.node_names import ancestors, check_new_path, join, normalize_path
 from zarrc.errors import MetadataError, ReadOnlyError
 from zarrc.group_members import GroupMembers
@@ -77,6 +84,9 @@ def _create(
     for path in wanted:
         if present[path] and not overwrite:
             raise contains_error(store, path, next(iter(present[path].values())))
+    for path, metadata in wanted.items():
+        if not present[path]:
+            refuse_left_chunks(store, path, metadata)
     replaced = [path for path in wanted if present[path]]
     for path in replaced:
         delete_node(store, path)

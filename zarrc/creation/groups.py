@@ -246,7 +246,7 @@ def delete(
     path : str, optional
         Path inside the store; of a `Group`, of a node below it.
     missing_ok : bool, default False
-        Whether it is fine if there is none.
+        Whether it is fine if there is none; then what is there is left as it is.
     storage_options : Mapping, optional
         For the file system of a URL.
 
@@ -276,7 +276,9 @@ def delete(
     else:
         place = Place(store, path, "r+", storage_options)
         where, at, link = place.store, place.path, None
-        if not missing_ok and not node_exists(where, at):
+        if not node_exists(where, at):
+            if missing_ok:
+                return
             raise place.missing(None, None)
     delete_node(where, at)
     if link is not None:

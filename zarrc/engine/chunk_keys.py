@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zarrc.metadata.model import ArrayMetadata
     from zarrc.storage.base import Store
 
-__all__ = ["listed_chunks", "listed_coords", "stored_chunks", "stored_nbytes", "stored_sizes"]
+__all__ = ["left_chunk", "listed_chunks", "listed_coords", "stored_chunks", "stored_nbytes", "stored_sizes"]
 
 
 def stored_chunks(store: Store, path: str, metadata: ArrayMetadata) -> Iterator[tuple[int, ...]]:
@@ -37,6 +38,21 @@ def listed_coords(store: Store, path: str, metadata: ArrayMetadata) -> Iterator[
         coords = _coords(key[len(base) :], metadata)
         if coords is not None:
             yield coords
+
+
+def left_chunk(store: Store, path: str, metadata: ArrayMetadata) -> str | None:
+    """The key of an object that an array would take for a chunk, now or when it is resized; None for none.
+
+    What is beside the chunks is not gone through.
+    """
+    base, prefix = _places(path, metadata)
+    if prefix != base:
+        keys = store.list_prefix(prefix)
+    else:
+        listing = store.list_dir(base)
+        below = (store.list_prefix(f"{base}{name}/") for name in listing.prefixes if name.isdigit())
+        keys = chain((base + name for name in listing.keys), chain.from_iterable(below))
+    return next((key for key in keys if _coords(key[len(base) :], metadata) is not None), None)
 
 
 def _places(path: str, metadata: ArrayMetadata) -> tuple[str, str]:

@@ -47,22 +47,34 @@ __all__ = [
     "StoredNode",
     "check_parents",
     "contains_error",
+    "costs_no_request",
     "create_node",
     "delete_node",
     "node_lock",
     "present_kinds",
     "put_new",
     "read_stored",
+    "refuse_left_chunks",
     "replace_document",
     "replace_stored",
     "update_node",
 ]
 
 
+_DOCUMENTS = frozenset((*MARKERS, ".zattrs", ".zmetadata"))
+
+
 # --- create
 
 
-def create_node(store: Store, path: str, metadata: NodeMetadata, *, overwrite: bool = False) -> None:
+def create_node(
+    store: Store,
+    path: str,
+    metadata: NodeMetadata,
+    *,
+    overwrite: bool = False,
+    takes_left_chunks: bool = False,
+) -> None:
     """Store a new node, and the groups above it that are missing.
 
     The node's own document is written last, and only if nobody stored one meanwhile. With ``overwrite`` the
@@ -79,6 +91,8 @@ def create_node(store: Store, path: str, metadata: NodeMetadata, *, overwrite: b
         What to store.
     overwrite : bool, default False
         Delete a node that is there already, with everything below it.
+    takes_left_chunks : bool, default False
+        Whether the caller replaces or deletes each chunk that is there without an array.
 
     Raises
     ------
@@ -86,6 +100,11 @@ def create_node(store: Store, path: str, metadata: NodeMetadata, *, overwrite: b
         If there is a node already, or if a parent is an array.
     MetadataError
         If a part of the path cannot be a node's name, or if a parent is of another Zarr format.
+    ContainsNodeError
+        If chunks are there that the new array would take for its own: an interrupted delete leaves them.
+        Looked for where that costs no request: on local stores and in memory.
+    StoreError
+        With ``overwrite``, if there is no node, but files that are part of none; looked for on these stores.
     ReadOnlyError
         If the store is for reading only.
     """
@@ -98,9 +117,13 @@ def create_node(store: Store, path: str, metadata: NodeMetadata, *, overwrite: b
         present = present_kinds(store, [*ancestors(path), path])
         missing = check_parents(store, ancestors(path), present, metadata.zarr_format)
         if overwrite:
+            if not present[path]:
+                _refuse_strangers(store, path)
             delete_node(store, path)
         elif present[path]:
             raise contains_error(store, path, next(iter(present[path].values())))
+        elif not takes_left_chunks:
+            refuse_left_chunks(store, path, metadata)
         for parent in missing:
             put_new(
                 store, parent, GroupMetadata(zarr_format=metadata.zarr_format, attributes={}), may_exist=True
@@ -177,6 +200,44 @@ def contains_error(
     return error(f"{article} is stored at {place(store, path)} already; {advice}")
 
 
+def costs_no_request(store: Store) -> bool:
+    """Whether a store is near: one of this machine's directories, or in memory."""
+    from zarrc.storage.memory import MemoryStore
+
+    return store.local_root is not None or isinstance(store, MemoryStore)
+
+
+def refuse_left_chunks(store: Store, path: str, metadata: NodeMetadata) -> None:
+    """Refuse a new array where chunks are stored already: it would have them as its own.
+
+    Raises
+    ------
+    ContainsNodeError
+        Naming the first.
+    """
+    if not isinstance(metadata, ArrayMetadata) or not costs_no_request(store):
+        return
+    from zarrc.engine.chunk_keys import left_chunk
+
+    key = left_chunk(store, path, metadata)
+    if key is not None:
+        raise ContainsNodeError(
+            f"there is no node at {place(store, path)}, but {key!r} would be a chunk of the new array: an "
+            "interrupted delete left it; overwrite=True or mode='w' deletes it",
+            key=key,
+        )
+
+
+def _refuse_strangers(store: Store, path: str) -> None:
+    """Refuse to delete what is no part of a node, where there is none: a directory of the user's."""
+    if not path or not costs_no_request(store):
+        return  # at the root such files stay
+    for key in store.list_prefix(f"{path}/"):
+        name = key.rpartition("/")[2]
+        if name not in _DOCUMENTS and not _is_chunk_key(name):
+            raise StoreError(f"{key!r} is there and no part of a node", key=key)
+
+
 def put_new(store: Store, path: str, metadata: NodeMetadata, *, may_exist: bool) -> None:
     """Store a node's documents; the one that makes it a node only if it is not there."""
     documents = _dump(metadata)
@@ -224,7 +285,7 @@ def delete_node(store: Store, path: str) -> None:
         raise ReadOnlyError(f"cannot delete {place(store, path)}: the store is open for reading only")
     was_node = path == "" and any(store.stat(name) is not None for name in MARKERS)
     try:
-        store.delete_many([join(path, name) for name in (*MARKERS, ".zattrs", ".zmetadata")])
+        store.delete_many([join(path, name) for name in _DOCUMENTS])
         if path:
             store.delete_prefix(f"{path}/")
         else:

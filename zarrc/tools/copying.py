@@ -192,7 +192,7 @@ def _copy_to(
     # Where the source lies below: what fails is deleted again, with all that it holds.
     refuse_self(where.store, where.path, source)
     metadata = metadata_of_copy(source, zarr_format or source.metadata.zarr_format)
-    create_node(where.store, where.path, metadata, overwrite=overwrite)
+    create_node(where.store, where.path, metadata, overwrite=overwrite, takes_left_chunks=True)
     made = Array(where.store, where.path, metadata)
     try:
         copy_data(source, made, is_new=True, verify=verify, progress=progress)

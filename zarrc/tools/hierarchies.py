@@ -10,7 +10,14 @@ from zarrc.array import Array
 from zarrc.config import config
 from zarrc.creation.opening import open as open_node_at
 from zarrc.creation.opening import open_group
-from zarrc.engine.node_changes import check_parents, contains_error, delete_node, present_kinds, put_new
+from zarrc.engine.node_changes import (
+    check_parents,
+    contains_error,
+    costs_no_request,
+    delete_node,
+    present_kinds,
+    put_new,
+)
 from zarrc.engine.node_names import ancestors, check_new_path, join, normalize_path
 from zarrc.engine.nodes import MARKERS, place
 from zarrc.errors import StoreError, ZarrcError
@@ -310,6 +317,9 @@ def _place(planned: _Planned, into: Group, path: str, job: _Job) -> Copied:
     _make_parents(store, missing, zarr_format)
     if replaces:
         delete_node(store, path)
+    elif costs_no_request(store) and next(iter(store.list_prefix(f"{path}/")), None) is not None:
+        # What an interrupted delete left would be part of the copy; on disk the rename fails.
+        raise StoreError(f"{place(store, path)} is there and holds what is no node")
     with _cleaned(store, path, path, said):
         return _write(planned, store, path, job)
 
