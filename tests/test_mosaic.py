@@ -452,8 +452,14 @@ def test_what_makes_no_mosaic_is_an_error_and_stores_nothing(
         ({"tiles": [(0, 4, 5)]}, "options are keywords"),
         ({"tiles": {0: {"chunks": 2}}}, "shape is a tuple of integers, got None"),
         ({"tiles": {0: 4.0}}, "shape is a tuple of integers"),
-        ({"tiles": {0: {"shape": 4, "chunk": 2}}}, "'chunk'; did you mean 'chunks'"),
-        ({"tiles": {0: 4}, "tile_options": {"dtype": "i4"}}, "'dtype'"),
+        (
+            {"tiles": {0: {"shape": 4, "chunk": 2}}},
+            r"the options of tile '0' have the unknown name 'chunk'; did you mean 'chunks'",
+        ),
+        (
+            {"tiles": {0: 4}, "tile_options": {"dtype": "i4"}},
+            r"create: tile_options have the unknown name 'dtype'",
+        ),
     ],
 )
 def test_what_is_of_a_wrong_kind_is_a_type_error(arguments: Any, words: str) -> None:
@@ -500,8 +506,11 @@ def test_what_a_mosaic_tells(tmp_path: Path) -> None:
     assert m.array("1_1").shape == m.array(-1).shape == (6, 4)
     with pytest.raises(KeyError, match="no tile '2_2'"):
         m.array("2_2")
-    with pytest.raises(IndexError):
-        m.array(4)
+    for number in (4, -5):
+        with pytest.raises(IndexError, match=f"the mosaic has 4 tiles, and no number {number}"):
+            m.array(number)
+    with pytest.raises(TypeError, match=r"a tile is a number or a path, got 1\.5"):
+        m.array(1.5)  # type: ignore[arg-type]
     assert np.asarray(m, dtype="f4").dtype == np.float32
     with pytest.raises(ValueError, match="without a copy"):
         np.asarray(m, copy=False)

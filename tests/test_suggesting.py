@@ -117,6 +117,14 @@ def test_what_is_of_a_wrong_kind_is_a_type_error(access: Any) -> None:
         suggest_chunks((30, 40), access=access)
 
 
+def test_an_axis_that_has_no_name_is_called_by_its_number() -> None:
+    for access in ({0: 99}, {-2: 99}, {0: slice(20, 30)}):
+        with pytest.raises(ValueError, match=r"access: .*\baxis (0|-2)\b"):
+            suggest_chunks((10, 10), "f8", access)
+    with pytest.raises(ValueError, match="access: 't' must be"):
+        suggest_chunks((10, 10), "f8", {"t": 99}, dimension_names=("t", "x"))
+
+
 def test_a_suggestion_is_a_value() -> None:
     found = suggest_chunks((100, 100))
     assert pickle.loads(pickle.dumps(found)) == copy.copy(found) == found

@@ -203,7 +203,8 @@ def _reader(selection: Mapping[Any, Any], full: tuple[int, ...], names: tuple[An
         axis = _axis(key, len(full), names)
         if axis in told:
             raise ValueError(f"access names dimension {axis} twice")
-        start[axis], shape[axis] = _extent_of(part, full[axis], key)
+        called = show(key) if isinstance(key, str) else f"axis {axis}"
+        start[axis], shape[axis] = _extent_of(part, full[axis], called)
         told[axis] = f"{shape[axis]} of {key if isinstance(key, str) else f'axis {axis}'}"
     label = ", ".join(told[axis] for axis in sorted(told)) or "everything"
     return Reader(label, tuple(start), tuple(shape))
@@ -225,24 +226,24 @@ def _axis(key: Any, ndim: int, names: tuple[Any, ...] | None) -> int:
     return axis % ndim
 
 
-def _extent_of(part: Any, extent: int, key: Any) -> tuple[int, int]:
+def _extent_of(part: Any, extent: int, called: str) -> tuple[int, int]:
     """Return start and number of elements that a selection takes along an axis."""
     if part is None or part is Ellipsis:
         return 0, extent
     if isinstance(part, (slice, range)):
         chosen = range(extent)[part] if isinstance(part, slice) else part
         if not len(chosen) or not 0 <= min(chosen[0], chosen[-1]) <= max(chosen[0], chosen[-1]) < extent:
-            raise ValueError(f"access: {part!r} selects nothing, or what is outside, of {key!r} ({extent})")
+            raise ValueError(f"access: {part!r} selects nothing, or what is outside, of {called} ({extent})")
         first, last = min(chosen[0], chosen[-1]), max(chosen[0], chosen[-1])
         return first, last - first + 1
     try:
         length = operator.index(part)
     except TypeError:
         raise TypeError(
-            f"access: {key!r} must be a slice or a number of elements, got {show(part)}"
+            f"access: {called} must be a slice or a number of elements, got {show(part)}"
         ) from None
     if not 1 <= length <= extent:
-        raise ValueError(f"access: {key!r} must be a number of elements in [1, {extent}], got {length}")
+        raise ValueError(f"access: {called} must be a number of elements in [1, {extent}], got {length}")
     return 0, length
 
 

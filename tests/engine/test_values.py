@@ -168,3 +168,12 @@ def test_raw_bits_are_given_as_bytes(value: object) -> None:
 @pytest.mark.parametrize("value", [1e300, [1e300], np.float64(1e300), np.array([1e300])])
 def test_a_float_beyond_the_range_becomes_infinite_without_a_word(value: object) -> None:
     assert as_values(value, np.dtype("f4"), (1,), "checked", "a").tolist() == [float("inf")]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(None, "None"), ("x", "'x'"), ({}, "{}"), (["a"], "values of <U1")]
+)
+def test_what_is_no_number_is_named_with_its_array(value: Any, said: str) -> None:
+    with pytest.raises(TypeError) as error:
+        as_values(value, np.dtype("i8"), (2,), "checked", "some/where")
+    assert str(error.value) == f"{said} cannot be written to an array of int64 (array 'some/where')"

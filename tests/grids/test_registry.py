@@ -15,6 +15,7 @@ import zarrc
 from zarrc.errors import MetadataError, UnknownExtensionError
 from zarrc.grids import (
     ChunkGrid,
+    RectilinearChunkGrid,
     RegularChunkGrid,
     chunk_grid_from_user,
     known_chunk_grids,
@@ -161,3 +162,16 @@ def test_a_document_with_another_grid_says_what_there_is(name: str, text: str) -
     with pytest.raises(UnknownExtensionError) as caught:
         zarrc.open_array(store)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        RegularChunkGrid((2,)),
+        {"name": "regular", "configuration": {"chunk_shape": [2]}},
+        RectilinearChunkGrid([[2, 1], [4], [1]]),
+    ],
+)
+def test_a_grid_of_other_dimensions_is_refused_by_its_keyword(grid: Any) -> None:
+    with pytest.raises(MetadataError, match=r"^chunk_grid: the '\w+' grid has [13] dimensions, the array 2"):
+        zarrc.create_array(shape=(3, 4), chunk_grid=grid)

@@ -8,6 +8,7 @@ import numpy as np
 
 from zarrc.errors import CastingError
 from zarrc.kernels.casting import checked_astype
+from zarrc.reading import show
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -99,6 +100,11 @@ def _cast(values: npt.NDArray[Any], dtype: np.dtype[Any], casting: str, array: s
         except CastingError as error:
             error.array = array
             raise
+        except TypeError:
+            what = show(values.item()) if values.ndim == 0 else f"values of {values.dtype}"
+            raise TypeError(
+                f"{what} cannot be written to an array of {dtype} (array {array or '/'!r})"
+            ) from None
     if not np.can_cast(values.dtype, dtype, casting=casting):  # type: ignore[arg-type]
         raise CastingError(f"cannot cast {values.dtype} to {dtype} under casting {casting!r}", array=array)
     with np.errstate(all="ignore"):

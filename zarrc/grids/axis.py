@@ -214,6 +214,7 @@ def axis_of(runs: AxisRuns) -> Axis:
 
 
 def _sizes(axis: Axis, extent: int) -> tuple[int, ...]:
+    _check_listed(axis.n_chunks(extent))
     sizes: list[int] = []
     end = 0
     for _, start, step, n in axis.runs_between(0, extent):
@@ -237,13 +238,17 @@ def merged(runs: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+def _check_listed(n_chunks: int) -> None:
+    if n_chunks > MAX_EDGES:
+        raise MetadataError(f"the array has {n_chunks} chunks along an axis; up to {MAX_EDGES} can be listed")
+
+
 def edges_of(axis: Axis, extent: int) -> npt.NDArray[np.int64]:
     """The edges of the chunks that meet the first ``extent`` elements: one more than there are chunks."""
     import numpy as np
 
     n_chunks = axis.n_chunks(extent)
-    if n_chunks > MAX_EDGES:
-        raise MetadataError(f"the array has {n_chunks} chunks along an axis; up to {MAX_EDGES} can be listed")
+    _check_listed(n_chunks)
     if isinstance(axis, EqualAxis):
         return np.arange(n_chunks + 1, dtype=np.int64) * axis.largest
     runs = np.array(axis.runs_to(extent), np.int64).reshape(-1, 2)

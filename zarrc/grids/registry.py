@@ -152,9 +152,16 @@ def chunk_grid_from_user(value: object, shape: tuple[int, ...]) -> ChunkGrid:
     MetadataError
         If it is none of these, or the chunks do not fit together.
     """
+    reading = Reading(path="chunk_grid", from_user=True)
+    grid = _grid_from_user(value, shape, reading)
+    if len(grid.axes) != len(shape):
+        raise reading.error(f"the {grid.name!r} grid has {len(grid.axes)} dimensions, the array {len(shape)}")
+    return grid
+
+
+def _grid_from_user(value: object, shape: tuple[int, ...], reading: Reading) -> ChunkGrid:
     if isinstance(value, ChunkGrid):
         return value
-    reading = Reading(path="chunk_grid", from_user=True)
     given: Any = value
     if not isinstance(value, (str, Mapping)) and callable(getattr(value, "to_dict", None)):
         given = given.to_dict()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zarrc.array import Array
-from zarrc.config import ArrayConfigLike, parse_array_config
+from zarrc.config import ArrayConfigLike, close_names, parse_array_config
 from zarrc.creation.keywords import ZarrFormat, default_format, parse_format
 from zarrc.creation.opening import open_group
 from zarrc.creation.places import Mode, Place
@@ -400,11 +400,11 @@ def _tile_metadata(
     caller: str,
 ) -> list[ArrayMetadata]:
     """Return the metadata of the arrays; tiles that are made alike share theirs."""
-    check_keywords(f"{caller}: tile_options of", common, _TILE_KEYWORDS)
+    _check_options(f"{caller}: tile_options", common)
     known: dict[Any, ArrayMetadata] = {}
     found = []
     for tile, own in new:
-        check_keywords(f"{caller}: the options of tile {tile.path!r} of", own, _TILE_KEYWORDS)
+        _check_options(f"{caller}: the options of tile {tile.path!r}", own)
         key = (tile.shape, own.get("chunks")) if set(own) <= {"chunks"} and _is_plain(own) else None
         metadata = known.get(key)
         if key is None or metadata is None:
@@ -418,6 +418,13 @@ def _tile_metadata(
                 known[key] = metadata
         found.append(metadata)
     return found
+
+
+def _check_options(where: str, given: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in _TILE_KEYWORDS:
+            hint = close_names(name, _TILE_KEYWORDS) or f"; known: {', '.join(sorted(_TILE_KEYWORDS))}"
+            raise TypeError(f"{where} have the unknown name {show(name)}{hint}")
 
 
 def _without_contradictions(common: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -187,7 +188,12 @@ class Mosaic:
             if number is None:
                 raise KeyError(f"the mosaic has no tile {show(tile)}")
         else:
-            number = range(len(tiles))[tile]
+            try:
+                number = range(len(tiles))[operator.index(tile)]
+            except IndexError:
+                raise IndexError(f"the mosaic has {len(tiles)} tiles, and no number {show(tile)}") from None
+            except TypeError:
+                raise TypeError(f"a tile is a number or a path, got {show(tile)}") from None
         array = self._arrays.get(number)
         if array is None:
             array = open_tile(self._group, self._description, number, self._config)
