@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from zarrc.array_selecting import ArraySelecting
 
@@ -36,6 +36,20 @@ class ArrayWalking(ArraySelecting):
         if not self.shape:
             raise TypeError("iteration over a 0-d array")
         return self._rows()
+
+    def __contains__(self, value: Any) -> bool:
+        """Whether an element equals ``value``, as for NumPy's arrays; reads block by block until one does."""
+        import numpy as np
+
+        if np.ndim(value):
+            raise TypeError("`in` looks for one element; compare what is read: array[...] == values")
+        return any(bool(np.any(block == value)) for _, block in self.iter_blocks())
+
+    def __delitem__(self, selection: object) -> NoReturn:
+        """Refuse: arrays have no holes."""
+        raise TypeError(
+            "elements cannot be deleted: erase(region) gives them the fill value, resize() cuts the end off"
+        )
 
     def _rows(self) -> Iterator[Any]:
         from zarrc.walking import row_slices
@@ -113,7 +127,7 @@ class ArrayWalking(ArraySelecting):
         Raises
         ------
         SelectionError
-            If ``region`` does not fit the array, or has steps.
+            If ``region`` does not fit the array, or has steps; while blocks are read, if it has shrunk.
         TypeError, ValueError
             If ``by``, ``order`` or ``prefetch`` are something else.
 

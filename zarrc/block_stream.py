@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from zarrc.boxes import Box
+from zarrc.errors import SelectionError
 from zarrc.grids.regular import RegularChunkGrid
 from zarrc.reading import show
 from zarrc.walking import box_of
@@ -56,12 +57,20 @@ def _grid(array: ArrayWalking, by: Any) -> ChunkGrid:
         raise ValueError(
             f"by: a block of {len(given)} dimensions does not fit an array of {array.ndim} dimensions"
         )
-    return RegularChunkGrid(
-        tuple(
-            max(1, extent) if each in (None, -1) else each
-            for each, extent in zip(given, array.shape, strict=True)
-        )
-    )
+    return RegularChunkGrid(tuple(map(_extent, given, array.shape)))
+
+
+def _extent(each: Any, whole: int) -> int:
+    """Return how many elements a block has along an axis."""
+    try:
+        extent = -1 if each is None else operator.index(each)
+    except TypeError:
+        raise TypeError(f"by: a block's extents are integers or None, got {show(each)}") from None
+    if extent == -1:
+        return max(1, whole)
+    if extent < 1:
+        raise ValueError(f"by: a block has at least one element along each axis, got {extent}")
+    return min(extent, max(1, whole))
 
 
 def _axes(order: Any, ndim: int) -> tuple[int, ...]:
@@ -71,7 +80,7 @@ def _axes(order: Any, ndim: int) -> tuple[int, ...]:
             return tuple(range(ndim))
         if order == "F":
             return tuple(reversed(range(ndim)))
-    elif isinstance(order, Sequence) and sorted(order) == list(range(ndim)):
+    elif isinstance(order, Sequence) and len(order) == ndim and set(order) == set(range(ndim)):
         return tuple(order)
     raise ValueError(f"order must be 'C', 'F', 'any' or a permutation of the axes, got {show(order)}")
 
@@ -103,7 +112,14 @@ def _cells(grid: ChunkGrid, box: Box, axes: Sequence[int], cell: list[slice], de
 
 
 def _read(array: ArrayWalking, region: Region) -> Any:
-    return np.asarray(array._data().read(region))
+    block = np.asarray(array._data().read(region))
+    if block.shape != tuple([part.stop - part.start for part in region]):
+        where = ", ".join(f"{part.start}:{part.stop}" for part in region)
+        raise SelectionError(
+            f"the array has been resized to {array.shape} meanwhile, and has not all of [{where}] any more",
+            array=array.path,
+        )
+    return block
 
 
 def _read_each(array: ArrayWalking, regions: Iterator[Region]) -> Generator[tuple[Region, Any], None, None]:

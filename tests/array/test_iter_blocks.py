@@ -16,7 +16,7 @@ import zarrc
 from tests.array.resize_samples import KINDS
 from tests.soak import count
 from zarrc.config import config
-from zarrc.errors import CorruptChunkError, SelectionError
+from zarrc.errors import CorruptChunkError, MetadataError, SelectionError
 from zarrc.storage import MappingStore, MemoryStore
 
 DATA = np.arange(154, dtype="i4").reshape(14, 11)
@@ -104,7 +104,10 @@ def test_arrays_without_dimensions_and_without_elements() -> None:
     [
         ({"by": "row"}, ValueError, "by must be"),
         ({"by": (1, 2, 3)}, ValueError, "3 dimensions"),
-        ({"by": (0, 1)}, ValueError, "at least|must be in"),
+        ({"by": (0, 1)}, ValueError, "by: a block has at least one element along each axis, got 0"),
+        ({"by": (2, -3)}, ValueError, "by: a block has at least one element along each axis, got -3"),
+        ({"by": (2, "x")}, TypeError, "by: a block's extents are integers or None, got 'x'"),
+        ({"order": ("x", 0)}, ValueError, "order must be"),
         ({"order": "A"}, ValueError, "order must be"),
         ({"order": (0, 0)}, ValueError, "order must be"),
         ({"prefetch": -1}, ValueError, "prefetch"),
@@ -114,8 +117,40 @@ def test_arrays_without_dimensions_and_without_elements() -> None:
     ],
 )
 def test_what_makes_no_sense_is_told_at_once(keywords: Any, error: type[Exception], text: str) -> None:
-    with pytest.raises(error, match=text):
+    with pytest.raises(error, match=text) as caught:
         make().iter_blocks(**keywords)
+    assert not isinstance(caught.value, MetadataError)
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_an_array_that_shrinks_stops_the_blocks(prefetch: int) -> None:
+    array = make()
+    seen: list[Any] = []
+
+    def go_through() -> None:
+        for _, block in array.iter_blocks(prefetch=prefetch):
+            seen.append(block.shape)
+            if len(seen) == 1:
+                array.resize((3, 11))
+
+    with pytest.raises(SelectionError, match=r"resized to \(3, 11\) meanwhile, and has not all of \["):
+        go_through()
+    assert 0 not in np.ravel(seen)
+    assert [block.shape for _, block in make().iter_blocks(by=(10**30, None))] == [DATA.shape]
+
+
+def test_an_element_is_looked_for_block_by_block() -> None:
+    array = make()
+    assert 153 in array
+    assert 0 in array
+    assert 154 not in array
+    assert "x" not in array
+    assert 5 in zarrc.array(5)
+    assert 5 not in zarrc.zeros((0, 3))
+    with pytest.raises(TypeError, match="`in` looks for one element"):
+        [1, 2] in array  # noqa: B015
+    with pytest.raises(TypeError, match=r"cannot be deleted: erase\(region\).*resize"):
+        del array[0]
 
 
 @pytest.mark.parametrize("order", ["C", "any"])
