@@ -106,6 +106,20 @@ def test_located_labels_are_for_isel() -> None:
     assert dimensions(a) == ("time", "latitude", "longitude")
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_array_selects_by_labels_itself(zarr_format: Any) -> None:
+    a = climate(zarr_format).get_array("temperature")
+    np.testing.assert_array_equal(a.sel(time="2001", latitude=0), TEMPERATURE[12:, 2])
+    np.testing.assert_array_equal(a.sel({"latitude": 51.5}, method="nearest"), TEMPERATURE[:, 0])
+    np.testing.assert_array_equal(a.sel(longitude=[0, 270], lazy=True).read(), TEMPERATURE[..., [0, 3]])
+    np.testing.assert_array_equal(a.sel(), TEMPERATURE)
+    with pytest.raises(LabelError, match=r"no latitude is 51\.5"):
+        a.sel(latitude=51.5)
+    for wrong in (0, [], "time"):
+        with pytest.raises(TypeError, match="by the names of dimensions"):
+            a.sel(wrong)
+
+
 def test_a_lazy_selection_is_read_later() -> None:
     g = climate()
     view = g.sel("temperature", latitude=[60, 0], time="2000-01-01", lazy=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from zarrc.array import Array
     from zarrc.engine import ArrayAccess
     from zarrc.engine.write_buffer import WriteBuffer
     from zarrc.indexing.index_map import IndexMap
@@ -419,6 +420,44 @@ class ArraySelecting(ArrayFacts):
                [11,  8]])
         """
         return self._read_orthogonal(self._named_key(self._indexers("isel", indexers, named)))
+
+    def sel(
+        self,
+        labels: Mapping[str, Any] | None = None,
+        /,
+        *,
+        method: str | None = None,
+        tolerance: Any = None,
+        lazy: bool = False,
+        **by_name: Any,
+    ) -> Any:
+        """Read by labels: through the 1-D arrays beside this one that are named as its dimensions.
+
+        Parameters
+        ----------
+        labels : Mapping, optional
+            Name of a dimension -> a label, a slice of labels (both ends are included), or a list of them.
+        method, tolerance, lazy
+            What to take for a label that is not there, and how far away; see `zarrc.labels.sel`.
+        **by_name
+            The same as ``labels``, as keywords.
+
+        Returns
+        -------
+        numpy.ndarray, NumPy scalar or LazyView
+
+        Raises
+        ------
+        LabelError
+            If a label is not there; the text says what is near. (A KeyError too.)
+        SelectionError
+            If a dimension or its coordinate is not there, or a label is of a wrong kind.
+        """
+        from zarrc.labels import sel
+
+        chosen = {} if labels is None else labels
+        array = cast("Array", self)
+        return sel(array, chosen, method=method, tolerance=tolerance, lazy=lazy, **by_name)
 
     def get_slice(
         self,
