@@ -82,7 +82,11 @@ def attached(
     ------
     MetadataError
         With True or a key, if there are none, or none that can be read.
+    TypeError
+        If ``use`` is none of these.
     """
+    if use is not None and not isinstance(use, (bool, str)):
+        raise TypeError(f"use_consolidated must be None, True, False, 'check' or a key, got {use!r}")
     if use is False or isinstance(metadata, ArrayMetadata):
         return None
     must = use is True or (isinstance(use, str) and use != "check")

@@ -124,7 +124,7 @@ class Group(GroupChanging):
     def _attach(self, use: UseConsolidated, *, writes: bool = True) -> Group:
         """Use the group's consolidated metadata, as `zarrc.open_group` describes; return this handle."""
         if use is not False and (
-            self._metadata.consolidated is not None or self._metadata.zarr_format == 2 or use
+            self._metadata.consolidated is not None or self._metadata.zarr_format == 2 or use is not None
         ):
             from zarrc.consolidating import attached
 

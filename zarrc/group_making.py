@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from zarrc import new_array
 from zarrc.array import Array
 from zarrc.engine.node_changes import create_node
-from zarrc.engine.node_names import check_new_path, join, normalize_path
+from zarrc.engine.node_names import ancestors, check_new_path, join, normalize_path
 from zarrc.engine.nodes import place
 from zarrc.errors import (
     ContainsArrayError,
@@ -218,9 +218,32 @@ class GroupMaking(GroupMembers):
             return self._made_by_others().get_group(name)
 
     def require_groups(self, *names: str) -> tuple[Group, ...]:
-        """Return the groups of these names; create those that are not there."""
+        """Return the groups of these names; create those that are not there, if all can be.
+
+        Raises
+        ------
+        ContainsArrayError
+            If there is an array of one of the names, or on the way to one; then no group is created.
+        """
+        found = [self._required_group(name) for name in names]
         with self._once():
-            return tuple(self.require_group(name) for name in names)
+            return tuple(
+                self.require_group(name) if one is None else one
+                for name, one in zip(names, found, strict=True)
+            )
+
+    def _required_group(self, name: str) -> Group | None:
+        """Return a group; None if it can be created."""
+        found = self.get(name)
+        if isinstance(found, Array):
+            raise ContainsArrayError(f"{place(self._store, found.path)} is an array, not a group")
+        if found is None:
+            self._new_path(name)
+            for above in ancestors(normalize_path(name))[1:]:
+                if isinstance(self.get(above), Array):
+                    where = place(self._store, join(self._path, above))
+                    raise ContainsArrayError(f"{where} is an array; only groups may have nodes below them")
+        return found
 
     def require_array(
         self,

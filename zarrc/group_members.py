@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zarrc.group import Group
     from zarrc.storage.base import Store
 
-__all__ = ["GroupMembers"]
+__all__ = ["GroupMembers", "check_depth"]
 
 _Default = TypeVar("_Default")
 
@@ -214,8 +214,7 @@ class GroupMembers(Node):
         use_consolidated_for_children : bool, default True
             False looks in the store, whatever consolidated metadata say.
         """
-        if max_depth is not None and max_depth < 0:
-            raise ValueError(f"max_depth must be None or at least 0, got {max_depth}")
+        check_depth("max_depth", max_depth)
         group = self if use_consolidated_for_children else self._unlinked()
         return tuple(group._walk(max_depth))
 
@@ -291,6 +290,16 @@ class GroupMembers(Node):
     def visitvalues(self, func: Callable[[Array | Group], Any]) -> Any:
         """Call a function with the handle of each node below this group; see `visit`."""
         return self.visititems(lambda _, member: func(member))
+
+
+def check_depth(name: str, depth: Any) -> None:
+    """Refuse what is no number of levels."""
+    if depth is None:
+        return
+    if isinstance(depth, bool) or not hasattr(depth, "__index__"):
+        raise TypeError(f"{name} must be None or an integer, got {depth!r}")
+    if depth < 0:
+        raise ValueError(f"{name} must be None or at least 0, got {depth}")
 
 
 _Pair = tuple[str, "Array | Group"]

@@ -84,9 +84,9 @@ def _create(
     for path in wanted:
         if present[path] and not overwrite:
             raise contains_error(store, path, next(iter(present[path].values())))
-    for path, metadata in wanted.items():
+    for path, one in wanted.items():
         if not present[path]:
-            refuse_left_chunks(store, path, metadata)
+            refuse_left_chunks(store, path, one)
     replaced = [path for path in wanted if present[path]]
     for path in replaced:
         delete_node(store, path)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zarrc.array import Array
+from zarrc.group_members import check_depth
 
 if TYPE_CHECKING:
     from zarrc.group import Group
@@ -107,6 +108,7 @@ def group_tree(
     plain: bool = False,
 ) -> Tree:
     """Return the hierarchy below a group; arguments as for `Group.tree`."""
+    check_depth("level", level)
     branches, cut = _grow(group, level, max_nodes, itertools.count(1))
     root = Branch(group.name, "", branches)
     return Tree(root, cut, True if expand is None else expand, plain)

@@ -45,7 +45,7 @@ def _mapping(value: Mapping[Any, Any], path: str) -> dict[str, Any]:
     for name, item in value.items():
         if not isinstance(name, str):
             raise AttributesError(f"{path}: the key {show(name)} is not a string")
-        result[str(name)] = _value(item, f"{path}[{show(name)}]")
+        result[_text(name, f"{path}: the key")] = _value(item, f"{path}[{show(name)}]")
     return result
 
 
@@ -53,7 +53,7 @@ def _value(value: Any, path: str) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return str(value)
+        return _text(value, f"{path}:")
     if isinstance(value, (int, float)):
         return _number(value, path)
     if isinstance(value, Mapping):
@@ -63,6 +63,18 @@ def _value(value: Any, path: str) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         return _numpy(value, path)
     raise AttributesError(f"{path}: {show(value)} of type {type(value).__name__} cannot be stored as JSON")
+
+
+def _text(value: str, where: str) -> str:
+    """A string of whole characters: half a surrogate pair is no text (RFC 8259, section 8.2)."""
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise AttributesError(
+                f"{where} {value!r} has a lone surrogate, which cannot be stored as JSON"
+            ) from None
+    return str(value)
 
 
 def _number(value: int | float, path: str) -> int | float:

@@ -363,9 +363,11 @@ def _plan(origin: Array | Group, zarr_format: Literal[2, 3], job: _Job) -> _Plan
 
 def _plan_array(origin: Array, zarr_format: Literal[2, 3], job: _Job) -> _Planned:
     if job.keywords:
-        wanted = {"attributes": {} if job.without_attrs else origin.attrs.asdict()}
-        keywords = like_data(origin, {**wanted, **job.keywords, "zarr_format": zarr_format})
+        keywords = like_data(origin, {**job.keywords, "zarr_format": zarr_format})
         plan = plan_array(keywords, "copy", origin.path)
+        if not job.without_attrs and job.keywords.get("attributes") is None:
+            # As they are: they may hold what is refused in new ones.
+            plan = plan._replace(metadata=plan.metadata.evolve(attributes=_attributes(origin)))
         return _Planned(origin, plan.metadata, remade=plan)
     metadata = metadata_of_copy(origin, zarr_format)
     return _Planned(origin, metadata.evolve(attributes={}) if job.without_attrs else metadata)
@@ -409,11 +411,13 @@ def _write_array(origin: Array, planned: _Planned, made: Array, job: _Job) -> No
 
 
 def _group_metadata(origin: Group, zarr_format: Literal[2, 3], job: _Job) -> GroupMetadata:
-    attributes = (
-        {} if job.without_attrs else without_nan(origin.attrs.asdict(), place(origin.store, origin.path))
-    )
+    attributes = {} if job.without_attrs else _attributes(origin)
     extra = origin.metadata.extra_fields if origin.metadata.zarr_format == zarr_format else {}
     return GroupMetadata(zarr_format=zarr_format, attributes=attributes, extra_fields=dict(extra))
+
+
+def _attributes(origin: Array | Group) -> dict[str, Any]:
+    return without_nan(origin.attrs.asdict(), place(origin.store, origin.path))
 
 
 def put_documents(store: Store, path: str, metadata: Any) -> None:
