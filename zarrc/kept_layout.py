@@ -98,7 +98,7 @@ def _own_layout(source: Array, given: Mapping[str, Any]) -> dict[str, Any]:
     if "zarr_version" not in given:
         kept["zarr_format"] = zarr_format
     if zarr_format == 3:
-        kept["dimension_names"] = metadata.dimension_names
+        kept["dimension_names"] = _distinct_names(metadata.dimension_names, given)
         if metadata.sharding is not None:
             kept["shards"] = {
                 "shape": _grid_for(metadata.chunk_grid, given),
@@ -111,6 +111,20 @@ def _own_layout(source: Array, given: Mapping[str, Any]) -> dict[str, Any]:
         if metadata.v2 is not None:
             kept["order"] = metadata.v2.order
     return kept
+
+
+def _distinct_names(names: Any, given: Mapping[str, Any]) -> Any:
+    """Return a source's dimension names, with None for those that a new array must not have."""
+    if names is None or "dimension_names" in given:
+        return names
+    left_out = {name for name in names if name == "" or (name is not None and list(names).count(name) > 1)}
+    if not left_out:
+        return names
+    from zarrc.warning import warn
+
+    shown = ", ".join(map(repr, sorted(left_out)))
+    warn(f"the source's dimension names {shown} are left out: a new array has each once, and no empty one")
+    return tuple(None if name in left_out else name for name in names)
 
 
 def _own_codecs(metadata: ArrayMetadata, zarr_format: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,7 +178,7 @@ def _peer_layout(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
             if any(name in given for name in _SHAPES):
                 codecs = configuration["codecs"]
         kept["codecs"] = codecs
-        kept["dimension_names"] = metadata.dimension_names
+        kept["dimension_names"] = _distinct_names(metadata.dimension_names, given)
     elif zarr_format == 2 and metadata.zarr_format == 2:
         kept["filters"], kept["compressor"] = metadata.filters, metadata.compressor
     return kept

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import zarrc
 from zarrc.codecs import ZlibCodec
@@ -48,3 +50,27 @@ def test_open_like_creates_once(tmp_path: Path) -> None:
     assert (first.shape, first.chunks, first.fill_value) == ((6,), (2,), 3)
     first[0] = 8
     assert zarrc.open_like(source, str(tmp_path / "a"))[0] == 8
+
+
+@pytest.mark.parametrize("names", [["x", "x", "y"], ["x", "x", None], ["", "x", "x"]])
+def test_stored_names_that_a_new_array_must_not_have_are_left_out(names: Any) -> None:
+    store = zarrc.storage.MemoryStore()
+    zarrc.create_array(store, data=np.ones((2, 2, 2)), dimension_names=["a", "b", "c"])
+    document = json.loads(bytes(store.get("zarr.json") or b""))
+    store.set("zarr.json", json.dumps({**document, "dimension_names": names}).encode())
+    source: Any = zarrc.open_array(store)
+    wanted = tuple(name if name == "y" else None for name in names)
+    group: Any = zarrc.create_group()
+    for create in (
+        lambda: zarrc.zeros_like(source),
+        lambda: zarrc.from_array(data=source),
+        lambda: group.empty_like("z", data=source),
+    ):
+        with pytest.warns(zarrc.errors.ZarrcWarning, match="dimension names .* are left out"):
+            made = create()
+        assert (made.metadata.dimension_names or (None,) * 3) == wanted
+    assert zarrc.zeros_like(source, dimension_names=["a", "b", "c"]).metadata.dimension_names == (
+        "a",
+        "b",
+        "c",
+    )
