@@ -8,6 +8,7 @@ import numpy as np
 
 cimport cython
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcmp, memset
 
@@ -26,13 +27,6 @@ from zarrc.kernels.chunk_cache cimport ChunkCache
 from zarrc.kernels.memory cimport empty_array
 
 cnp.import_array()
-
-cdef enum:
-    # Of chunks of several shapes: so many plans are made before they are run, and these are run at once where there is so much
-    # to do; those that wait for a server, so many.
-    MOST_PLANS = 256
-    AT_ONCE_NBYTES = 1 << 20
-    WAITING_AT_ONCE = 32
 
 
 @cython.final
@@ -168,7 +162,9 @@ cdef class ArrayAccess:
         else:
             self._check_place()
             planner = self._planner(selection, result, False)
-            missing = self._run_plans(planner, result, False, False)
+            while planner.next():
+                PyErr_CheckSignals()
+                missing |= self._read_plan(&planner.plan, self._way_of(planner.chunk_shape), result)
         if missing and self.objects.gone():
             raise NodeNotFoundError("the array was deleted")
         if out is not None:
@@ -178,22 +174,6 @@ cdef class ArrayAccess:
     cdef bint _is_simple(self, Selection selection):
         """Whether it is a basic selection of chunks of one shape: one plan, without anything to keep."""
         return self.is_regular and selection.groups is None and selection.mask is None
-
-    cdef bint _run_plans(self, Planner planner, cnp.ndarray data, bint is_write, bint is_locked) except -1:
-        """Every plan of a selection, one for each shape of chunks; whether a chunk was missing."""
-        cdef bint missing = False
-        cdef int at_once = 1
-        if not self.is_regular and not self.objects.is_near():
-            at_once = WAITING_AT_ONCE
-        elif not self.is_regular and data.nbytes >= AT_ONCE_NBYTES:
-            at_once = thread_count()
-        plans = []
-        while planner.next():
-            plans.append(_one_plan(self, planner, data, is_write, is_locked))
-            if len(plans) == MOST_PLANS:
-                missing |= _run_some(plans, at_once)
-                plans = []
-        return missing | _run_some(plans, at_once)
 
     cdef bint _read_plan(self, const zc_plan *plan, way, cnp.ndarray result) except -1:
         """Whether a chunk was missing."""
@@ -245,7 +225,9 @@ cdef class ArrayAccess:
             return self._write_plan(&plan, self.way, values, is_locked)
         self._check_place()
         planner = self._planner(selection, values, True)
-        self._run_plans(planner, values, True, is_locked)
+        while planner.next():
+            PyErr_CheckSignals()
+            self._write_plan(&planner.plan, self._way_of(planner.chunk_shape), values, is_locked)
         return 0
 
     cdef int _write_plan(self, const zc_plan *plan, way, cnp.ndarray values, bint is_locked) except -1:
@@ -460,47 +442,6 @@ cdef class ArrayAccess:
             self.extent[d] = extents[d]
         self.extents = tuple(extents)
         return 0
-
-
-@cython.final
-cdef class _OnePlan:
-    """A plan to be run, by any thread."""
-
-    cdef ArrayAccess access
-    cdef Planner planner        # that owns what the plan points to
-    cdef zc_plan plan
-    cdef object way
-    cdef cnp.ndarray data
-    cdef bint is_write
-    cdef bint is_locked
-
-    def __call__(self):
-        if not self.is_write:
-            return self.access._read_plan(&self.plan, self.way, self.data)
-        self.access._write_plan(&self.plan, self.way, self.data, self.is_locked)
-        return False
-
-
-cdef _OnePlan _one_plan(ArrayAccess access, Planner planner, cnp.ndarray data, bint is_write, bint is_locked):
-    cdef _OnePlan one = _OnePlan.__new__(_OnePlan)
-    one.access, one.planner, one.plan, one.data = access, planner, planner.plan, data
-    one.way = access._way_of(planner.chunk_shape)
-    one.is_write, one.is_locked = is_write, is_locked
-    return one
-
-
-cdef bint _run_some(list plans, int at_once) except -1:
-    """Each plan has all threads for its chunks; where there is one chunk of each shape, that helps nobody."""
-    if len(plans) < 2 or at_once < 2:
-        return any([plan() for plan in plans])
-    from concurrent.futures import ThreadPoolExecutor
-
-    pool = ThreadPoolExecutor(min(len(plans), at_once))
-    try:
-        return any([future.result() for future in [pool.submit(plan) for plan in plans]])
-    finally:
-        # What has begun ends before the result is let go.
-        pool.shutdown(cancel_futures=True)
 
 
 cdef void _strides_of(cnp.ndarray array, int ndim, Py_ssize_t *strides):
