@@ -2,6 +2,7 @@ from types import TracebackType
 from typing import Self, final
 
 def all_changed() -> None: ...
+
 @final
 class FileLock:
     def __init__(self, path: bytes, root_nbytes: int = 0, timeout: float = 60.0) -> None: ...
