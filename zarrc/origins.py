@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -82,9 +82,18 @@ def _relation(store: Store, path: str, origin: _Origin) -> str | None:
     if any(origin.store.identity_of(one) == target for one in (origin.path, *ancestors(origin.path))):
         return "is the source itself, or holds it"
     # Stores with roots of their own: one may lie inside the other.
-    if _below(directory, _directory(origin.store, origin.path)) is not None:
+    inside = _below(directory, _directory(origin.store, origin.path)) is not None
+    if inside or _holds(target, origin.store.identity_of(origin.path)):
         return f"holds the source, {place(origin.store, origin.path)}"
     return None
+
+
+def _holds(outer: Hashable, inner: Hashable) -> bool:
+    """Whether two places are of one file system of fsspec, and the second in the first."""
+    match outer, inner:
+        case ("fsspec", here, str(above)), ("fsspec", there, str(path)) if here == there:
+            return not above.strip("/") or f"{path}/".startswith(f"{above.rstrip('/')}/")
+    return False
 
 
 def _directory(store: Store, path: str) -> str | None:

@@ -112,6 +112,18 @@ def test_a_new_array_in_the_place_of_its_source_is_refused(place: str, tmp_path:
         array.map_chunks(double, {"store": store, "name": "g/b"})
 
 
+def test_a_new_array_above_its_source_in_a_file_system_is_refused() -> None:
+    array = zarrc.create_array("memory://above/y/a.zarr", data=np.arange(12), chunks=2)
+    for url in ("memory://above/y/a.zarr", "memory://above/y", "memory://above", "memory://"):
+        with pytest.raises(ValueError, match=r"is the source itself, or holds it|holds the source"):
+            array.map_chunks(double, {"store": url, "overwrite": True})
+        with pytest.raises(ValueError, match=r"is the source itself, or holds it|holds the source"):
+            zarrc.create_array(url, data=array, overwrite=True)
+    for url in ("memory://above/y/a", "memory://above/z", "memory://above/y/a.zarr2"):
+        assert array.map_chunks(double, {"store": url, "overwrite": True})[1] == 2
+    np.testing.assert_array_equal(array[...], np.arange(12))
+
+
 def test_no_two_workers_write_to_one_object() -> None:
     writers: dict[str, set[int]] = {}
 
