@@ -39,6 +39,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("zarrc.array_walking", "zarrc.tools.mapping"): "a.map_chunks() fronts a tool",
     ("zarrc.group_changing", "zarrc.tools.hierarchies"): "g.copy(), g.pop(), assigning a group front a tool",
     ("zarrc.group_changing", "zarrc.tools.moving"): "g.move() and g.rename() front a tool",
+    ("zarrc.new_nodes", "zarrc.tools.hierarchies"): "groups in an assigned dict are looked at by the tool",
 }
 
 
