@@ -26,7 +26,7 @@ REMARKS: dict[str, str] = {
     "chunks-16/blosc-lz4/*": "LZ4's decoder, which peers have too, is half; a second thread costs a tenth",
     "chunks-16/zstd/*": "libzstd; a second thread costs a twentieth",
     "shard-*": "libzstd; the index is read and checked, and places are looked up in it",
-    "points/none/10000": "a system call for each point, or a copy of the whole chunk: they cost the same here",
+    "points/none/10000": "a system call for each point, or a copy of the whole chunk: here they cost alike",
     "points/none/*": "sorting by chunk is half, then the system's copy; picking is a sixth",
     "points/blosc-lz4/10000": "LZ4's decoder",
     "points/zstd/10000": "libzstd",
