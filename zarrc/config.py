@@ -52,6 +52,17 @@ def _count(least: int) -> Callable[[object], str | None]:
     return check
 
 
+def _seconds(*, or_none: bool = False) -> Callable[[object], str | None]:
+    """Return a check that a value is a positive number of seconds, or None where that is allowed."""
+
+    def check(value: object) -> str | None:
+        if (or_none and value is None) or (type(value) in (int, float) and 0 < value < float("inf")):  # type: ignore[operator]
+            return None
+        return f"must be {'None or ' if or_none else ''}a positive number of seconds"
+
+    return check
+
+
 # One line a setting: its default, and a check that returns what is wrong with a value, or None.
 _SETTINGS: Final[Mapping[str, tuple[Any, Callable[[object], str | None]]]] = MappingProxyType(
     {
@@ -70,6 +81,13 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Callable[[object], str | None]]]] = Map
         "array.write_empty_chunks": (False, _one_of(True, False)),
         "default_zarr_format": (3, _one_of(2, 3)),
         "json_indent": (2, _count_or_none(0)),
+        "storage.max_requests": (64, _count(1)),
+        "storage.max_requests_per_process": (256, _count(1)),
+        "storage.retries": (5, _count(0)),
+        "storage.retry_delay": (0.1, _seconds()),
+        "storage.retry_max_delay": (10.0, _seconds()),
+        "storage.timeout": (300.0, _seconds(or_none=True)),
+        "storage.transaction_lease": (30.0, _seconds()),
         "threading.max_workers": (None, _count_or_none(1)),
     }
 )
@@ -185,6 +203,16 @@ class Config:
     array.shard_update                    "rewrite"   how a part of a shard is written: "rewrite", "append"
     array.locking                         "thread"    who may write to one object at a time: "thread", "file"
     json_indent                           2           indentation of metadata documents; None: compact
+    storage.max_requests                  64          requests that one remote store has in flight
+    storage.max_requests_per_process      256         requests that all remote stores have in flight together
+    storage.retries                       5           how often a request that failed for a passing reason is
+                                                      tried again
+    storage.retry_delay                   0.1         seconds before the first of them, on average half of it;
+                                                      doubled each time
+    storage.retry_max_delay               10.0        most seconds between two of them
+    storage.timeout                       300.0       seconds that one request may take; None: for ever
+    storage.transaction_lease             30.0        seconds after which a transaction without sign of life
+                                                      is taken for dead, where no file lock tells
     threading.max_workers                 None        threads that encode and decode; None: as many as CPUs
                                                       may be used
     ===================================== =========== =====================================================

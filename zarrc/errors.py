@@ -23,6 +23,7 @@
     ├── StoreError (OSError)
     │   ├── StoreDeniedError (PermissionError)
     │   ├── StoreThrottledError
+    │   ├── StoreTimeoutError (TimeoutError)
     │   └── StoreConflictError
     ├── SelectionError (IndexError)
     │   ├── BoundsCheckError
@@ -61,6 +62,7 @@ __all__ = [
     "StoreDeniedError",
     "StoreError",
     "StoreThrottledError",
+    "StoreTimeoutError",
     "UnknownCodecError",
     "UnknownDataTypeError",
     "UnknownExtensionError",
@@ -200,6 +202,10 @@ class StoreDeniedError(StoreError, PermissionError):
 
 class StoreThrottledError(StoreError):
     """The store asked to slow down."""
+
+
+class StoreTimeoutError(StoreError, TimeoutError):
+    """The store did not answer in time."""
 
 
 class StoreConflictError(StoreError):

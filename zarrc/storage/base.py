@@ -317,6 +317,56 @@ class Store(ABC):
         blob = self.get(key)
         return None if blob is None else Stat(blob.nbytes, blob.version)
 
+    def stat_many(self, keys: Sequence[str]) -> Iterator[tuple[int, Stat | None]]:
+        """`stat` for many objects at once.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            Their keys.
+
+        Yields
+        ------
+        (int, Stat or None)
+            The number of the key and its answer, as they arrive: each once, in any order.
+        """
+        for number, key in enumerate(keys):
+            yield number, self.stat(key)
+
+    def copy(self, source: str, target: str) -> None:
+        """Make the object ``target`` what the object ``source`` is, on the server where it can do that.
+
+        Parameters
+        ----------
+        source : str
+            Key of the object to copy.
+        target : str
+            Key of the copy; what was there is replaced.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the store is read-only.
+        StoreError
+            If there is no object ``source``, or the store fails; ``target`` is what it was then.
+        """
+        self._check_writable(target)
+        blob = self.get(source)
+        if blob is None:
+            raise StoreError("there is no such object to copy", key=source)
+        self.set(target, blob)
+
+    def copy_many(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """`copy` for many objects; after an error some are copied and some are not.
+
+        Parameters
+        ----------
+        pairs : iterable of (str, str)
+            Source and target of each.
+        """
+        for source, target in pairs:
+            self.copy(source, target)
+
     def set_if(self, key: str, data: Buffer, version: str | None) -> str | None:
         """`set`, if the object is still the one that the caller knows.
 
@@ -343,7 +393,7 @@ class Store(ABC):
         Notes
         -----
         Compared and written as one step among the stores of this process whose `identity_of` the key's
-        directory is equal. Stores that can do that among all writers say so.
+        directory is equal; among all writers where `is_conditional` is True.
         """
         self._check_writable(key)
         with self._lock_of(key):
@@ -379,6 +429,11 @@ class Store(ABC):
         return twin
 
     @property
+    def is_conditional(self) -> bool:
+        """Whether `set_if` decides among all who write to the place, in whatever process or machine."""
+        return False
+
+    @property
     def identity(self) -> Hashable:
         """Equal, with equal ``repr``, for two stores of this process on one place, and only for these.
 
@@ -405,6 +460,15 @@ class Store(ABC):
     def missing_hint(self) -> str | None:
         """Why nothing at all is found in the store, for an error message; None where it cannot tell."""
         return None
+
+    def close(self) -> None:  # noqa: B027
+        """Write what is not written yet and give back what the store holds open; most stores hold nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # For those who write a store.
 
