@@ -18,8 +18,6 @@ from zarrc.frozen import changed
 from zarrc.metadata.model import ArrayMetadata
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from zarrc.buffering import Buffered
     from zarrc.caching import ArrayCache
     from zarrc.engine import ArrayAccess
@@ -395,22 +393,12 @@ class Array(ArrayChanging):
 
         return compact_array(self, ratio)
 
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """Read everything, as ``numpy.asarray`` asks.
-
-        Raises
-        ------
-        ValueError
-            With ``copy=False``: reading always makes a new array.
-        """
-        if copy is False:
-            raise ValueError("a stored array cannot be viewed without a copy; use numpy.asarray or copy=None")
-        data = np.asarray(self._data().read(...))
-        return data if dtype is None else data.astype(dtype, copy=False)
+    def _read_whole(self) -> Any:
+        return self._data().read(...)
 
     def _scalar(self) -> Any:
         """Return the one element of an array of size 1."""
-        return np.asarray(self._data().read(...)).reshape(-1)[0]
+        return np.asarray(self._read_whole()).reshape(-1)[0]
 
     def __bool__(self) -> bool:
         if self.size != 1:

@@ -9,16 +9,77 @@ from zarrc.node import Node
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
 
     from zarrc.codecs.base import Codec
     from zarrc.config import ArrayConfig
     from zarrc.grids.base import ChunkGrid
     from zarrc.metadata.model import ArrayMetadata
 
-__all__ = ["ArrayFacts"]
+__all__ = ["ArrayFacts", "Shaped"]
 
 
-class ArrayFacts(Node):
+class Shaped:
+    """What follows from a shape and a data type, as NumPy's arrays have it; arrays, views, mosaics."""
+
+    __slots__ = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of elements along each dimension."""
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of what a read returns."""
+        raise NotImplementedError
+
+    def _read_whole(self) -> Any:
+        """Return all elements, as an array or, of no dimensions, a scalar."""
+        raise NotImplementedError
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements in memory, uncompressed."""
+        return self.size * self.itemsize
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Read everything, as ``numpy.asarray`` asks.
+
+        Raises
+        ------
+        ValueError
+            With ``copy=False``: reading always makes a new array.
+        """
+        import numpy as np
+
+        if copy is False:
+            raise ValueError("a stored array cannot be viewed without a copy; use numpy.asarray or copy=None")
+        data = np.asarray(self._read_whole())
+        return data if dtype is None else data.astype(dtype, copy=False)
+
+
+class ArrayFacts(Shaped, Node):
     """The properties of an array that follow from its metadata and its handle's configuration."""
 
     __slots__ = ()
@@ -42,11 +103,6 @@ class ArrayFacts(Node):
         return self._metadata.shape
 
     @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self._metadata.shape)
-
-    @property
     def dimension_names(self) -> tuple[str | None, ...] | None:
         """Names of the dimensions, None for one that has none; None if the array has no names.
 
@@ -60,24 +116,9 @@ class ArrayFacts(Node):
         return tuple(names) if fits and all(isinstance(name, str) for name in names) else None
 
     @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self._metadata.shape)
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of what a read returns."""
         return self._metadata.dtype
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes an element."""
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements in memory, uncompressed."""
-        return self.size * self.dtype.itemsize
 
     @property
     def fill_value(self) -> Any:

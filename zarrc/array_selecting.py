@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from zarrc.array import Array
+    from zarrc.array_indexers import BlockIndex, OIndex, VIndex
     from zarrc.engine import ArrayAccess
     from zarrc.engine.write_buffer import WriteBuffer
-    from zarrc.indexing.index_map import IndexMap
     from zarrc.indexing.selection import Selection as Parsed
 
     BasicIndex = SupportsIndex | slice | EllipsisType | None
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     Selection = BasicIndex | Lists | tuple[BasicIndex | Lists, ...]
     Named = Mapping[str, SupportsIndex | slice | Lists]
 
-__all__ = ["ArraySelecting"]
+__all__ = ["ArraySelecting", "points"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class ArraySelecting(ArrayFacts):
@@ -92,6 +95,8 @@ class ArraySelecting(ArrayFacts):
     @property
     def oindex(self) -> OIndex:
         """Orthogonal selections: ``a.oindex[[1, 5], [0, 2, 3]]`` has 2 x 3 elements."""
+        from zarrc.array_indexers import OIndex
+
         return OIndex(self)
 
     @property
@@ -101,11 +106,15 @@ class ArraySelecting(ArrayFacts):
         Lists, arrays of integers and masks are broadcast together, as in NumPy. Their dimensions come first,
         those of slices after them, wherever these stand.
         """
+        from zarrc.array_indexers import VIndex
+
         return VIndex(self)
 
     @property
     def blocks(self) -> BlockIndex:
         """Selections of whole blocks: ``a.blocks[0, 2:4]``; see `get_block_selection`."""
+        from zarrc.array_indexers import BlockIndex
+
         return BlockIndex(self)
 
     def get_basic_selection(
@@ -183,7 +192,7 @@ class ArraySelecting(ArrayFacts):
                [ 0,  2]])
         """
         _no_fields(fields)
-        return self._data().read_selection(self._parsed(_orthogonal, selection), out=out)
+        return self._data().read_selection(self._located(_orthogonal, selection, self.shape), out=out)
 
     def set_orthogonal_selection(
         self, selection: Selection, value: npt.ArrayLike, *, fields: None = None
@@ -204,7 +213,7 @@ class ArraySelecting(ArrayFacts):
         self._write_orthogonal(selection, value)
 
     def _write_orthogonal(self, selection: Any, value: npt.ArrayLike) -> None:
-        self._data().write_selection(self._parsed(_orthogonal, selection), value)
+        self._data().write_selection(self._located(_orthogonal, selection, self.shape), value)
 
     def get_coordinate_selection(
         self, selection: Any, *, out: npt.NDArray[Any] | None = None, fields: None = None
@@ -234,7 +243,7 @@ class ArraySelecting(ArrayFacts):
         """
         _no_fields(fields)
         self._check_coordinates(selection)
-        return self._data().read_selection(self._parsed(_points, selection), out=out)
+        return self._data().read_selection(self._located(points, selection, self.shape), out=out)
 
     def set_coordinate_selection(self, selection: Any, value: npt.ArrayLike, *, fields: None = None) -> None:
         """Write single elements by their coordinates; of several values for one element the last stays.
@@ -251,7 +260,7 @@ class ArraySelecting(ArrayFacts):
         _no_fields(fields)
         self._check_writable("write")
         self._check_coordinates(selection)
-        self._data().write_selection(self._parsed(_points, selection), value)
+        self._data().write_selection(self._located(points, selection, self.shape), value)
 
     def _check_coordinates(self, selection: Any) -> None:
         items = selection if isinstance(selection, tuple) else (selection,)
@@ -377,11 +386,7 @@ class ArraySelecting(ArrayFacts):
     def _block_region(self, selection: Any) -> tuple[slice, ...]:
         from zarrc.indexing.blocks import region_of
 
-        try:
-            return region_of(selection, self._metadata.chunk_grid, self.shape)
-        except SelectionError as error:
-            error.array = self._path
-            raise
+        return self._located(region_of, selection, self._metadata.chunk_grid, self.shape)
 
     # --- by name
 
@@ -550,108 +555,43 @@ class ArraySelecting(ArrayFacts):
     def _indexers(self, caller: str, indexers: Any, named: Mapping[str, Any]) -> dict[str, Any]:
         from zarrc.indexing.named import indexers_of
 
-        try:
-            return indexers_of(caller, indexers, named)
-        except SelectionError as error:
-            error.array = self._path
-            raise
+        return self._located(indexers_of, caller, indexers, named)
 
     def _named_key(self, indexers: Mapping[str, Any]) -> tuple[Any, ...]:
         from zarrc.indexing.named import named_key
 
-        try:
-            return named_key(indexers, self.dimension_names, self.ndim, self._metadata.zarr_format)
-        except SelectionError as error:
-            error.array = self._path
-            raise
+        return self._located(named_key, indexers, self.dimension_names, self.ndim, self._metadata.zarr_format)
 
     def _sliced_key(self, indexers: Mapping[str, Any], start: Any, stop: Any) -> tuple[Any, ...]:
         from zarrc.indexing.named import sliced_key
 
-        zarr_format = self._metadata.zarr_format
-        try:
-            return sliced_key(indexers, start, stop, self.dimension_names, self.ndim, zarr_format)
-        except SelectionError as error:
-            error.array = self._path
-            raise
+        names, zarr_format = self.dimension_names, self._metadata.zarr_format
+        return self._located(sliced_key, indexers, start, stop, names, self.ndim, zarr_format)
 
     def _read_orthogonal(self, key: tuple[Any, ...], out: npt.NDArray[Any] | None = None) -> Any:
-        return self._data().read_selection(self._parsed(_orthogonal, key), out=out)
+        return self._data().read_selection(self._located(_orthogonal, key, self.shape), out=out)
 
-    def _parsed(self, parse: Callable[[Any, tuple[int, ...]], IndexMap], key: Any) -> Parsed:
-        """Return a key as the engine takes it."""
+    def _located(self, parse: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> _T:
+        """Call a function of `zarrc.indexing`; what it refuses names this array."""
         try:
-            return parse(key, self.shape).selection()
+            return parse(*args, **named)
         except SelectionError as error:
             error.array = self._path
             raise
 
 
-class OIndex:
-    """`ArraySelecting.oindex`: orthogonal selections, in brackets."""
-
-    __slots__ = ("_array",)
-
-    def __init__(self, array: ArraySelecting) -> None:
-        self._array = array
-
-    def __getitem__(self, selection: Any) -> Any:
-        """Read; see `ArraySelecting.get_orthogonal_selection`."""
-        return self._array.get_orthogonal_selection(selection)
-
-    def __setitem__(self, selection: Any, value: npt.ArrayLike) -> None:
-        """Write; see `ArraySelecting.set_orthogonal_selection`."""
-        self._array.set_orthogonal_selection(selection, value)
-
-
-class VIndex:
-    """`ArraySelecting.vindex`: selections of points, in brackets."""
-
-    __slots__ = ("_array",)
-
-    def __init__(self, array: ArraySelecting) -> None:
-        self._array = array
-
-    def __getitem__(self, selection: Any) -> Any:
-        """Read what lists select point by point."""
-        array = self._array
-        return array._data().read_selection(array._parsed(_points, selection))
-
-    def __setitem__(self, selection: Any, value: npt.ArrayLike) -> None:
-        """Write to what lists select point by point."""
-        array = self._array
-        array._check_writable("write")
-        array._data().write_selection(array._parsed(_points, selection), value)
-
-
-class BlockIndex:
-    """`ArraySelecting.blocks`: selections of whole blocks, in brackets."""
-
-    __slots__ = ("_array",)
-
-    def __init__(self, array: ArraySelecting) -> None:
-        self._array = array
-
-    def __getitem__(self, selection: Any) -> Any:
-        """Read; see `ArraySelecting.get_block_selection`."""
-        return self._array.get_block_selection(selection)
-
-    def __setitem__(self, selection: Any, value: npt.ArrayLike) -> None:
-        """Write; see `ArraySelecting.set_block_selection`."""
-        self._array.set_block_selection(selection, value)
-
-
-def _orthogonal(key: Any, shape: tuple[int, ...]) -> IndexMap:
+def _orthogonal(key: Any, shape: tuple[int, ...]) -> Parsed:
     # Not loaded for a handle that never needs it; so below.
     from zarrc.indexing.orthogonal import index_map
 
-    return index_map(key, shape)
+    return index_map(key, shape).selection()
 
 
-def _points(key: Any, shape: tuple[int, ...]) -> IndexMap:
+def points(key: Any, shape: tuple[int, ...]) -> Parsed:
+    """Parse a key whose lists are points, as the engine takes it."""
     from zarrc.indexing.coordinate import index_map
 
-    return index_map(key, shape)
+    return index_map(key, shape).selection()
 
 
 def _is_mask(item: Any) -> bool:

@@ -23,11 +23,6 @@ class ArrayWalking(ArraySelecting):
 
     __slots__ = ()
 
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of unsized object")
-        return self.shape[0]
-
     def __iter__(self) -> Iterator[Any]:
         """Iterate over the first dimension, reading whole chunks at a time.
 

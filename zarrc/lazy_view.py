@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zarrc.array_facts import Shaped
 from zarrc.errors import ReadOnlyError, SelectionError
 from zarrc.indexing.index_map import IndexMap
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LazyView"]
 
 
-class LazyView:
+class LazyView(Shaped):
     """Part of a stored array, not read yet: what ``array.lazy[...]`` gives.
 
     Indexing a view gives another view, with NumPy's meaning of integers, slices of any step, ``...``,
@@ -60,29 +61,9 @@ class LazyView:
         return self._map.shape
 
     @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self._map.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self._map.shape)
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of what a read gives."""
         return self._casts[-1] if self._casts else self._array.dtype
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes an element."""
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements in memory."""
-        return self.size * self.itemsize
 
     @property
     def dimension_names(self) -> tuple[str | None, ...] | None:
@@ -206,11 +187,6 @@ class LazyView:
             )
         return self if new == self.dtype else LazyView(self._array, self._map, (*self._casts, new))
 
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of unsized object")
-        return self.shape[0]
-
     def __iter__(self) -> Iterator[LazyView]:
         """Views of the view's rows; nothing is read."""
         if not self.shape:
@@ -312,18 +288,8 @@ class LazyView:
         """Write to the elements that ``key`` selects of the view; see `write`."""
         self[key].write(value)
 
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """Read the view, as ``numpy.asarray`` asks.
-
-        Raises
-        ------
-        ValueError
-            With ``copy=False``: reading always makes a new array.
-        """
-        if copy is False:
-            raise ValueError("a stored array cannot be viewed without a copy; use numpy.asarray or copy=None")
-        data = np.asarray(self.read())
-        return data if dtype is None else data.astype(dtype, copy=False)
+    def _read_whole(self) -> Any:
+        return self.read()
 
     # --- representation
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zarrc.array import Array
+from zarrc.array_facts import Shaped
 from zarrc.attributes import Attributes
 from zarrc.config import ArrayConfig, ArrayConfigLike, parse_array_config
 from zarrc.engine.nodes import place
@@ -38,7 +38,7 @@ _N_READERS = 16
 """Tiles that are read or written at once where each takes its time: over a network."""
 
 
-class Mosaic:
+class Mosaic(Shaped):
     """Several arrays of one group, the tiles, read and written as one array.
 
     Handles come from `zarrc.mosaic.create`, `from_chunk_shapes`, `from_arrays` and `open`. A handle holds no
@@ -120,29 +120,9 @@ class Mosaic:
         return self._description.shape
 
     @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of what a read returns, and of all tiles."""
         return self._description.data_type.numpy
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes an element."""
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements in memory, uncompressed."""
-        return self.size * self.itemsize
 
     @property
     def fill_value(self) -> Any:
@@ -286,17 +266,8 @@ class Mosaic:
 
         return IndexMap.identity(self.shape).oindex(named_key(indexers, self.dimension_names, self.ndim))
 
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """Read everything, as ``numpy.asarray`` asks."""
-        if copy is False:
-            raise ValueError("a stored array cannot be viewed without a copy; use numpy.asarray or copy=None")
-        data = np.asarray(self[...])
-        return data if dtype is None else data.astype(dtype, copy=False)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of unsized object")
-        return self.shape[0]
+    def _read_whole(self) -> Any:
+        return self[...]
 
     def __bool__(self) -> bool:
         if self.size != 1:
