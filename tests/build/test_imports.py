@@ -15,7 +15,7 @@ import pytest
 STEPS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("interop",),
-    ("tools",),
+    ("tools", "testing"),
     ("",),  # zarrc/__init__.py shows the names of everything below the command line
     ("mosaic",),
     ("creation",),

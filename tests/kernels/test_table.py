@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.soak import count
-from tests.storage.together import at_once, in_child
 from zarrc.errors import StoreError
 from zarrc.kernels.table import Table, TableBlob
+from zarrc.testing.together import at_once, in_child
 
 keys = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=3

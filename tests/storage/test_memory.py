@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests.storage.together import in_child
 from zarrc.errors import ReadOnlyError, StoreError
 from zarrc.storage import MemoryStore
+from zarrc.testing.together import in_child
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.storage.four_methods import FourMethods
-from tests.storage.suite import StoreTests
 from zarrc.storage import FsspecStore, LocalStore, MappingStore, MemoryStore, Store, make_store
+from zarrc.testing import StoreTests
 
 numbers = itertools.count()
 

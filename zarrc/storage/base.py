@@ -50,8 +50,8 @@ class Store(ABC):
     """Objects (bytes) under keys.
 
     To write a store, give it `get`, `set`, `delete` and `list_prefix`; everything else follows from them,
-    and can be overridden where the store can do better. The rules, which ``tests/storage/suite.py`` holds
-    every store to:
+    and can be overridden where the store can do better. The rules, to which
+    `zarrc.testing.StoreTests` holds every store:
 
     - Keys are names joined by ``/``; a store refuses others with `zarrc.storage.keys.check_key` before it
       does anything.

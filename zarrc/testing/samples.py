@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "BAD_RANGES",
+    "BODY",
+    "EMPTY_RANGES",
+    "HOSTILE_KEYS",
+    "PART_RANGES",
+    "UNUSUAL_KEYS",
+    "WHOLE_RANGES",
+]
+
 BODY = bytes(range(256)) * 4
 
 HOSTILE_KEYS = [

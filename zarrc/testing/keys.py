@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.storage.samples import BODY, HOSTILE_KEYS, UNUSUAL_KEYS
 from zarrc.errors import StoreError
 from zarrc.storage import Store
+from zarrc.testing.samples import BODY, HOSTILE_KEYS, UNUSUAL_KEYS
+from zarrc.testing.store_facts import StoreFacts
+
+__all__ = ["KeyTests"]
 
 
-class KeyTests:
+class KeyTests(StoreFacts):
     """Tests of keys and listings; a part of `StoreTests`."""
-
-    keys_nest: bool
 
     # Keys.
 
@@ -29,10 +30,20 @@ class KeyTests:
             lambda: store.set_if(key, b"data", None),
             lambda: store.delete(key),
             lambda: store.delete_many([key]),
+            lambda: list(store.stat_many([key])),
+            lambda: store.copy(key, "target"),
+            lambda: store.copy_many([(key, "target")]),
         ):
             with pytest.raises(StoreError, match="not a legal key"):
                 action()
         assert list(store.list_prefix("")) == []
+
+    @pytest.mark.parametrize("key", HOSTILE_KEYS)
+    def test_a_copy_to_a_hostile_key_is_refused(self, store: Store, key: str) -> None:
+        store.set("x", BODY)
+        with pytest.raises(StoreError, match="not a legal key"):
+            store.copy("x", key)
+        assert list(store.list_prefix("")) == ["x"]
 
     @pytest.mark.parametrize("prefix", [key for key in HOSTILE_KEYS if key not in ("", "a/")])
     def test_a_hostile_prefix_is_refused(self, store: Store, prefix: str) -> None:

@@ -8,21 +8,21 @@ import pickle
 import random
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
-from tests.soak import count
-from tests.storage.samples import BODY
-from tests.storage.together import at_once, count_together, in_child
 from zarrc.errors import ReadOnlyError, StoreConflictError
-from zarrc.storage import Store
+from zarrc.storage import Blob, Stat, Store
+from zarrc.testing.samples import BODY
+from zarrc.testing.store_facts import StoreFacts
+from zarrc.testing.together import add_to, at_once, count_together, in_child
+
+__all__ = ["SharingTests"]
 
 
-class SharingTests:
+class SharingTests(StoreFacts):
     """Tests of versions, copies, threads and processes; a part of `StoreTests`."""
-
-    pickles_by_place: bool
-    keys_nest: bool
 
     # Versions.
 
@@ -45,6 +45,27 @@ class SharingTests:
         blob = store.get("x")
         assert blob is not None
         assert blob.version == version
+
+    def test_the_version_of_every_door_is_a_condition(self, store: Store) -> None:
+        def of_many() -> str | None:
+            return _version(dict(store.get_many([("x", None)]))[0])
+
+        doors: list[Callable[[], str | None]] = [
+            lambda: _version(store.get("x")),
+            lambda: _version(store.stat("x")),
+            lambda: _version(dict(store.stat_many(["x"]))[0]),
+            # A store may not know the version of a range.
+            lambda: _version(store.get("x", (1, 2))) or of_many(),
+            of_many,
+        ]
+        written = store.set_if("x", b"0000", None)
+        for number, door in enumerate(doors * 2, 1):
+            version = door()
+            assert isinstance(version, str)
+            written = store.set_if("x", b"%04d" % number, version)
+            with pytest.raises(StoreConflictError):
+                store.set_if("x", b"late", version)
+        store.set_if("x", b"last", written)
 
     def test_set_if_creates_what_is_not_there(self, store: Store) -> None:
         version = store.set_if("a/b/x", b"first", None)
@@ -82,7 +103,7 @@ class SharingTests:
         store.set_if("x", b"third", None)
 
     def test_one_of_many_creators_wins(self, store: Store) -> None:
-        for number in range(count(100)):
+        for number in range(self.times(100)):
 
             def create(mine: int, number: int = number) -> int:
                 try:
@@ -99,7 +120,48 @@ class SharingTests:
             assert winners == list(bytes(blob))
 
     def test_conditional_counting_loses_nothing(self, store: Store) -> None:
-        assert count_together(*((copy.copy(store), "counter") for _ in range(4))) == 4 * count(200)
+        rounds = self.times(200)
+        assert count_together(*((copy.copy(store), "counter") for _ in range(4)), rounds=rounds) == 4 * rounds
+
+    def test_conditions_hold_among_all_writers_where_the_store_says_so(self, store: Store) -> None:
+        assert store.is_conditional in (True, False)
+        if not (store.is_conditional and self.pickles_by_place):
+            return
+        twin = pickle.loads(pickle.dumps(store))
+        assert twin.is_conditional
+        version = store.set_if("x", b"first", None)
+        with pytest.raises(StoreConflictError):
+            twin.set_if("x", b"second", None)
+        twin.set_if("x", b"third", version)
+        with pytest.raises(StoreConflictError):
+            store.set_if("x", b"fourth", version)
+        with pytest.raises(StoreConflictError):
+            store.set_if("x", b"fourth", None)
+        blob = store.get("x")
+        assert blob is not None
+        assert bytes(blob) == b"third"
+
+    @pytest.mark.skipif(sys.platform == "darwin", reason="fork without exec is not safe there")
+    def test_processes_that_count_under_a_condition_lose_nothing(self, store: Store) -> None:
+        if not (store.is_conditional and self.pickles_by_place and self.forks):
+            return
+        store.set("counter", b"%08d" % 0)
+        rounds = self.times(100)
+
+        def child() -> bytes:
+            return b"%d" % add_to(pickle.loads(pickle.dumps(store)), "counter", rounds)
+
+        def mark() -> bytes:
+            store.set("of the child", b"")
+            return b""
+
+        in_child(mark)
+        if store.get("of the child") is None:  # the objects are in this process's memory
+            return
+        assert at_once(*(lambda: in_child(child) for _ in range(3))) == [b"%d" % rounds] * 3
+        blob = store.get("counter")
+        assert blob is not None
+        assert int(bytes(blob)) == 3 * rounds
 
     # Read-only, identity, copies.
 
@@ -108,7 +170,7 @@ class SharingTests:
         reader = store.with_read_only()
         assert reader.read_only
         assert not store.read_only
-        for action in (
+        actions: list[Callable[[], object]] = [
             lambda: reader.set("x", b""),
             lambda: reader.set_many([("x", b"")]),
             lambda: reader.set_if("y", b"", None),
@@ -116,7 +178,8 @@ class SharingTests:
             lambda: reader.delete("x"),
             lambda: reader.delete_many(["x"]),
             lambda: reader.delete_prefix(""),
-        ):
+        ]
+        for action in actions:
             with pytest.raises(ReadOnlyError, match="opened for reading only"):
                 action()
         blob = reader.get("x")
@@ -166,7 +229,7 @@ class SharingTests:
     def test_readers_see_whole_objects_while_writers_replace_them(self, store: Store) -> None:
         keys = [f"k/{number}" for number in range(4)]
         store.set_many((key, bytes(5000)) for key in keys)
-        rounds = count(2000)
+        rounds = self.times(2000)
 
         def write(seed: int) -> None:
             chance = random.Random(seed)
@@ -183,7 +246,7 @@ class SharingTests:
         at_once(*(lambda n=n: write(n) for n in range(3)), *(lambda n=n: read(n) for n in range(3)))
 
     def test_threads_set_delete_and_list_together(self, store: Store) -> None:
-        rounds = count(300)
+        rounds = self.times(300)
         store.set_many((f"stays/{number}", b"x") for number in range(20))
 
         def churn(mine: int) -> None:
@@ -205,6 +268,8 @@ class SharingTests:
 
     @pytest.mark.skipif(sys.platform == "darwin", reason="fork without exec is not safe there")
     def test_a_forked_child_of_busy_threads_reads_right(self, store: Store) -> None:
+        if not self.forks:
+            pytest.skip("the store does not fork while threads are at work in it")
         store.set("fixed", BODY)
         stop = threading.Event()
 
@@ -232,9 +297,14 @@ class SharingTests:
             return bytes(blob) + bytes(mine)
 
         try:
-            for _ in range(count(100)):
+            for _ in range(self.times(100)):
                 assert in_child(child) == BODY + b"of the child"
         finally:
             stop.set()
             for thread in threads:
                 thread.join()
+
+
+def _version(found: Blob | Stat | None) -> str | None:
+    assert found is not None
+    return found.version

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.soak import count
 from zarrc.errors import StoreConflictError
 from zarrc.storage import Store
+
+__all__ = ["add_to", "at_once", "count_together", "in_child"]
 
 
 def in_child(action: Callable[[], bytes]) -> bytes:
@@ -42,26 +43,27 @@ def at_once(*actions: Callable[[], object]) -> list[object]:
         return list(pool.map(run, actions))
 
 
-def count_together(*places: tuple[Store, str]) -> int:
+def count_together(*places: tuple[Store, str], rounds: int) -> int:
     """The number that threads, each with a place of one and the same object, make of 0 by adding 1 each time.
 
-    It should be their number times ``count(200)``.
+    It should be their number times ``rounds``.
     """
-    rounds = count(200)
     places[0][0].set(places[0][1], b"%08d" % 0)
-
-    def add(twin: Store, key: str) -> None:
-        done = 0
-        while done < rounds:
-            blob = twin.get(key)
-            assert blob is not None
-            try:
-                twin.set_if(key, b"%08d" % (int(bytes(blob)) + 1), blob.version)
-            except StoreConflictError:
-                continue
-            done += 1
-
-    at_once(*(lambda place=place: add(*place) for place in places))
+    at_once(*(lambda store=store, key=key: add_to(store, key, rounds) for store, key in places))
     blob = places[0][0].get(places[0][1])
     assert blob is not None
     return int(bytes(blob))
+
+
+def add_to(store: Store, key: str, rounds: int) -> int:
+    """Add 1 to the number of an object ``rounds`` times, each with a conditional write; ``rounds``."""
+    done = 0
+    while done < rounds:
+        blob = store.get(key)
+        assert blob is not None
+        try:
+            store.set_if(key, b"%08d" % (int(bytes(blob)) + 1), blob.version)
+        except StoreConflictError:
+            continue
+        done += 1
+    return done

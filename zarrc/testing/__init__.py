@@ -1,0 +1,21 @@
+"""For those who write a store: the tests that every store passes.
+
+It needs pytest, which zarrc itself does not.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+# Before they are imported, so that a failed assert shows its values.
+pytest.register_assert_rewrite(
+    "zarrc.testing.copying",
+    "zarrc.testing.keys",
+    "zarrc.testing.objects",
+    "zarrc.testing.sharing",
+    "zarrc.testing.together",
+)
+
+from zarrc.testing.store_tests import StoreTests  # noqa: E402
+
+__all__ = ["StoreTests"]
