@@ -105,12 +105,12 @@ def test_an_old_handle_appends_at_the_stored_end() -> None:
     assert old[:].tolist() == array.refresh()[:].tolist() == [1, 2, 7]
 
 
-def test_appending_asks_for_the_same_however_long_the_array_is() -> None:
+def test_appending_asks_for_the_same_however_long_the_array_is(monkeypatch: pytest.MonkeyPatch) -> None:
     store = FailingStore({})
     array = make(store, chunks=(4, 5))
     costs = []
     listed: list[str] = []
-    store.list_prefix = lambda prefix: listed.append(prefix) or iter(())  # type: ignore[method-assign]
+    monkeypatch.setattr(store, "list_prefix", lambda prefix: listed.append(prefix) or iter(()))
     for _ in range(40):
         store.n_calls = 0
         array.append(np.ones((4, 5)))

@@ -314,7 +314,7 @@ def test_with_tqdm_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
             self.n += n
 
     auto = types.ModuleType("tqdm.auto")
-    auto.tqdm = Bar  # type: ignore[attr-defined]
+    monkeypatch.setattr(auto, "tqdm", Bar, raising=False)
     monkeypatch.setitem(sys.modules, "tqdm", types.ModuleType("tqdm"))
     monkeypatch.setitem(sys.modules, "tqdm.auto", auto)
     make().map_chunks(double, progress=True)

@@ -414,11 +414,9 @@ def _deeds(draw: st.DrawFn) -> list[tuple[str, Any]]:
 def test_any_sequence_equals_numpy(
     kind: str, shape: tuple[int, int], deeds: list[tuple[str, Any]], few: int
 ) -> None:
-    before, clearing.FEW_OBJECTS = clearing.FEW_OBJECTS, few  # type: ignore[misc]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clearing, "FEW_OBJECTS", few)
         _same_as_numpy(kind, shape, deeds)
-    finally:
-        clearing.FEW_OBJECTS = before  # type: ignore[misc]
 
 
 def _same_as_numpy(kind: str, shape: tuple[int, int], deeds: list[tuple[str, Any]]) -> None:

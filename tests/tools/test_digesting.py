@@ -44,12 +44,10 @@ def test_it_is_as_defined_whatever_the_chunks_are(data: st.DataObject) -> None:
     dtype = data.draw(dtype_names())
     chunks = data.draw(chunk_shapes(shape))
     values = np.random.default_rng(0).integers(0, 3, shape).astype(dtype)
-    before, digesting.TILE_NBYTES = digesting.TILE_NBYTES, data.draw(st.sampled_from((1, 100, 2**22)))  # type: ignore[misc]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digesting, "TILE_NBYTES", data.draw(st.sampled_from((1, 100, 2**22))))
         array = zarrc.create_array(MemoryStore(), data=values, chunks=chunks)
         assert array.digest() == by_definition(values)
-    finally:
-        digesting.TILE_NBYTES = before  # type: ignore[misc]
 
 
 def test_how_an_array_is_stored_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
