@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ import numpy as np
 import pytest
 
 import zarrc
+from tests.engine.alarms import is_ended
 from tests.engine.children import run_module, start_module
 from tests.soak import count
 
@@ -23,7 +20,6 @@ PROGRAMS = "tests.engine.programs"
 
 # --- Ctrl-C
 
-AFTER_S, AT_MOST_S = 0.1, 0.5
 # Zeros take much longer to read than to keep: half a millisecond a chunk.
 N, CHUNK = 6000, 2**21
 GZIP = {"name": "gzip", "configuration": {"level": 1}}
@@ -45,24 +41,6 @@ WRITES: dict[str, tuple[Any, int]] = {
 }
 
 
-class _Rung(Exception):
-    pass
-
-
-@contextmanager
-def _alarm() -> Iterator[None]:
-    def ring(*_: Any) -> None:
-        raise _Rung
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, AFTER_S)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def long_array(chunks: Any) -> Any:
     """An array that takes seconds to read; all its chunks are zeros."""
     array: Any = zarrc.create_array(
@@ -76,16 +54,6 @@ def long_array(chunks: Any) -> Any:
             stored[stop - start] = bytes(array.store.get(f"c/{i}/0"))
         array.store.set(f"c/{i}/0", stored[stop - start])
     return array
-
-
-def is_ended(call: Callable[[], Any]) -> None:
-    """A signal ends the call soon after it came."""
-    with zarrc.config.set({"threading.max_workers": 2}):
-        began = time.monotonic()
-        with pytest.raises(_Rung), _alarm():
-            call()
-        taken = time.monotonic() - began
-    assert taken < AFTER_S + AT_MOST_S, f"noticed after {taken - AFTER_S:.2f} s"
 
 
 def read_is_ended(array: Any, what: str) -> None:
