@@ -25,6 +25,7 @@
     │   ├── StoreThrottledError
     │   ├── StoreTimeoutError (TimeoutError)
     │   └── StoreConflictError
+    │       └── TransactionConflictError
     ├── SelectionError (IndexError)
     │   ├── BoundsCheckError
     │   └── LabelError (KeyError)
@@ -63,6 +64,7 @@ __all__ = [
     "StoreError",
     "StoreThrottledError",
     "StoreTimeoutError",
+    "TransactionConflictError",
     "UnknownCodecError",
     "UnknownDataTypeError",
     "UnknownExtensionError",
@@ -210,6 +212,13 @@ class StoreTimeoutError(StoreError, TimeoutError):
 
 class StoreConflictError(StoreError):
     """The object changed since its version was read."""
+
+
+class TransactionConflictError(StoreConflictError):
+    """A transaction met changes of others, or lost its place to another; nothing of it was done.
+
+    Or: a transaction that is being committed is in the way.
+    """
 
 
 class SelectionError(ZarrcError, IndexError):

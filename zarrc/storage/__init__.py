@@ -6,7 +6,7 @@ from zarrc.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from zarrc.storage.base import Blob, ByteRange, DirListing, Stat, Store
+    from zarrc.storage.base import Blob, ByteRange, Changes, DirListing, Stat, Store
     from zarrc.storage.fsspec_store import FsspecStore
     from zarrc.storage.keys import check_key, check_prefix, keys_below
     from zarrc.storage.local import LocalStore
@@ -20,6 +20,7 @@ __all__ = [
     "AccessMode",
     "Blob",
     "ByteRange",
+    "Changes",
     "DirListing",
     "FsspecStore",
     "LocalStore",
@@ -46,6 +47,7 @@ __getattr__, __dir__ = lazy(
         "AccessMode": "resolve",
         "Blob": "base",
         "ByteRange": "base",
+        "Changes": "base",
         "DirListing": "base",
         "FsspecStore": "fsspec_store",
         "LocalStore": "local",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
-from zarrc.errors import ReadOnlyError, StoreConflictError, StoreError
+from zarrc.errors import ReadOnlyError, StoreConflictError, StoreError, TransactionConflictError
 from zarrc.frozen import frozen
 from zarrc.kernels.blob import Blob
 from zarrc.storage.keys import check_prefix
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ["Blob", "ByteRange", "DirListing", "Stat", "Store"]
+__all__ = ["Blob", "ByteRange", "Changes", "DirListing", "Stat", "Store"]
 
 ByteRange: TypeAlias = "tuple[int, int | None]"
 """``(start, nbytes)`` in bytes. ``nbytes`` None is "to the end"; a negative ``start`` counts from the end."""
@@ -44,6 +44,28 @@ class Stat:
         # Written out, since each read of a local array makes one.
         _set(self, "nbytes", nbytes)
         _set(self, "version", version)
+
+
+class Changes(NamedTuple):
+    """What `Store.apply` makes in one step.
+
+    Attributes
+    ----------
+    expected : mapping of str to (str or None)
+        The versions that objects must have; None where there must be no object. Objects that are not changed
+        may be among them, and of those that are changed some may be missing.
+    staged : Store
+        Where the new contents are: what `Store.staging` gave.
+    sets : mapping of str to str
+        Key of an object to set -> key of its new content in ``staged``.
+    deletes : collection of str
+        Keys of the objects to delete; none of them is in ``sets``.
+    """
+
+    expected: Mapping[str, str | None]
+    staged: Store
+    sets: Mapping[str, str]
+    deletes: Collection[str]
 
 
 class Store(ABC):
@@ -405,6 +427,48 @@ class Store(ABC):
             written = self.stat(key)
         return None if written is None else written.version
 
+    # Changes of many objects in one step, where the store can do that (transactions rest on it).
+
+    @property
+    def is_atomic(self) -> bool:
+        """Whether `apply` makes many changes in one step: whoever is killed meanwhile, all or none are there.
+
+        Transactions of such a store need nothing else of it: no journal, no marker, and no request more when
+        a node is opened.
+        """
+        return False
+
+    def staging(self) -> Store:
+        """A new store, empty, for what `apply` takes later; closing it drops what is in it.
+
+        Keys in it are short names. By default it is a temporary directory. It may be a part of this store
+        that listings hide, so that `apply` need not copy: what a killed process leaves there is the store's
+        to remove.
+        """
+        from zarrc.storage.staging import TemporaryStore
+
+        return TemporaryStore()
+
+    def apply(self, changes: Changes) -> None:
+        """Make all changes in one step, if the objects still have the versions that they are expected to have.
+
+        Parameters
+        ----------
+        changes : Changes
+            What to change. What is taken from ``changes.staged`` may be gone from there afterwards.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the store is read-only.
+        TransactionConflictError
+            If an object has another version than is expected of it; the text names these objects, the
+            first is the error's ``key``. Nothing was changed.
+        StoreError
+            If the store fails; nothing was changed. Where `is_atomic` is False: always.
+        """
+        raise StoreError(f"{type(self).__name__} cannot change several objects in one step")
+
     # What the store is.
 
     @property
@@ -477,6 +541,17 @@ class Store(ABC):
         if self._read_only:
             raise ReadOnlyError(f"{self} was opened for reading only", key=key)
 
+    def _check_expected(self, changes: Changes) -> None:
+        """Refuse if an object has another version than `apply` is to find; the store's lock is held."""
+        keys = list(changes.expected)
+        differing = [
+            keys[number]
+            for number, found in self.stat_many(keys)
+            if (None if found is None else found.version or "") != changes.expected[keys[number]]
+        ]
+        if differing:
+            raise changed_meanwhile(differing)
+
     def _lock_of(self, key: str) -> threading.Lock:
         """The lock of an object, the same for stores with other roots that reach it under another key."""
         from zarrc.storage.key_locks import key_lock
@@ -504,6 +579,13 @@ class Store(ABC):
 
     def __str__(self) -> str:
         return f"<{type(self).__name__}>"
+
+
+def changed_meanwhile(keys: Sequence[str]) -> TransactionConflictError:
+    """The error for objects that others changed since a transaction met them first."""
+    named = sorted(keys)
+    some = ", ".join(map(repr, named[:5])) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+    return TransactionConflictError(f"changed by others since the transaction met them: {some}", key=named[0])
 
 
 _serials = itertools.count(1)
