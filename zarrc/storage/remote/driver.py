@@ -49,7 +49,18 @@ class Absent(Exception):
 
 
 class Conflict(Exception):
-    """The condition of a `Driver.put` does not hold; nothing was written."""
+    """The condition of a `Driver.put` does not hold; nothing was written.
+
+    Parameters
+    ----------
+    retried : bool, default False
+        Whether the client sent the request more than once by itself, so that the object may be ours: the
+        first one got through and its answer was lost.
+    """
+
+    def __init__(self, *, retried: bool = False) -> None:
+        super().__init__()
+        self.retried = retried
 
 
 class Broken(Exception):
