@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from tests.peers.client import Peers, peers_python
+from tests.servers.fixtures import *  # noqa: F403
 from tests.soak import soaking
 
 # Where the repository is; tests run on a copy of themselves when the installed package is tested.
