@@ -18,15 +18,19 @@ from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError, ZarrcE
 
 from zarrc.engine.layout cimport ChunkLayout, ShardedData, kept_layout
 from zarrc.engine.objects cimport Objects, zc_document
-from zarrc.engine.read cimport read_plan
-from zarrc.engine.write cimport write_plan
+from zarrc.engine.read cimport read_plan, read_plans
+from zarrc.engine.write cimport write_plan, write_plans
 from zarrc.indexing.plan cimport make_plan, zc_plan
-from zarrc.indexing.planner cimport Planner
+from zarrc.indexing.planner cimport Planner, Plans
 from zarrc.indexing.selection cimport MAX_NDIM, MAX_RESULT_NDIM, Selection, parse_basic
 from zarrc.kernels.chunk_cache cimport ChunkCache
 from zarrc.kernels.memory cimport empty_array
 
 cnp.import_array()
+
+cdef enum:
+    # No more plans are run together than have so many parts.
+    PARTS_TOGETHER = 8192
 
 
 @cython.final
@@ -151,6 +155,7 @@ cdef class ArrayAccess:
         cdef cnp.ndarray result = self._result_for(selection, out)
         cdef zc_plan plan
         cdef Planner planner
+        cdef Plans plans
         cdef bint missing = False
         if self.unwritable is not None:
             # The frame below is the method of Array; above it is what the user wrote.
@@ -162,9 +167,9 @@ cdef class ArrayAccess:
         else:
             self._check_place()
             planner = self._planner(selection, result, False)
-            while planner.next():
+            while (plans := planner.take(PARTS_TOGETHER)) is not None:
                 PyErr_CheckSignals()
-                missing |= self._read_plan(&planner.plan, self._way_of(planner.chunk_shape), result)
+                missing |= self._read_plans(plans, result)
         if missing and self.objects.gone():
             raise NodeNotFoundError("the array was deleted")
         if out is not None:
@@ -184,6 +189,19 @@ cdef class ArrayAccess:
             return (<ShardedData>way).read(plan, self.objects, data, thread_count(), self.config)
         return read_plan(plan, way, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
                          not self.config.read_missing_chunks)
+
+    cdef bint _read_plans(self, Plans plans, cnp.ndarray result) except -1:
+        """The same for several."""
+        cdef list ways = [self._way_of(shape) for shape in plans.chunk_shapes]
+        cdef bint missing = False
+        cdef size_t i
+        if plans.n == 1 or self.has_shards:
+            for i in range(plans.n):
+                PyErr_CheckSignals()
+                missing |= self._read_plan(&plans.plan[i], ways[i], result)
+            return missing
+        return read_plans(plans, ways, self.objects, <uint8_t *>cnp.PyArray_DATA(result),
+                          thread_count() if plans.n_parts > 1 else 1, not self.config.read_missing_chunks)
 
     def write(self, key, value):
         """Set the elements that ``key`` selects; ``value`` is broadcast to the selection's shape as NumPy does.
@@ -215,6 +233,7 @@ cdef class ArrayAccess:
         cdef cnp.ndarray values
         cdef zc_plan plan
         cdef Planner planner
+        cdef Plans plans
         self._check_can_write()
         from zarrc.engine.values import as_values       # not loaded for a handle that only reads
 
@@ -225,9 +244,9 @@ cdef class ArrayAccess:
             return self._write_plan(&plan, self.way, values, is_locked)
         self._check_place()
         planner = self._planner(selection, values, True)
-        while planner.next():
+        while (plans := planner.take(PARTS_TOGETHER)) is not None:
             PyErr_CheckSignals()
-            self._write_plan(&planner.plan, self._way_of(planner.chunk_shape), values, is_locked)
+            self._write_plans(plans, values, is_locked)
         return 0
 
     cdef int _write_plan(self, const zc_plan *plan, way, cnp.ndarray values, bint is_locked) except -1:
@@ -239,6 +258,19 @@ cdef class ArrayAccess:
             return (<ShardedData>way).write(plan, self.objects, data, thread_count(), self.config)
         return write_plan(plan, way, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
                           self.config.write_empty_chunks, is_locked)
+
+    cdef int _write_plans(self, Plans plans, cnp.ndarray values, bint is_locked) except -1:
+        """The same for several."""
+        cdef list ways = [self._way_of(shape) for shape in plans.chunk_shapes]
+        cdef size_t i
+        if plans.n == 1 or self.has_shards:
+            for i in range(plans.n):
+                PyErr_CheckSignals()
+                self._write_plan(&plans.plan[i], ways[i], values, is_locked)
+            return 0
+        self.objects.know_locks(self.config.locking)
+        return write_plans(plans, ways, self.objects, <uint8_t *>cnp.PyArray_DATA(values),
+                           thread_count() if plans.n_parts > 1 else 1, self.config.write_empty_chunks, is_locked)
 
     cdef int _check_can_write(self) except -1:
         if self.unwritable is not None:

@@ -43,6 +43,9 @@ cdef int poll_at_times(zc_failure *failure, int64_t *polled_ns) noexcept nogil
 # The object that was owned, or None; it is not owned any more.
 cdef object take_owned(PyObject **owned)
 
+# Let go of what was kept, if it was not raised.
+cdef void drop_failure(zc_failure *failure)
+
 # Raise what was kept, with key and codec; 0 if nothing was.
 # 'around': the codecs around a shard.
 cdef int raise_failure(zc_failure *failure, const zc_plan *plan, Objects objects, Chain chain, Chain around=*) except -1

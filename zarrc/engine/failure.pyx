@@ -116,6 +116,11 @@ cdef object take_owned(PyObject **owned):
     return taken
 
 
+cdef void drop_failure(zc_failure *failure):
+    take_owned(&failure.exception)
+    take_owned(&failure.interrupt)
+
+
 def _missing(Objects objects, key, str where):
     """Of a read where missing chunks are errors, or of a write whose array was deleted meanwhile."""
     if objects.gone():

@@ -84,6 +84,9 @@ cdef void object_unlock(zc_object_lock *lock) noexcept nogil
 cdef object given_bytes(object blob, str key)
 cdef object no_bytes(object blob, str key)
 
+# The blobs of (key, range) of a store in Python, asked for together, in the order of the requests.
+cdef list all_of(object store, list requests)
+
 # The whole object, in place (memory) or in ZC_SCRATCH_ENCODED (local).  ZC_ABSENT; ZC_ETOOLARGE past 'limit' bytes.
 cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes, size_t limit,
                             zc_object *object_ret) noexcept nogil

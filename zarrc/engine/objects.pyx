@@ -308,6 +308,19 @@ cdef object no_bytes(object blob, str key):
     return StoreError(f"the store gave no bytes but a {type(blob).__name__}", key=key)
 
 
+cdef list all_of(object store, list requests):
+    cdef list found = [None] * len(requests)
+    open_requests = set(range(len(requests)))
+    for number, blob in store.get_many(requests):
+        if number not in open_requests:
+            raise StoreError(f"the store answered request {number!r}, which is not open")
+        open_requests.discard(number)
+        found[number] = blob
+    if open_requests:
+        raise StoreError("the store did not answer a request", key=requests[min(open_requests)][0])
+    return found
+
+
 cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes, size_t limit,
                             zc_object *object_ret) noexcept nogil:
     object_ret.blob = NULL

@@ -30,7 +30,7 @@ from zarrc.engine.cached cimport (
 from zarrc.engine.failure cimport FAILED_SHARD, keep_failure_inside, poll_signals, raise_failure, take_owned, zc_failure
 from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport ChunkLayout
-from zarrc.engine.objects cimport MAX_KEY_NBYTES, given_bytes, object_name
+from zarrc.engine.objects cimport MAX_KEY_NBYTES, all_of, given_bytes, object_name
 from zarrc.engine.read_part cimport scatter_init, zc_scatter
 from zarrc.engine.shard_layout cimport shard_number, zc_shard_layout
 from zarrc.engine.shard_read cimport (
@@ -301,24 +301,10 @@ def _answers(_Job job, list requests, list shards):
     if not requests:
         return
     try:
-        answers = list(_all_of(job.objects.store, requests))
+        answers = all_of(job.objects.store, requests)
     except StoreError:
         answers = [_one_answer(job, request, shard) for request, shard in zip(requests, shards)]
     yield from zip(shards, answers)
-
-
-def _all_of(store, requests):
-    """The blobs of requests in their order."""
-    found = [None] * len(requests)
-    open_requests = set(range(len(requests)))
-    for number, blob in store.get_many(requests):
-        if number not in open_requests:
-            raise StoreError(f"the store answered request {number!r}, which is not open")
-        open_requests.discard(number)
-        found[number] = blob
-    if open_requests:
-        raise StoreError("the store did not answer a request", key=requests[min(open_requests)][0])
-    return found
 
 
 cdef object _one_answer(_Job job, request, _Shard shard):
@@ -420,7 +406,7 @@ cdef int _read_range_window(_Job job, list window) except -1:
     requests = [((<_Shard>shard).key, ((<_Shard>shard).wanted.runs[<size_t>i].offset,
                                        (<_Shard>shard).wanted.runs[<size_t>i].nbytes)) for shard, i in window]
     try:
-        answers = _all_of(job.objects.store, requests)
+        answers = all_of(job.objects.store, requests)
     except StoreError:
         # A shard that became shorter: its index tells.
         _check_versions(job, list({id(shard): shard for shard, _ in window}.values()), of_index=True)
@@ -473,7 +459,7 @@ cdef int _check_versions(_Job job, list shards, bint of_index=False) except -1:
         return 0
     requests = [((<_Shard>shard).key, (start, <object>job.shard.index_nbytes)) for shard in unsure]
     try:
-        answers = _all_of(job.objects.store, requests)
+        answers = all_of(job.objects.store, requests)
     except StoreError:
         answers = [None] * len(unsure)
     for shard, blob in zip(unsure, answers):

@@ -8,18 +8,31 @@ chunks of uncompressed local files are gathered while they are written (raw_writ
 
 from contextlib import nullcontext
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from libc.string cimport memset
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
 
-from zarrc.engine.failure cimport keep_exception, keep_failure, poll_signals, raise_failure
-from zarrc.engine.job cimport WRITE_GROUP_OBJECTS, detail_of, grain_of, threads_for, write_group_of
+from zarrc.errors import StoreError
+
+from zarrc.engine.failure cimport (
+    drop_failure,
+    keep_exception,
+    keep_failure,
+    poll_signals,
+    raise_failure,
+    take_owned,
+    zc_failure,
+)
+from zarrc.engine.job cimport detail_of, grain_of, group_is_full, job_at, threads_for
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
     PLACE_LOCAL,
     PLACE_MEMORY,
     PLACE_PYTHON,
+    all_of,
     given_bytes,
     object_fetch,
     object_lock,
@@ -51,23 +64,91 @@ from zarrc.indexing.plan cimport PLAN_BOXES, plan_part, zc_part
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_EPYTHON, ZC_OK, check, zc_status
 from zarrc.kernels.table cimport zc_blob
-from zarrc.kernels.worker cimport lease_worker, return_worker, zc_worker
+from zarrc.kernels.worker cimport zc_worker
 
-# Shared by the threads of one write.
+cdef enum:
+    # Chunks that are encoded together for a store in Python, which takes them as they come: one for each thread, and bytes
+    # enough that it pays to wake one, while what was encoded before is on its way.
+    ENCODED_OBJECTS = 64
+    ENCODED_NBYTES = 512 << 10      # for each thread
+
+# Shared by the threads of one write, for the parts of one plan.
 ctypedef struct zc_write_job:
     zc_gather gather
     const zc_objects *objects
     bint is_locked              # by the caller
     bint in_pieces              # a whole chunk goes to its uncompressed local file in these
     zc_raw_pieces pieces
-    size_t first_part           # the part of item 0
-    PyObject **encoded          # item -> bytes for a store in Python; NULL in it: remove the object
+
+# The jobs of several plans; their items are numbered through.
+ctypedef struct zc_write_jobs:
+    zc_write_job *job
+    size_t n
+    size_t *ends                # of each job's items
+
+# A chunk on its way to a store in Python.
+ctypedef struct zc_outgoing:
+    zc_write_job *job
+    size_t part_index
+    const uint8_t *old          # what is stored, of a part that changes it; NULL: nothing is
+    size_t old_nbytes
+    PyObject *encoded           # bytes (owned); NULL: the object is removed
+
+# Those that are encoded together.
+ctypedef struct zc_outgoing_group:
+    zc_failure *failure         # that keeps what signals' handlers raise
+    size_t n
+    zc_outgoing outgoing[ENCODED_OBJECTS]
 
 
 cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uint8_t *value, int n_threads,
                     bint write_empty_chunks, bint is_locked) except -1:
     cdef zc_write_job job
-    memset(&job, 0, sizeof(job))
+    _begin(&job, plan, layout, objects, value, write_empty_chunks, is_locked)
+    if objects.c.place == PLACE_PYTHON:
+        _write_to_python(&job, 1, objects, n_threads)
+    else:
+        _run(&job, plan.n_parts, n_threads)
+    raise_failure(&job.gather.failure, plan, objects, layout.chain)
+    return 0
+
+
+cdef int write_plans(Plans plans, list layouts, Objects objects, uint8_t *value, int n_threads, bint write_empty_chunks,
+                     bint is_locked) except -1:
+    cdef zc_write_jobs jobs
+    cdef ChunkLayout layout
+    cdef size_t nbytes = 0
+    cdef size_t i
+    jobs.n = plans.n
+    jobs.job = <zc_write_job *>calloc(plans.n, sizeof(zc_write_job))
+    jobs.ends = <size_t *>malloc(plans.n * sizeof(size_t))
+    try:
+        if jobs.job is NULL or jobs.ends is NULL:
+            raise MemoryError(f"{plans.n} plans")
+        for i in range(plans.n):
+            _begin(&jobs.job[i], &plans.plan[i], layouts[i], objects, value, write_empty_chunks, is_locked)
+            jobs.ends[i] = plans.plan[i].n_parts + (jobs.ends[i - 1] if i else 0)
+            nbytes += plans.plan[i].n_parts * jobs.job[i].gather.layout.nbytes
+        if objects.c.place == PLACE_PYTHON:
+            _write_to_python(jobs.job, jobs.n, objects, n_threads)
+        else:
+            _run_several(&jobs, nbytes // plans.n_parts, n_threads)
+        # Those after the first to fail are let go by the end.
+        for i in range(plans.n):
+            layout = layouts[i]
+            raise_failure(&jobs.job[i].gather.failure, &plans.plan[i], objects, layout.chain)
+    finally:
+        if jobs.job is not NULL:
+            for i in range(plans.n):
+                drop_failure(&jobs.job[i].gather.failure)
+        free(jobs.job)
+        free(jobs.ends)
+    return 0
+
+
+cdef int _begin(zc_write_job *job, const zc_plan *plan, ChunkLayout layout, Objects objects, uint8_t *value,
+                bint write_empty_chunks, bint is_locked) except -1:
+    memset(job, 0, sizeof(zc_write_job))
     gather_init(&job.gather, plan, layout, value, write_empty_chunks)
     job.objects = &objects.c
     job.is_locked = is_locked
@@ -75,12 +156,7 @@ cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, ui
         gather_to_blobs(&job.gather)
     job.in_pieces = (plan.kind == PLAN_BOXES and objects.c.place == PLACE_LOCAL
                      and layout.chain is not None and layout.chain.c.n_steps == 0 and layout.c.n_bitrounds == 0
-                     and layout.c.late_swap_unit == 0 and _cut(&job))
-    if objects.c.place == PLACE_PYTHON:
-        _write_to_python(&job, objects, n_threads)
-    else:
-        _run(&job, plan.n_parts, n_threads)
-    raise_failure(&job.gather.failure, plan, objects, layout.chain)
+                     and layout.c.late_swap_unit == 0 and _cut(job))
     return 0
 
 
@@ -111,19 +187,44 @@ cdef int _poll(void *context) noexcept nogil:
     return poll_signals(&(<zc_write_job *>context).gather.failure)
 
 
+cdef int _run_several(zc_write_jobs *jobs, size_t item_nbytes, int n_threads) except -1:
+    cdef size_t n_items = jobs.ends[jobs.n - 1]
+    cdef zc_status status
+    with nogil:
+        status = pool_run(_write_several, _poll_several, jobs, n_items, grain_of(item_nbytes),
+                          threads_for(n_items, item_nbytes, False, n_threads))
+    check(status, detail_of(status), 0, None)
+    return 0
+
+
+cdef int _poll_several(void *context) noexcept nogil:
+    return poll_signals(&(<zc_write_jobs *>context).job[0].gather.failure)
+
+
+cdef int _write_several(void *context, size_t first, size_t count, zc_worker *worker) noexcept nogil:
+    cdef const zc_write_jobs *jobs = <const zc_write_jobs *>context
+    cdef size_t at = job_at(jobs.ends, jobs.n, first)
+    cdef size_t begin, n
+    while count > 0:
+        begin = jobs.ends[at - 1] if at else 0
+        n = min(count, jobs.ends[at] - first)
+        if _write_items(&jobs.job[at], first - begin, n, worker):
+            return 1
+        first += n
+        count -= n
+        at += 1
+    return 0
+
+
 cdef int _write_items(void *context, size_t first, size_t count, zc_worker *worker) noexcept nogil:
     cdef zc_write_job *job = <zc_write_job *>context
-    cdef size_t item, part_index
+    cdef size_t part_index
     cdef int step
     cdef zc_status status
-    for item in range(first, first + count):
-        part_index = job.first_part + item
+    for part_index in range(first, first + count):
         step = -1
         worker.detail = NULL
-        if job.encoded is NULL:
-            status = _write_part(job, part_index, worker, &step)
-        else:
-            status = _encode_for_python(job, item, part_index, worker, &step)
+        status = _write_part(job, part_index, worker, &step)
         if status != ZC_OK:
             keep_failure(&job.gather.failure, status, part_index, step, worker)
             return 1
@@ -216,137 +317,218 @@ cdef zc_status _modify(zc_write_job *job, const zc_part *part, size_t part_index
     return status
 
 
-cdef int _write_to_python(zc_write_job *job, Objects objects, int n_threads) except -1:
-    """Encode a group of chunks on all threads, then hand it to the store; changed chunks go one by one."""
-    cdef PyObject *encoded[WRITE_GROUP_OBJECTS]
-    cdef size_t most = write_group_of(job.gather.layout.nbytes, n_threads)
-    cdef size_t first = 0
-    cdef size_t n, i
-    while first < job.gather.plan.n_parts and job.gather.failure.status == ZC_OK:
-        n = _covering_from(job.gather.plan, first, most)
-        if n == 0:
-            if not _is_empty_part(job.gather.plan, first):
-                _modify_in_python(job, objects, first)
-            first += 1
-            continue
-        memset(encoded, 0, sizeof(encoded))
-        job.first_part = first
-        job.encoded = encoded
-        try:
-            _run(job, n, n_threads)
-            if job.gather.failure.status == ZC_OK:
-                _hand_over(job, objects, first, n, encoded)
-        finally:
-            for i in range(n):
-                Py_XDECREF(encoded[i])
-        first += n
+cdef int _write_to_python(zc_write_job *jobs, size_t n_jobs, Objects objects, int n_threads) except -1:
+    """Hand the parts of all jobs to the store, group after group."""
+    cdef _Outgoing group = None
+    cdef size_t i, k
+    for k in range(n_jobs):
+        for i in range(jobs[k].gather.plan.n_parts):
+            if group is None:
+                group = _new_outgoing(jobs, objects, n_threads)
+            if group.add(k, i):
+                if group.write():
+                    return 0
+                group = None
+    if group is not None:
+        group.write()
     return 0
 
 
-cdef size_t _covering_from(const zc_plan *plan, size_t first, size_t most) noexcept nogil:
-    """How many parts from the 'first' on cover their chunks, up to 'most'."""
-    cdef zc_part part
-    cdef size_t n = 0
-    while n < most and first + n < plan.n_parts:
-        plan_part(plan, first + n, &part)
+@cython.final
+cdef class _Outgoing:
+    """Chunks that a store in Python is given together: it takes them from this iterator, which encodes some at a time.
+
+    So what was encoded can be on its way while the next is encoded, and no more is in memory than the store takes. The
+    iterator is not at its end before all were taken, or one failed.
+    """
+
+    cdef zc_write_job *jobs
+    cdef Objects objects
+    cdef int n_threads
+    cdef list parts             # (job, part) of each
+    cdef list keys
+    cdef list changed           # the numbers of those that are read first
+    cdef dict old               # of each of them what is stored, until it was used
+    cdef list empty             # the keys of objects to remove
+    cdef size_t nbytes          # decoded, of all
+    cdef size_t n_encoded       # so far
+    cdef bint failed            # which is kept by its job
+    cdef zc_outgoing_group c
+    cdef size_t taken           # of these
+
+    def __dealloc__(self):
+        self._drop()
+
+    cdef void _drop(self):
+        cdef size_t i
+        for i in range(self.c.n):
+            Py_XDECREF(self.c.outgoing[i].encoded)
+            self.c.outgoing[i].encoded = NULL
+        self.c.n = self.taken = 0
+
+    cdef bint add(self, size_t job_index, size_t part_index) except -1:
+        """Whether there are enough then."""
+        cdef zc_write_job *job = &self.jobs[job_index]
+        cdef zc_part part
+        plan_part(job.gather.plan, part_index, &part)
+        if part.is_empty:
+            return False
         if not part.covers:
-            break
-        n += 1
-    return n
+            self.changed.append(len(self.keys))
+        self.parts.append((job_index, part_index))
+        self.keys.append(self.objects.key_of(part.chunk, job.gather.plan.ndim))
+        self.nbytes += job.gather.layout.nbytes
+        return group_is_full(len(self.keys), self.nbytes, job.gather.layout.nbytes, self.n_threads)
+
+    cdef bint write(self) except -1:
+        """Whether it failed, which is kept."""
+        store = self.objects.store
+        with nullcontext() if self.jobs.is_locked else self.objects.locked(self.keys):
+            if len(self.keys) == 1:
+                self._write_one(store)
+                return self.failed
+            if self.changed:
+                self.old = dict(zip(self.changed, all_of(store, [(self.keys[i], None) for i in self.changed])))
+            store.set_many(self)
+            if self.failed:
+                return True
+            if self.n_encoded < <size_t>len(self.keys) or self.taken < self.c.n:
+                raise StoreError("the store did not take all objects that it was to set", key=self.keys[self._n_taken()])
+            if self.empty:
+                store.delete_many(self.empty)
+        return False
+
+    cdef int _write_one(self, store) except -1:
+        key = self.keys[0]
+        if self.changed:
+            self.old = {0: store.get(key)}
+        item = next(self, None)
+        if item is not None:
+            store.set(key, item[1])
+        elif not self.failed:
+            store.delete(key)
+        return 0
+
+    cdef size_t _n_taken(self):
+        return self.n_encoded - (self.c.n - self.taken)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef zc_outgoing *outgoing
+        while self.taken < self.c.n or self._encode():
+            outgoing = &self.c.outgoing[self.taken]
+            key = self.keys[self._n_taken()]
+            self.taken += 1
+            if outgoing.encoded is not NULL:
+                return key, take_owned(&outgoing.encoded)
+            self.empty.append(key)
+        raise StopIteration
+
+    cdef bint _encode(self) except -1:
+        """Encode the next ones; False where there are none, or one failed."""
+        cdef size_t nbytes = 0
+        cdef size_t i
+        cdef list held = []         # the old bytes
+        cdef zc_status status
+        self._drop()
+        while (not self.failed and self.n_encoded + self.c.n < <size_t>len(self.keys) and self.c.n < ENCODED_OBJECTS
+               and (nbytes < <size_t>ENCODED_NBYTES * <size_t>self.n_threads or self.c.n < <size_t>self.n_threads)):
+            nbytes += self._prepare(&self.c.outgoing[self.c.n], self.n_encoded + self.c.n, held)
+            self.c.n += 1
+        if self.c.n == 0:
+            return False
+        self.c.failure = &self.jobs.gather.failure
+        nbytes //= self.c.n
+        with nogil:
+            status = pool_run(_encode_items, _poll_group, &self.c, self.c.n, grain_of(nbytes),
+                              threads_for(self.c.n, nbytes, False, self.n_threads))
+        check(status, detail_of(status), 0, None)
+        self.failed = self.c.failure.status != ZC_OK
+        for i in range(self.c.n):
+            self.failed |= self.c.outgoing[i].job.gather.failure.status != ZC_OK
+        self.n_encoded += self.c.n
+        if self.failed:
+            self._drop()
+        return not self.failed
+
+    cdef size_t _prepare(self, zc_outgoing *outgoing, size_t number, list held) except? 0:
+        """Its chunk's bytes."""
+        cdef const uint8_t[::1] view
+        job_index, part_index = self.parts[number]
+        outgoing.job, outgoing.part_index = &self.jobs[<size_t>job_index], part_index
+        outgoing.old, outgoing.old_nbytes, outgoing.encoded = NULL, 0, NULL
+        old = given_bytes(self.old.pop(number), self.keys[number]) if number in self.old else None
+        if old is not None:
+            view = old
+            held.append(old)
+            # An empty object is an object: its data is not NULL.
+            outgoing.old, outgoing.old_nbytes = &view[0] if view.shape[0] else <const uint8_t *>b"", view.shape[0]
+        return outgoing.job.gather.layout.nbytes
 
 
-cdef bint _is_empty_part(const zc_plan *plan, size_t index) noexcept nogil:
-    cdef zc_part part
-    plan_part(plan, index, &part)
-    return part.is_empty
+cdef _Outgoing _new_outgoing(zc_write_job *jobs, Objects objects, int n_threads):
+    cdef _Outgoing group = _Outgoing.__new__(_Outgoing)
+    group.jobs, group.objects, group.n_threads = jobs, objects, n_threads
+    group.parts, group.keys, group.changed, group.empty, group.old = [], [], [], [], {}
+    return group
 
 
-cdef zc_status _encode_for_python(zc_write_job *job, size_t item, size_t part_index, zc_worker *worker,
-                                  int *step) noexcept nogil:
+cdef int _poll_group(void *context) noexcept nogil:
+    return poll_signals((<zc_outgoing_group *>context).failure)
+
+
+cdef int _encode_items(void *context, size_t first, size_t count, zc_worker *worker) noexcept nogil:
+    cdef zc_outgoing_group *group = <zc_outgoing_group *>context
+    cdef zc_outgoing *outgoing
+    cdef int step
+    cdef size_t i
+    cdef zc_status status
+    for i in range(first, first + count):
+        outgoing = &group.outgoing[i]
+        step = -1
+        worker.detail = NULL
+        status = _encode_item(outgoing, worker, &step)
+        if status != ZC_OK:
+            keep_failure(&outgoing.job.gather.failure, status, outgoing.part_index, step, worker)
+            return 1
+    return 0
+
+
+cdef zc_status _encode_item(zc_outgoing *outgoing, zc_worker *worker, int *step) noexcept nogil:
+    cdef zc_gather *gather = &outgoing.job.gather
     cdef zc_part part
     cdef zc_encoded encoded
     cdef zc_status status
-    plan_part(job.gather.plan, part_index, &part)
     memset(&encoded, 0, sizeof(encoded))
-    status = gather_covering(&job.gather, &part, part_index, worker, &encoded, step)
+    plan_part(gather.plan, outgoing.part_index, &part)
+    if part.covers:
+        status = gather_covering(gather, &part, outgoing.part_index, worker, &encoded, step)
+    else:
+        status = gather_change(gather, &part, outgoing.part_index, outgoing.old, outgoing.old_nbytes, worker, &encoded, step)
     if status == ZC_OK and not encoded.is_empty:
-        job.encoded[item] = _as_bytes(job, part_index, &encoded)
-        if job.encoded[item] is NULL:
+        outgoing.encoded = _as_bytes(gather, outgoing.part_index, &encoded)
+        if outgoing.encoded is NULL:
             return ZC_EPYTHON
     return status
 
 
-cdef PyObject *_as_bytes(zc_write_job *job, size_t part_index, zc_encoded *encoded) noexcept nogil:
+cdef PyObject *_as_bytes(zc_gather *gather, size_t part_index, zc_encoded *encoded) noexcept nogil:
     """The encoded bytes as an owned bytes object; NULL when memory is short."""
+    cdef char *data
+    cdef PyObject *made
     if encoded.owner is not NULL:
         return encoded.owner
     with gil:
         try:
-            data = PyBytes_FromStringAndSize(<const char *>encoded.data, encoded.nbytes)
+            owner = PyBytes_FromStringAndSize(NULL, encoded.nbytes)
         except BaseException as error:
-            keep_exception(&job.gather.failure, part_index, error)
+            keep_exception(&gather.failure, part_index, error)
             return NULL
-        Py_INCREF(data)
-        return <PyObject *>data
-
-
-cdef int _hand_over(zc_write_job *job, Objects objects, size_t first, size_t n, PyObject **encoded) except -1:
-    stored, empty = [], []
-    cdef size_t i
-    for i in range(n):
-        key = objects.key_of_part(job.gather.plan, first + i)
-        if encoded[i] is NULL:
-            empty.append(key)
-        else:
-            stored.append((key, <object>encoded[i]))
-    with nullcontext() if job.is_locked else objects.locked([key for key, _ in stored] + empty):
-        objects.store.set_many(stored)
-        objects.store.delete_many(empty)
-    return 0
-
-
-cdef int _modify_in_python(zc_write_job *job, Objects objects, size_t part_index) except -1:
-    """Read, change and write one object of a store in Python, under its lock."""
-    cdef PyObject *encoded = NULL
-    key = objects.key_of_part(job.gather.plan, part_index)
-    with nullcontext() if job.is_locked else objects.locked([key]):
-        if _change_in_python(job, part_index, given_bytes(objects.store.get(key), key), &encoded):
-            return 0
-        if encoded is NULL:
-            objects.store.delete(key)
-            return 0
-        try:
-            objects.store.set(key, <object>encoded)
-        finally:
-            Py_XDECREF(encoded)
-    return 0
-
-
-cdef bint _change_in_python(zc_write_job *job, size_t part_index, blob, PyObject **encoded_ret) except -1:
-    """Change the old bytes 'blob' (None: not stored); whether that failed. NULL in '*encoded_ret': nothing to store."""
-    cdef zc_part part
-    cdef const uint8_t *old = NULL
-    cdef size_t old_nbytes = 0
-    cdef zc_encoded encoded
-    cdef const uint8_t[::1] view
-    cdef int step = -1
-    cdef zc_status status
-    cdef zc_worker *worker
-    memset(&encoded, 0, sizeof(encoded))
-    if blob is not None:
-        view = blob
-        # An empty object is an object: its data is not NULL.
-        old, old_nbytes = &view[0] if view.shape[0] else <const uint8_t *>b"", view.shape[0]
-    plan_part(job.gather.plan, part_index, &part)
-    worker = lease_worker()
-    if worker is NULL:
-        raise MemoryError("a worker for the write")
-    with nogil:
-        status = gather_change(&job.gather, &part, part_index, old, old_nbytes, worker, &encoded, &step)
-        if status == ZC_OK and not encoded.is_empty:
-            encoded_ret[0] = _as_bytes(job, part_index, &encoded)
-            status = ZC_EPYTHON if encoded_ret[0] is NULL else ZC_OK
-        if status != ZC_OK:
-            keep_failure(&job.gather.failure, status, part_index, step, worker)
-        return_worker(worker)
-    return status != ZC_OK
+        Py_INCREF(owner)
+        made = <PyObject *>owner
+        data = PyBytes_AS_STRING(owner)
+    # Nobody else has it yet: the store's own thread goes on meanwhile.
+    memcpy(data, encoded.data, encoded.nbytes)
+    return made

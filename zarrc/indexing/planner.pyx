@@ -14,6 +14,7 @@ from zarrc.errors import SelectionError
 cimport cython
 cimport numpy as cnp
 from libc.stdint cimport int64_t, uint8_t
+from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from zarrc.indexing.plan cimport (
@@ -41,6 +42,10 @@ from zarrc.kernels.points cimport (
 from zarrc.kernels.status cimport ZC_ETOOLARGE, check, zc_status
 
 cnp.import_array()
+
+cdef enum:
+    # Plans that are run together: each takes some 5 KiB.
+    MOST_PLANS = 1024
 
 
 cdef class _Points:
@@ -83,7 +88,7 @@ cdef class Planner:
         self.plan.kind = PLAN_BOXES
         if selection.mask is not None:
             _set_mask(self, result_strides)
-        choices = []
+        choices = self.choices = []
         for d in range(selection.ndim):
             if selection.axis[d].group < 0:
                 choices.append(_axis_choices(self, d, shape[d], result_strides))
@@ -107,6 +112,35 @@ cdef class Planner:
             plan_count_parts(&self.plan)
         self.chunk_shape = tuple([self.plan.axis[d].chunk_extent for d in range(self.plan.ndim)])
         return True
+
+    cdef Plans take(self, size_t most_parts):
+        cdef Plans plans = Plans.__new__(Plans)
+        plans.planner, plans.chunk_shapes = self, []
+        while plans.n_parts < most_parts and plans.n < MOST_PLANS and self.next():
+            plans.add()
+        return plans if plans.n else None
+
+
+@cython.final
+cdef class Plans:
+    """Plans that are run together."""
+
+    def __dealloc__(self):
+        free(self.plan)
+
+    cdef int add(self) except -1:
+        """Add the planner's current plan; there is room for a power of two."""
+        cdef zc_plan *plan = self.plan
+        if self.n & (self.n - 1) == 0:
+            plan = <zc_plan *>realloc(self.plan, max(2 * self.n, <size_t>1) * sizeof(zc_plan))
+            if plan is NULL:
+                raise MemoryError(f"{self.n} plans")
+            self.plan = plan
+        plan[self.n] = self.planner.plan
+        self.n += 1
+        self.n_parts += self.planner.plan.n_parts
+        self.chunk_shapes.append(self.planner.chunk_shape)
+        return 0
 
 
 cdef int _set_mask(Planner planner, const Py_ssize_t *result_strides) except -1:
