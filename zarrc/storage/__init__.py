@@ -12,8 +12,20 @@ if TYPE_CHECKING:
     from zarrc.storage.local import LocalStore
     from zarrc.storage.mapping import MappingStore
     from zarrc.storage.memory import MemoryStore
-    from zarrc.storage.registry import open_named, register_store, store_names
+    from zarrc.storage.registry import (
+        StoreInfo,
+        info,
+        names,
+        open_named,
+        register,
+        register_scheme,
+        register_store,
+        store_names,
+        unregister,
+        unregister_scheme,
+    )
     from zarrc.storage.resolve import AccessMode, StoreLike, make_store, open_store
+    from zarrc.storage.sqlite import SQLiteStore
     from zarrc.storage.store_path import StorePath
 
 __all__ = [
@@ -26,18 +38,26 @@ __all__ = [
     "LocalStore",
     "MappingStore",
     "MemoryStore",
+    "SQLiteStore",
     "Stat",
     "Store",
+    "StoreInfo",
     "StoreLike",
     "StorePath",
     "check_key",
     "check_prefix",
+    "info",
     "keys_below",
     "make_store",
+    "names",
     "open_named",
     "open_store",
+    "register",
+    "register_scheme",
     "register_store",
     "store_names",
+    "unregister",
+    "unregister_scheme",
 ]
 
 # Name -> module; loaded on first use, since fsspec takes longer to import than everything else.
@@ -53,17 +73,25 @@ __getattr__, __dir__ = lazy(
         "LocalStore": "local",
         "MappingStore": "mapping",
         "MemoryStore": "memory",
+        "SQLiteStore": "sqlite",
         "Stat": "base",
         "Store": "base",
+        "StoreInfo": "registry",
         "StoreLike": "resolve",
         "StorePath": "store_path",
         "check_key": "keys",
         "check_prefix": "keys",
+        "info": "registry",
         "keys_below": "keys",
         "make_store": "resolve",
+        "names": "registry",
         "open_named": "registry",
         "open_store": "resolve",
+        "register": "registry",
+        "register_scheme": "registry",
         "register_store": "registry",
         "store_names": "registry",
+        "unregister": "registry",
+        "unregister_scheme": "registry",
     },
 )

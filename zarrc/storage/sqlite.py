@@ -396,7 +396,7 @@ class SQLiteStore(Store):
         return f"SQLiteStore({self._path!r}{', read_only=True' if self._read_only else ''})"
 
     def __str__(self) -> str:
-        return f"sqlite://{self._path}"
+        return f"sqlite:///{self._path}"
 
 
 _NO_FILE: Any = object()
