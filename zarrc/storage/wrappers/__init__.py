@@ -1,0 +1,1 @@
+"""Stores around stores: read-only, a prefix, a cache, a meter, a log, faults."""
