@@ -367,13 +367,13 @@ cdef class ArrayAccess:
         root = self.store.local_root
         if root is None:
             return False
-        from zarrc.kernels import local_io
+        from zarrc.kernels import local_shards
 
         path = os.fsencode(os.path.join(root, self._key_of(shard)))
-        if not local_io.undo_exists(path):
+        if not local_shards.undo_exists(path):
             return False
         with self.locked(shard):
-            return local_io.repair(path, 1 << 62)
+            return local_shards.repair(path, 1 << 62)
 
     cdef str _key_of(self, chunk):
         cdef int64_t indices[MAX_NDIM]

@@ -18,6 +18,7 @@ from zarrc.engine.objects cimport (
     object_name,
     object_release,
     object_remove,
+    object_root,
     object_replace,
     object_unlock,
     zc_object,
@@ -275,7 +276,7 @@ cdef zc_status _file_to_file(zc_copy_job *job, int fd, uint64_t nbytes, const ch
     if status != ZC_OK:
         return status
     side[0] = AT_SOURCE
-    status = local_copy(fd, nbytes, target, job.target.node_nbytes, buffer, BUFFER_NBYTES, &worker.error_number)
+    status = local_copy(fd, nbytes, target, object_root(job.target), buffer, BUFFER_NBYTES, &worker.error_number)
     object_unlock(&lock)
     if status != ZC_ETRUNCATED:
         side[0] = AT_TARGET

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from zarrc.indexing.plan cimport zc_plan
 from zarrc.kernels.chunk_cache cimport zc_chunk_cache
-from zarrc.kernels.local_io cimport zc_local_next, zc_local_stamp
+from zarrc.kernels.local_io cimport ZC_LOCAL_DURABLE, zc_local_next, zc_local_stamp
 from zarrc.kernels.locks cimport zc_file_lock, zc_lock
 from zarrc.kernels.shard_cache cimport zc_shard_cache
 from zarrc.kernels.status cimport zc_status
@@ -28,6 +28,7 @@ ctypedef struct zc_objects:
     size_t lock_from        # what follows them and their "/" names an object's lock
     bint bare_zero          # a 0-d array's only chunk: the prefix alone, or the prefix and "0"
     char separator
+    unsigned char is_durable    # what is written is to be on the disk when the call returns (local)
     zc_table *table
     uint64_t lock_seed
     bint locks_files        # against other processes too
@@ -67,6 +68,11 @@ cdef class Objects:
     cdef int look_at_document(self, zc_document *document_ret) except -1
 
 
+# The root (zc_local.h) of what is written to a local store.
+cdef inline size_t object_root(const zc_objects *objects) noexcept nogil:
+    return objects.node_nbytes | (ZC_LOCAL_DURABLE if objects.is_durable else 0)
+
+
 # The name of the chunk's object, NUL-terminated; 'buffer' has MAX_KEY_NBYTES.  Its length, or 0 if it does not fit.
 cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndim, char *buffer) noexcept nogil
 
@@ -86,6 +92,9 @@ cdef object no_bytes(object blob, str key)
 
 # The blobs of (key, range) of a store in Python, asked for together, in the order of the requests.
 cdef list all_of(object store, list requests)
+
+# (number, blob) of each request, as they come.
+cdef object answers_of(object store, list requests)
 
 # The whole object, in place (memory) or in ZC_SCRATCH_ENCODED (local).  ZC_ABSENT; ZC_ETOOLARGE past 'limit' bytes.
 cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes, size_t limit,

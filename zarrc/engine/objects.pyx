@@ -17,6 +17,7 @@ from zarrc.kernels.local_io cimport (
     local_open,
     local_pread,
     local_remove,
+    local_remove_durably,
     local_replace,
     local_replace_pieces,
     local_stamp_path,
@@ -70,6 +71,7 @@ cdef class Objects:
         table = getattr(store, "_table", None) if near else None
         if root is not None:
             self.c.place = PLACE_LOCAL
+            self.c.is_durable = bool(store.durable)
             node_path = os.path.join(root, node_path) if node_path else root
             head = os.path.join(root, head)
             self._metadata_name = os.fsencode(os.path.join(node_path, metadata_name))
@@ -284,7 +286,7 @@ cdef zc_status object_lock(const zc_objects *objects, zc_object_lock *lock, zc_w
     lock.file = NULL
     if not objects.locks_files:
         return ZC_OK
-    status = file_lock_acquire(name, objects.node_nbytes, ZC_FILE_LOCK_TIMEOUT_MS, &lock.file, &worker.error_number)
+    status = file_lock_acquire(name, object_root(objects), ZC_FILE_LOCK_TIMEOUT_MS, &lock.file, &worker.error_number)
     if status != ZC_OK:
         if status == ZC_EOS and worker.error_number == ETIMEDOUT:
             worker.detail = b"another process holds the lock; if it is gone, remove '.zc-lock-NAME.x' beside the object"
@@ -310,15 +312,24 @@ cdef object no_bytes(object blob, str key):
 
 cdef list all_of(object store, list requests):
     cdef list found = [None] * len(requests)
+    for number, blob in _answers_of(store, requests):
+        found[number] = blob
+    return found
+
+
+cdef object answers_of(object store, list requests):
+    return _answers_of(store, requests)
+
+
+def _answers_of(store, list requests):
     open_requests = set(range(len(requests)))
     for number, blob in store.get_many(requests):
         if number not in open_requests:
             raise StoreError(f"the store answered request {number!r}, which is not open")
         open_requests.discard(number)
-        found[number] = blob
+        yield number, blob
     if open_requests:
         raise StoreError("the store did not answer a request", key=requests[min(open_requests)][0])
-    return found
 
 
 cdef zc_status object_fetch(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes, size_t limit,
@@ -389,7 +400,7 @@ cdef zc_status object_replace(const zc_objects *objects, zc_worker *worker, cons
     cdef zc_blob *blob = NULL
     cdef uint8_t *kept
     if objects.place == PLACE_LOCAL:
-        return local_replace(name, objects.node_nbytes, data, nbytes, &worker.error_number)
+        return local_replace(name, object_root(objects), data, nbytes, &worker.error_number)
     kept = object_new(nbytes, &blob)
     if kept is NULL:
         return ZC_ENOMEM
@@ -400,7 +411,7 @@ cdef zc_status object_replace(const zc_objects *objects, zc_worker *worker, cons
 
 cdef zc_status object_replace_pieces(const zc_objects *objects, zc_worker *worker, const char *name, zc_local_next next,
                                      void *context, size_t nbytes) noexcept nogil:
-    return local_replace_pieces(name, objects.node_nbytes, next, context, nbytes, &worker.error_number)
+    return local_replace_pieces(name, object_root(objects), next, context, nbytes, &worker.error_number)
 
 
 cdef uint8_t *object_new(size_t nbytes, zc_blob **blob_ret) noexcept nogil:
@@ -423,7 +434,7 @@ cdef void object_drop(zc_blob *blob) noexcept nogil:
 cdef zc_status object_remove(const zc_objects *objects, zc_worker *worker, const char *name, size_t name_nbytes) noexcept nogil:
     cdef zc_status status
     if objects.place == PLACE_LOCAL:
-        status = local_remove(name, &worker.error_number)
+        status = (local_remove_durably if objects.is_durable else local_remove)(name, &worker.error_number)
     else:
         status = table_remove(objects.table, name, name_nbytes)
     return ZC_OK if status == ZC_ABSENT else status

@@ -30,7 +30,7 @@ from zarrc.engine.cached cimport (
 from zarrc.engine.failure cimport FAILED_SHARD, keep_failure_inside, poll_signals, raise_failure, take_owned, zc_failure
 from zarrc.engine.job cimport detail_of, grain_of, threads_for
 from zarrc.engine.layout cimport ChunkLayout
-from zarrc.engine.objects cimport MAX_KEY_NBYTES, all_of, given_bytes, object_name
+from zarrc.engine.objects cimport MAX_KEY_NBYTES, all_of, answers_of, given_bytes, object_name
 from zarrc.engine.read_part cimport scatter_init, zc_scatter
 from zarrc.engine.shard_layout cimport shard_number, zc_shard_layout
 from zarrc.engine.shard_read cimport (
@@ -56,6 +56,8 @@ cdef enum:
     # A request costs as much as so many bytes, and one that is longer is better made two (zarr-python's figures).
     GAP_NBYTES = 1 << 20
     RUN_NBYTES = 16 << 20
+    # What is decoded together of ranges that come, for each thread: it pays to wake one, and the last ones are soon decoded.
+    GROUP_NBYTES = 512 << 10
     # A shard that changes as often while it is read is given up.
     ROUNDS = 8
 
@@ -400,13 +402,23 @@ cdef int _read_ranges(_Job job, list shards) except -1:
 
 
 cdef int _read_range_window(_Job job, list window) except -1:
+    """Ask for ranges, and decode those that came while others are on their way."""
     cdef _Shard shard
     cdef list came = []
+    cdef uint64_t nbytes = 0
     cdef size_t i
     requests = [((<_Shard>shard).key, ((<_Shard>shard).wanted.runs[<size_t>i].offset,
                                        (<_Shard>shard).wanted.runs[<size_t>i].nbytes)) for shard, i in window]
     try:
-        answers = all_of(job.objects.store, requests)
+        for number, blob in answers_of(job.objects.store, requests):
+            shard, i = window[number]
+            if _take_range(shard, i, blob, came):
+                nbytes += shard.wanted.runs[i].n * job.shard.leaf.nbytes
+            if nbytes >= <uint64_t>GROUP_NBYTES * <uint64_t>job.n_threads:
+                _decode(job, _of_one_version(came))
+                came, nbytes = [], 0
+                if job.scatter.failure.claimed:
+                    return 0
     except StoreError:
         # A shard that became shorter: its index tells.
         _check_versions(job, list({id(shard): shard for shard, _ in window}.values()), of_index=True)
@@ -414,18 +426,26 @@ cdef int _read_range_window(_Job job, list window) except -1:
             raise
         _leave([shard for shard, _ in window])
         return 0
-    for (shard, i), blob in zip(window, answers):
-        same = blob is not None and _same_version(_version_of(blob), shard.version)
-        if blob is None or same is False:
-            shard.changed = True
-            continue
-        if same is None:
-            shard.version = None        # ranges do not say: the index will
-        data = given_bytes(blob, shard.key)
-        if <uint64_t>len(data) != shard.wanted.runs[i].nbytes:
-            raise StoreError(f"{len(data)} bytes came where {shard.wanted.runs[i].nbytes} were asked for", key=shard.key)
-        came.append((shard, i, data))
-    return _decode(job, [task for task in came if not (<_Shard>task[0]).changed])
+    return _decode(job, _of_one_version(came))
+
+
+cdef bint _take_range(_Shard shard, size_t run, blob, list came) except -1:
+    """Whether there is a run to decode."""
+    same = blob is not None and _same_version(_version_of(blob), shard.version)
+    if blob is None or same is False:
+        shard.changed = True
+        return False
+    if same is None:
+        shard.version = None        # ranges do not say: the index will
+    data = given_bytes(blob, shard.key)
+    if <uint64_t>len(data) != shard.wanted.runs[run].nbytes:
+        raise StoreError(f"{len(data)} bytes came where {shard.wanted.runs[run].nbytes} were asked for", key=shard.key)
+    came.append((shard, run, data))
+    return True
+
+
+cdef list _of_one_version(list came):
+    return [task for task in came if not (<_Shard>task[0]).changed]
 
 
 cdef object _version_of(blob):

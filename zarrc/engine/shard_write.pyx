@@ -6,25 +6,29 @@ of its object: the inner chunks that it does not touch are taken over as they ar
 thread, others by all threads together.
 """
 
+from zarrc.errors import StoreError
+
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from zarrc.engine.failure cimport keep_failure_inside, poll_at_times, poll_signals, raise_failure
-from zarrc.engine.job cimport detail_of, threads_for, write_group_of
+from zarrc.engine.job cimport detail_of, group_is_full, threads_for
 from zarrc.engine.layout cimport ChunkLayout
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
     PLACE_LOCAL,
     PLACE_MEMORY,
     PLACE_PYTHON,
+    all_of,
     given_bytes,
     object_cut,
     object_lock,
     object_name,
     object_put,
     object_remove,
+    object_root,
     object_unlock,
     zc_object_lock,
     zc_objects,
@@ -119,13 +123,15 @@ cdef int _init(zc_shard_write *job, const zc_plan *plan, ShardLayout layout, Obj
 cdef int write_inner_chunks(const zc_plan *plan, ShardLayout layout, Objects objects, const zc_shard_list *listed,
                             uint8_t *values, int n_threads, config) except -1:
     cdef zc_shard_write job
+    cdef _Outgoing group
     cdef zc_worker *worker
     _init(&job, plan, layout, objects, values, config)
     job.listed = listed
     job.appends = job.appends and listed.n
     if objects.c.place == PLACE_PYTHON:
-        key = objects.key_of_part(plan, 0)
-        _hand_over(objects, [(key, _built(&job, 0, given_bytes(objects.store.get(key), key), n_threads))])
+        group = _new_outgoing(&job, objects, n_threads)
+        group.add(0, objects.key_of_part(plan, 0), True)
+        group.write_locked()
     else:
         worker = lease_worker()
         if worker is NULL:
@@ -302,6 +308,7 @@ cdef zc_status _append(const zc_shard_write *job, const zc_shard_view *old, cons
     memcpy(what.identity, old.identity, sizeof(what.identity))
     what.index_nbytes = job.shard.index_nbytes
     what.index_at_start = job.shard.index_at_start
+    what.durable = job.objects.is_durable
     data.data, data.nbytes = sink.data, sink.nbytes - what.index_nbytes
     what.data, what.n_data = &data, 1
     what.index = sink.data + data.nbytes
@@ -323,7 +330,7 @@ cdef zc_status _append(const zc_shard_write *job, const zc_shard_view *old, cons
 
 cdef void _open_sink(const zc_shard_write *job, zc_shard_sink *sink, const char *name) noexcept nogil:
     if job.objects.place == PLACE_LOCAL and job.shard.outer is NULL:
-        sink_to_file(sink, name, job.objects.node_nbytes)
+        sink_to_file(sink, name, object_root(job.objects))
     else:
         # What compression leaves of it is given back.
         sink_to_memory(sink, job.shard_nbytes + job.shard.index_nbytes, job.objects.place == PLACE_MEMORY)
@@ -395,7 +402,7 @@ cdef zc_status _store(const zc_shard_write *job, zc_shard_sink *sink, bint is_em
         sink.blob = NULL
         return object_put(job.objects, name, name_nbytes, object_cut(blob, sink.nbytes))
     if sink.name is NULL:
-        return local_replace(name, job.objects.node_nbytes, sink.data, sink.nbytes, &worker.error_number)
+        return local_replace(name, object_root(job.objects), sink.data, sink.nbytes, &worker.error_number)
     sink.stream = NULL
     return local_stream_commit(stream, &worker.error_number)
 
@@ -415,55 +422,119 @@ cdef class _ShardBytes:
 
 
 cdef int _write_to_python(zc_shard_write *job, Objects objects, int n_threads) except -1:
-    """Build some shards, then hand them to the store together; changed ones go one by one."""
-    cdef size_t most = write_group_of(job.shard_nbytes, 1)
+    """Hand the shards to the store, group after group."""
+    cdef _Outgoing group = None
     cdef zc_part part
     cdef size_t i
-    cdef list group = []
     for i in range(job.plan.n_parts):
         plan_part(job.plan, i, &part)
-        key = objects.key_of(part.chunk, job.plan.ndim)
         if part.is_empty:
-            pass
-        elif part.covers:
-            group.append((key, _built(job, i, None, n_threads)))
-        else:
-            with objects.locked([key]):
-                stored = given_bytes(objects.store.get(key), key)
-                _hand_over(objects, [(key, _built(job, i, stored, n_threads))])
-        if job.gather.failure.claimed:
+            continue
+        if group is None:
+            group = _new_outgoing(job, objects, n_threads)
+        group.add(i, objects.key_of(part.chunk, job.plan.ndim), not part.covers)
+        if group_is_full(len(group.keys), len(group.keys) * job.shard_nbytes, job.shard_nbytes, 1):
+            if group.write():
+                return 0
+            group = None
+    if group is not None:
+        group.write()
+    return 0
+
+
+@cython.final
+cdef class _Outgoing:
+    """Shards that a store in Python is given together: it takes them from this iterator, which builds one at a time.
+
+    The iterator is not at its end before all were taken, or one failed.
+    """
+
+    cdef zc_shard_write *job
+    cdef Objects objects
+    cdef int n_threads
+    cdef list parts
+    cdef list keys
+    cdef list changed           # the numbers of those that are read first
+    cdef dict old               # of each of them the stored object, until it was used
+    cdef list empty             # the keys of objects to remove
+    cdef size_t n_built         # so far
+    cdef bint failed            # which is kept
+
+    cdef int add(self, size_t part_index, str key, bint is_changed) except -1:
+        if is_changed:
+            self.changed.append(len(self.keys))
+        self.parts.append(part_index)
+        self.keys.append(key)
+        return 0
+
+    cdef bint write(self) except -1:
+        """Whether it failed, which is kept."""
+        # A change is a read and a write under one lock; others' changes do not meet a shard that is replaced meanwhile.
+        with self.objects.locked(self.keys):
+            self.write_locked()
+        return self.failed
+
+    cdef int write_locked(self) except -1:
+        """By whom has the locks."""
+        try:
+            if len(self.keys) == 1:
+                self._write_one(self.objects.store)
+            else:
+                self._write_many(self.objects.store)
+        finally:
+            if self.objects._trusted_indexes is not None:
+                for key in self.keys:
+                    self.objects._trusted_indexes.drop(key)
+        return 0
+
+    cdef int _write_many(self, store) except -1:
+        if self.changed:
+            self.old = dict(zip(self.changed, all_of(store, [(self.keys[i], None) for i in self.changed])))
+        store.set_many(self)
+        if self.failed:
             return 0
-        if len(group) >= most:
-            _hand_over_locked(objects, group)
-            group = []
-    _hand_over_locked(objects, group)
-    return 0
+        if self.n_built < <size_t>len(self.keys):
+            raise StoreError("the store did not take all objects that it was to set", key=self.keys[self.n_built])
+        if self.empty:
+            store.delete_many(self.empty)
+        return 0
+
+    cdef int _write_one(self, store) except -1:
+        key = self.keys[0]
+        if self.changed:
+            self.old = {0: store.get(key)}
+        item = next(self, None)
+        if item is not None:
+            store.set(key, item[1])
+        elif not self.failed:
+            store.delete(key)
+        return 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef size_t number
+        while not self.failed and self.n_built < <size_t>len(self.keys):
+            number = self.n_built
+            key = self.keys[number]
+            old = given_bytes(self.old.pop(number), key) if number in self.old else None
+            built = _built(self.job, self.parts[number], old, self.n_threads)
+            self.failed = built is None or self.job.gather.failure.claimed
+            if self.failed:
+                break
+            self.n_built += 1
+            if not (<_ShardBytes>built).is_empty:
+                return key, memoryview(built)
+            self.empty.append(key)
+        raise StopIteration
 
 
-cdef int _hand_over_locked(Objects objects, list group) except -1:
-    if group:
-        with objects.locked([key for key, _ in group]):
-            _hand_over(objects, group)
-    return 0
-
-
-cdef int _hand_over(Objects objects, list group) except -1:
-    stored, empty = [], []
-    for key, built in group:
-        if built is None:
-            return 0        # it failed, which is kept
-        if (<_ShardBytes>built).is_empty:
-            empty.append(key)
-        else:
-            stored.append((key, memoryview(built)))
-    try:
-        objects.store.set_many(stored)
-        objects.store.delete_many(empty)
-    finally:
-        if objects._trusted_indexes is not None:
-            for key, _ in group:
-                objects._trusted_indexes.drop(key)
-    return 0
+cdef _Outgoing _new_outgoing(zc_shard_write *job, Objects objects, int n_threads):
+    cdef _Outgoing group = _Outgoing.__new__(_Outgoing)
+    group.job, group.objects, group.n_threads = job, objects, n_threads
+    group.parts, group.keys, group.changed, group.empty, group.old = [], [], [], [], {}
+    return group
 
 
 cdef object _built(zc_shard_write *job, size_t part_index, stored, int n_threads):

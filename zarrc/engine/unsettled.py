@@ -1,0 +1,85 @@
+"""The marker that a transaction leaves at a node while it is committed: what a writable open looks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zarrc.engine.node_names import join
+from zarrc.errors import StoreDeniedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zarrc.storage.base import Blob, Store
+
+__all__ = ["MARKER", "get_and_settle", "leaves_markers", "settle"]
+
+MARKER = ".zc-tx.json"
+"""Name of the marker, beside the node's documents."""
+
+
+def leaves_markers(store: Store) -> bool:
+    """Whether transactions of this store leave markers: where they are not a step of the store's own."""
+    below = store.below
+    return (below.local_root is not None or below.is_conditional) and not (
+        below.is_atomic or below.read_only or store.read_only
+    )
+
+
+def settle(store: Store, path: str) -> bool:
+    """Finish what an interrupted transaction left at a node; whether there was one.
+
+    One request where there is nothing. Where the store is not such that a transaction can be left, none.
+
+    Raises
+    ------
+    TransactionConflictError
+        If the transaction is being committed, and is not done in time.
+    """
+    if not leaves_markers(store):
+        return False
+    if store.local_root is not None:
+        return store.stat(join(path, MARKER)) is not None and finish(store, path)
+    try:
+        return store.get(join(path, MARKER)) is not None and finish(store, path)
+    except StoreDeniedError:
+        return False  # as some servers say of what is not there
+
+
+def get_and_settle(store: Store, paths: Sequence[str], keys: Sequence[str]) -> list[Blob | None]:
+    """Get objects of nodes, together with the nodes' markers; where there is one, again when it is settled.
+
+    Parameters
+    ----------
+    store : Store
+        Of which `leaves_markers` is true.
+    paths : sequence of str
+        The nodes.
+    keys : sequence of str
+        The objects.
+    """
+    markers = [join(path, MARKER) for path in paths]
+    try:
+        found = _all(store, [*keys, *markers])
+    except StoreDeniedError:
+        # As some servers say of what is not there.
+        return _all(store, keys)
+    left = [path for path, blob in zip(paths, found[len(keys) :], strict=True) if blob is not None]
+    # A list: all of them are settled.
+    if any([finish(store, path) for path in left]):
+        return _all(store, keys)
+    return found[: len(keys)]
+
+
+def _all(store: Store, keys: Sequence[str]) -> list[Blob | None]:
+    found: list[Blob | None] = [None] * len(keys)
+    for number, blob in store.get_many([(key, None) for key in keys]):
+        found[number] = blob
+    return found
+
+
+def finish(store: Store, path: str) -> bool:
+    """Finish what the marker at a node tells of; whether anything may have changed by that."""
+    from zarrc.transactions.recovering import resolve
+
+    return resolve(store.below, path)
