@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -55,7 +56,7 @@ _BUSY = frozenset(("ConditionalRequestConflict", "OperationAborted"))
 # A version that no object has.
 _NO_ETAG = '"00000000000000000000000000000000-zarrc"'
 
-# What is known of the servers at other endpoints than Amazon's: by endpoint and condition, whether it is kept.
+# Of servers at other endpoints than Amazon's, by endpoint and condition: whether it is kept.
 _keeps: dict[tuple[str, str], bool] = {}
 
 
@@ -238,7 +239,7 @@ class S3Driver(Driver):
         send: Callable[[str, int], Awaitable[Any]],
         condition: dict[str, str],
     ) -> Any:
-        """An upload in parts, which ``send`` brings by upload and number; nothing is left of one that fails."""
+        """An upload in parts, which ``send`` brings; nothing is left of one that fails."""
         upload = (await self._call("create_multipart_upload", Bucket=bucket, Key=key))["UploadId"]
         try:
             numbers = iter(range(1, n_parts + 1))
@@ -264,10 +265,9 @@ class S3Driver(Driver):
             raise
 
     async def _abort(self, bucket: str, key: str, upload: str) -> None:
-        try:
+        # What failed is being told; parts that stay go when the bucket's rules say so.
+        with contextlib.suppress(Exception):
             await self._call("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
-        except Exception:  # noqa: S110
-            pass  # what failed is being told; the parts go when the bucket's rules say so
 
     async def delete(self, path: str) -> None:
         """See `Driver.delete`."""
