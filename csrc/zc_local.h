@@ -9,6 +9,13 @@
 
 #include "zc.h"
 
+/*
+ * What is called 'root' below says how many bytes of a path name its root, which is never made; with this added, what is
+ * written is on the disk when the call returns: the file is flushed before it gets its name, then the directory that has the
+ * name, and those above the directories that were made.  Where the last of these fails, the new content is in place.
+ */
+#define ZC_LOCAL_DURABLE ((size_t)1 << (sizeof(size_t) * 8 - 1))
+
 /* In place of an errno: no system call failed, but what is there is a fifo, a socket or a device. */
 #define ZC_LOCAL_NOT_REGULAR (-1)
 
@@ -72,10 +79,10 @@ void zc_local_close(int fd);
 /*
  * Make 'src' the whole content of the file 'path': readers see the old content or the new, nothing between, also when
  * the process is killed (which can leave a temporary file, named '.zc-...', beside it).
- * Missing parent directories are made, but never the first 'root_nbytes' bytes of the path: ZC_ABSENT if the root is
- * not there.  On failure the temporary file is removed and the old content stays.  Nothing is flushed to the disk.
+ * Missing parent directories are made, but never the root: ZC_ABSENT if that is not there.  On failure the temporary file is
+ * removed and the old content stays.
  */
-zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes, int *errno_ret);
+zc_status zc_local_replace(const char *path, size_t root, const uint8_t *src, size_t nbytes, int *errno_ret);
 
 /* Bytes on their way to a file: 'n_rows' rows, each 'stride' bytes (of either sign, or 0) after the one before. */
 typedef struct zc_local_rows {
@@ -99,7 +106,7 @@ typedef zc_status (*zc_local_next)(void *context, uint64_t offset, zc_local_rows
  * rows to a buffer of 512 KiB and write (milliseconds of processor time, buffer and writev): rows of 512 B 13.3 and 22,
  * 1 KiB 12 and 15, 2 KiB 11.4 and 11.1, 4 KiB 11.0 and 9.5, 16 KiB 10.5 and 9.0, 1 MiB 10.1 and 8.5.
  */
-zc_status zc_local_replace_pieces(const char *path, size_t root_nbytes, zc_local_next next, void *context, uint64_t nbytes,
+zc_status zc_local_replace_pieces(const char *path, size_t root, zc_local_next next, void *context, uint64_t nbytes,
 				  int *errno_ret);
 
 /*
@@ -108,14 +115,14 @@ zc_status zc_local_replace_pieces(const char *path, size_t root_nbytes, zc_local
  * through 'buffer'.
  * ZC_ETRUNCATED if the file has fewer: the old content of 'path' stays then too.
  */
-zc_status zc_local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root_nbytes, uint8_t *buffer,
+zc_status zc_local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root, uint8_t *buffer,
 			size_t buffer_nbytes, int *errno_ret);
 
 /*
  * zc_local_replace, and *stamp_ret is the stamp of what was written: the modification time is set to a value that this
  * process does not use twice, because the kernel's own clock ticks too slowly to tell two quick writes apart.
  */
-zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+zc_status zc_local_replace_stamped(const char *path, size_t root, const uint8_t *src, size_t nbytes,
 				   zc_local_stamp *stamp_ret, int *errno_ret);
 
 /*
@@ -123,10 +130,13 @@ zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const u
  * callers wins, also between processes.  ZC_EOS with EPERM, ENOTSUP, ENOSYS or EMLINK where the file system knows no
  * hard links.
  */
-zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+zc_status zc_local_create(const char *path, size_t root, const uint8_t *src, size_t nbytes,
 			  zc_local_stamp *stamp_ret, int *errno_ret);
 
 /* Remove the file 'path'; ZC_ABSENT if it is not there. */
 zc_status zc_local_remove(const char *path, int *errno_ret);
+
+/* zc_local_remove, which is on the disk when this returns, also if the file was not there. */
+zc_status zc_local_remove_durably(const char *path, int *errno_ret);
 
 #endif

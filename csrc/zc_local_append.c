@@ -38,7 +38,6 @@ typedef struct checksum {
 
 typedef struct record_path {
 	char text[PATH_MAX + PREFIX_NBYTES + 1];
-	size_t dir_nbytes;	/* up to the last slash, with it */
 } record_path;
 
 static zc_status name_record(const char *path, record_path *name_ret, int *errno_ret)
@@ -54,7 +53,6 @@ static zc_status name_record(const char *path, record_path *name_ret, int *errno
 	memcpy(name_ret->text, path, dir_nbytes);
 	memcpy(name_ret->text + dir_nbytes, PREFIX, PREFIX_NBYTES);
 	memcpy(name_ret->text + dir_nbytes + PREFIX_NBYTES, path + dir_nbytes, rest_nbytes);
-	name_ret->dir_nbytes = dir_nbytes;
 	return ZC_OK;
 }
 
@@ -115,45 +113,6 @@ static uint64_t birth_of(const char *path, uint64_t inode)
 	(void)path, (void)inode;
 	return 0;
 #endif
-}
-
-static zc_status flush_fd(int fd, int *errno_ret)
-{
-	int failed;
-
-	ZC_FAULT_POINT();
-	do
-#ifdef __APPLE__
-		failed = fsync(fd) != 0;
-#else
-		failed = fdatasync(fd) != 0;
-#endif
-	while (failed && errno == EINTR);
-	ZC_FAULT_POINT();
-	return failed ? zc_local_os_failure(errno_ret) : ZC_OK;
-}
-
-/* Flush the directory in which the record is. */
-static zc_status flush_directory(const record_path *name, int *errno_ret)
-{
-	record_path directory;
-	zc_status status;
-	int fd, failed;
-
-	memcpy(directory.text, name->text, name->dir_nbytes);
-	memcpy(directory.text + name->dir_nbytes, ".", 2);
-	do
-		fd = open(directory.text, O_RDONLY | O_CLOEXEC);
-	while (fd < 0 && errno == EINTR);
-	if (fd < 0)
-		return zc_local_os_failure(errno_ret);
-	ZC_FAULT_POINT();
-	failed = fsync(fd) != 0;
-	/* Some file systems know nothing of the kind. */
-	status = failed && errno != EINVAL && errno != EINTR ? zc_local_os_failure(errno_ret) : ZC_OK;
-	ZC_FAULT_POINT();
-	close(fd);
-	return status;
 }
 
 static zc_status truncate_fd(int fd, uint64_t nbytes, int *errno_ret)
@@ -251,14 +210,14 @@ static zc_status make_record(const record_path *name, const char *path, const zc
 	ZC_FAULT_POINT();
 	status = fill_record(fd, path, what, errno_ret);
 	if (status == ZC_OK && what->durable)
-		status = flush_fd(fd, errno_ret);
+		status = zc_local_flush_fd(fd, errno_ret);
 	closed = zc_local_close_written(fd, &close_errno);
 	if (status == ZC_OK && closed != ZC_OK) {
 		*errno_ret = close_errno;
 		status = closed;
 	}
 	if (status == ZC_OK && what->durable)
-		status = flush_directory(name, errno_ret);
+		status = zc_local_flush_parent(path, errno_ret);
 	if (status != ZC_OK)
 		(void)remove_record(name, &ignored);
 	return status;
@@ -350,7 +309,7 @@ static zc_status restore(int fd, uint64_t nbytes, const uint8_t *index, size_t i
 		status = zc_local_pwrite_all(fd, 0, index, index_nbytes, errno_ret);
 	if (status == ZC_OK)
 		status = truncate_fd(fd, nbytes, errno_ret);
-	return status == ZC_OK && durable ? flush_fd(fd, errno_ret) : status;
+	return status == ZC_OK && durable ? zc_local_flush_fd(fd, errno_ret) : status;
 }
 
 /* With the record written: the append and its commit, or neither. */
@@ -361,13 +320,13 @@ static zc_status append_to(int fd, const record_path *name, const zc_local_appen
 	int ignored;
 
 	if (status == ZC_OK && what->durable)
-		status = flush_fd(fd, errno_ret);
+		status = zc_local_flush_fd(fd, errno_ret);
 	if (status == ZC_OK)
 		status = zc_local_identify_fd(fd, identity_ret, errno_ret);
 	if (status == ZC_OK)
 		status = remove_record(name, errno_ret);
 	if (status == ZC_OK)
-		return ZC_OK;
+		return what->durable ? zc_local_flush_parent(name->text, errno_ret) : ZC_OK;
 	/* If this fails too, the record says to the next writer what to do. */
 	if (restore(fd, what->identity[ZC_IDENTITY_NBYTES], what->old_index, what->index_at_start ? what->index_nbytes : 0,
 		    what->durable, &ignored) == ZC_OK)
@@ -537,7 +496,7 @@ void zc_local_undo_free(zc_local_undo *undo)
 /* Repairing. */
 
 static zc_status take_back(int fd, const char *path, const uint64_t *identity, const record_path *name,
-			   size_t max_index_nbytes, int *errno_ret)
+			   size_t max_index_nbytes, int *durable_ret, int *errno_ret)
 {
 	zc_local_undo undo;
 	zc_status status = undo_read(name, path, identity[ZC_IDENTITY_DEVICE], identity[ZC_IDENTITY_INODE], max_index_nbytes,
@@ -548,6 +507,7 @@ static zc_status take_back(int fd, const char *path, const uint64_t *identity, c
 	/* A shorter file than the record speaks of is nobody's append. */
 	if (undo.state == ZC_UNDO_VALID && identity[ZC_IDENTITY_NBYTES] >= undo.nbytes)
 		status = restore(fd, undo.nbytes, undo.index, undo.index_nbytes, undo.durable, errno_ret);
+	*durable_ret = undo.durable;
 	zc_local_undo_free(&undo);
 	return status;
 }
@@ -557,7 +517,7 @@ zc_status zc_local_repair(const char *path, size_t max_index_nbytes, int *errno_
 	uint64_t identity[ZC_LOCAL_IDENTITY_WORDS];
 	record_path name;
 	zc_status status = name_record(path, &name, errno_ret);
-	int fd = -1;
+	int fd = -1, durable = 0;
 
 	if (status != ZC_OK)
 		return status;
@@ -565,10 +525,12 @@ zc_status zc_local_repair(const char *path, size_t max_index_nbytes, int *errno_
 		return ZC_ABSENT;
 	status = open_shard(path, &fd, identity, errno_ret);
 	if (status == ZC_OK) {
-		status = take_back(fd, path, identity, &name, max_index_nbytes, errno_ret);
+		status = take_back(fd, path, identity, &name, max_index_nbytes, &durable, errno_ret);
 		close(fd);
 	} else if (status == ZC_ABSENT) {
 		status = ZC_OK;
 	}
-	return status == ZC_OK ? remove_record(&name, errno_ret) : status;
+	if (status == ZC_OK)
+		status = remove_record(&name, errno_ret);
+	return status == ZC_OK && durable ? zc_local_flush_parent(path, errno_ret) : status;
 }

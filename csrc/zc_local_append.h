@@ -33,7 +33,7 @@ typedef struct zc_local_append_spec {
 	size_t index_nbytes;
 	int index_at_start;
 	const uint8_t *old_index;			/* as many bytes, if index_at_start; else not looked at */
-	int durable;					/* flushed to the disk: the record, then the shard, before the commit */
+	int durable;					/* flushed to the disk: the record, then the shard, then the commit */
 } zc_local_append_spec;
 
 /*

@@ -129,12 +129,12 @@ static zc_status copy_all(const void *content, int fd, int *errno_ret)
 	return status;
 }
 
-zc_status zc_local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root_nbytes, uint8_t *buffer,
+zc_status zc_local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root, uint8_t *buffer,
 			size_t buffer_nbytes, int *errno_ret)
 {
 	source from = { src_fd, nbytes, buffer, buffer_nbytes };
 
 	if (buffer_nbytes == 0)
 		return ZC_EINVAL;
-	return zc_local_put(path, root_nbytes, copy_all, &from, nbytes, errno_ret);
+	return zc_local_put(path, root, copy_all, &from, nbytes, errno_ret);
 }

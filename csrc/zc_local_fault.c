@@ -2,6 +2,7 @@
 #define _DARWIN_C_SOURCE
 #include "zc_local_fault.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -31,4 +32,26 @@ void zc_local_fault_arm(int64_t n)
 uint64_t zc_local_fault_count(void)
 {
 	return atomic_load(&n_passed);
+}
+
+static _Atomic uint64_t n_flushes[2];
+static _Atomic int flush_errno[2];
+
+void zc_local_fault_fail_flushes(int is_directory, int error_number)
+{
+	atomic_store(&flush_errno[is_directory], error_number);
+}
+
+uint64_t zc_local_fault_count_flushes(int is_directory)
+{
+	return atomic_load(&n_flushes[is_directory]);
+}
+
+int zc_local_fault_flush(int is_directory)
+{
+	int failure = atomic_load(&flush_errno[is_directory]);
+
+	atomic_fetch_add(&n_flushes[is_directory], 1);
+	errno = failure;
+	return failure != 0;
 }

@@ -24,4 +24,13 @@ void zc_local_fault_arm(int64_t n);
 /* Places reached since they are counted. */
 uint64_t zc_local_fault_count(void);
 
+/* Have flushing files (is_directory 0) or directories (1) fail with this errno; 0: work again. */
+void zc_local_fault_fail_flushes(int is_directory, int error_number);
+
+/* Flushes since the process began. */
+uint64_t zc_local_fault_count_flushes(int is_directory);
+
+/* A flush is about to be done: count it; 1, with errno set, if it is to fail. */
+int zc_local_fault_flush(int is_directory);
+
 #endif

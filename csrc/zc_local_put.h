@@ -37,14 +37,14 @@ static inline int zc_local_is_absence(int error_number)
 typedef zc_status (*zc_local_fill)(const void *content, int fd, int *errno_ret);
 
 /* zc_local_replace with what 'fill' writes, which will have 'nbytes' bytes. */
-zc_status zc_local_put(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content, uint64_t nbytes,
+zc_status zc_local_put(const char *path, size_t root, zc_local_fill fill, const void *content, uint64_t nbytes,
 		       int *errno_ret);
 
 /*
  * An empty file beside 'path' that is open for writing, and its path.  Missing directories are made; ZC_ABSENT if the root
  * is not there.
  */
-zc_status zc_local_open_temporary(const char *path, size_t root_nbytes, char temporary_ret[ZC_TEMPORARY_PATH_NBYTES],
+zc_status zc_local_open_temporary(const char *path, size_t root, char temporary_ret[ZC_TEMPORARY_PATH_NBYTES],
 				  int *fd_ret, int *errno_ret);
 
 zc_status zc_local_rename(const char *from, const char *to, int *errno_ret);
@@ -65,6 +65,12 @@ int zc_local_expect(int fd, const char *path, uint64_t nbytes);
 
 /* Whether zc_local_copy and streams should take what copy_file_range says, by its errno, as a refusal. */
 int zc_local_copy_is_refused(int error_number);
+
+/* Have the file's content on the disk. */
+zc_status zc_local_flush_fd(int fd, int *errno_ret);
+
+/* Have the directory of the file 'path' on the disk: which names are in it. */
+zc_status zc_local_flush_parent(const char *path, int *errno_ret);
 
 zc_status zc_local_stamp_fd(int fd, zc_local_stamp *stamp_ret, int *errno_ret);
 

@@ -29,6 +29,7 @@ struct zc_local_stream {
 	int fd;
 	int has_blocks;		/* that may reach past the end */
 	int may_copy;		/* by the system */
+	int durable;
 	uint64_t n_written;
 	uint64_t end;		/* of the file as the system has it */
 	size_t n_collected;
@@ -80,7 +81,7 @@ static int system_copies(int fd)
 #endif
 }
 
-zc_status zc_local_stream_open(const char *path, size_t root_nbytes, zc_local_stream **stream_ret, int *errno_ret)
+zc_status zc_local_stream_open(const char *path, size_t root, zc_local_stream **stream_ret, int *errno_ret)
 {
 	size_t path_nbytes = strlen(path) + 1;
 	zc_local_stream *stream = malloc(sizeof(*stream) + path_nbytes);
@@ -88,7 +89,7 @@ zc_status zc_local_stream_open(const char *path, size_t root_nbytes, zc_local_st
 
 	if (stream == NULL)
 		return ZC_ENOMEM;
-	status = zc_local_open_temporary(path, root_nbytes, stream->temporary, &stream->fd, errno_ret);
+	status = zc_local_open_temporary(path, root, stream->temporary, &stream->fd, errno_ret);
 	if (status != ZC_OK) {
 		free(stream);
 		return status;
@@ -96,6 +97,7 @@ zc_status zc_local_stream_open(const char *path, size_t root_nbytes, zc_local_st
 	stream->pid = getpid();
 	stream->has_blocks = 0;
 	stream->may_copy = -1;
+	stream->durable = (root & ZC_LOCAL_DURABLE) != 0;
 	stream->n_written = 0;
 	stream->end = 0;
 	stream->n_collected = 0;
@@ -294,6 +296,8 @@ zc_status zc_local_stream_commit(zc_local_stream *stream, int *errno_ret)
 
 	if (status == ZC_OK)
 		status = settle_length(stream, errno_ret);
+	if (status == ZC_OK && stream->durable)
+		status = zc_local_flush_fd(stream->fd, errno_ret);
 	if (status == ZC_OK) {
 		status = zc_local_close_written(stream->fd, errno_ret);
 		stream->fd = -1;
@@ -302,6 +306,8 @@ zc_status zc_local_stream_commit(zc_local_stream *stream, int *errno_ret)
 		status = zc_local_rename(stream->temporary, stream->path, errno_ret);
 	if (status == ZC_OK)
 		stream->temporary[0] = '\0';
+	if (status == ZC_OK && stream->durable)
+		status = zc_local_flush_parent(stream->path, errno_ret);
 	zc_local_stream_drop(stream);
 	return status;
 }

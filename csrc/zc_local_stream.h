@@ -13,10 +13,10 @@
 typedef struct zc_local_stream zc_local_stream;
 
 /*
- * Begin a file for 'path', which is copied.  Missing directories are made, but never the first 'root_nbytes' bytes of the
- * path: ZC_ABSENT if the root is not there.
+ * Begin a file for 'path', which is copied.  Missing directories are made, but never the root (zc_local.h): ZC_ABSENT if
+ * that is not there.
  */
-zc_status zc_local_stream_open(const char *path, size_t root_nbytes, zc_local_stream **stream_ret, int *errno_ret);
+zc_status zc_local_stream_open(const char *path, size_t root, zc_local_stream **stream_ret, int *errno_ret);
 
 /* A hint, before the first byte: so many are to come.  Some file systems write a large new file faster then. */
 void zc_local_stream_expect(zc_local_stream *stream, uint64_t nbytes);
@@ -49,7 +49,7 @@ uint64_t zc_local_stream_nbytes(const zc_local_stream *stream);
  * Give the file its name, in the place of what had it: readers see the old content or the new.  Frees the stream, also on
  * failure, when the old content stays.  ZC_EOS with ENOENT: somebody removed the directory, and the file with it, since
  * the stream was opened.  ZC_ECANCELLED in a child that was forked since: the file is its parent's, who finishes it.
- * Nothing is flushed to the disk.
+ * With ZC_LOCAL_DURABLE among the root, it is on the disk then.
  */
 zc_status zc_local_stream_commit(zc_local_stream *stream, int *errno_ret);
 

@@ -29,7 +29,7 @@ enum publish_how { PUBLISH_REPLACE, PUBLISH_CREATE };
 /* A file on its way to 'path'. */
 typedef struct pending {
 	const char *path;
-	size_t root_nbytes;
+	size_t root;
 	zc_local_fill fill;
 	const void *content;
 	uint64_t nbytes;
@@ -108,7 +108,7 @@ static int open_exclusively(const char *path)
 	return fd;
 }
 
-zc_status zc_local_open_temporary(const char *path, size_t root_nbytes, char temporary_ret[ZC_TEMPORARY_PATH_NBYTES],
+zc_status zc_local_open_temporary(const char *path, size_t root, char temporary_ret[ZC_TEMPORARY_PATH_NBYTES],
 				  int *fd_ret, int *errno_ret)
 {
 	zc_status status = ZC_OK;
@@ -122,7 +122,7 @@ zc_status zc_local_open_temporary(const char *path, size_t root_nbytes, char tem
 			return ZC_OK;
 		*errno_ret = errno;
 		if (errno == ENOENT)
-			status = zc_make_parents(temporary_ret, root_nbytes, errno_ret);
+			status = zc_make_parents(temporary_ret, root, errno_ret);
 		else if (errno != EEXIST)
 			return ZC_EOS;
 	}
@@ -227,6 +227,8 @@ static zc_status fill_and_close(const pending *file, int fd, int *errno_ret)
 	status = file->fill(file->content, fd, errno_ret);
 	if (status == ZC_OK && file->stamp_ret != NULL)
 		status = stamp(fd, file->stamp_ret, errno_ret);
+	if (status == ZC_OK && (file->root & ZC_LOCAL_DURABLE))
+		status = zc_local_flush_fd(fd, errno_ret);
 	closed = zc_local_close_written(fd, &close_errno);
 	if (status != ZC_OK || closed == ZC_OK)
 		return status;
@@ -266,16 +268,18 @@ zc_status zc_local_close_written(int fd, int *errno_ret)
 static zc_status put_once(pending *file, int *errno_ret)
 {
 	int fd = -1;
-	zc_status status = zc_local_open_temporary(file->path, file->root_nbytes, file->temporary, &fd, errno_ret);
+	zc_status status = zc_local_open_temporary(file->path, file->root, file->temporary, &fd, errno_ret);
 
 	if (status != ZC_OK)
 		return status;
 	status = fill_and_close(file, fd, errno_ret);
 	if (status == ZC_OK)
 		status = publish(file, errno_ret);
-	if (status != ZC_OK)
+	if (status != ZC_OK) {
 		unlink(file->temporary);
-	return status;
+		return status;
+	}
+	return file->root & ZC_LOCAL_DURABLE ? zc_local_flush_parent(file->path, errno_ret) : ZC_OK;
 }
 
 /* Who removes the tree that we write to can take the temporary file too; the object is then written after that. */
@@ -289,14 +293,14 @@ static zc_status put(pending *file, int *errno_ret)
 	return status;
 }
 
-static zc_status put_by(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content, uint64_t nbytes,
+static zc_status put_by(const char *path, size_t root, zc_local_fill fill, const void *content, uint64_t nbytes,
 			enum publish_how how, zc_local_stamp *stamp_ret, int *errno_ret)
 {
 	pending file;
 
 	/* Not an initialiser: that would clear the path's room too. */
 	file.path = path;
-	file.root_nbytes = root_nbytes;
+	file.root = root;
 	file.fill = fill;
 	file.content = content;
 	file.nbytes = nbytes;
@@ -305,10 +309,10 @@ static zc_status put_by(const char *path, size_t root_nbytes, zc_local_fill fill
 	return put(&file, errno_ret);
 }
 
-zc_status zc_local_put(const char *path, size_t root_nbytes, zc_local_fill fill, const void *content, uint64_t nbytes,
+zc_status zc_local_put(const char *path, size_t root, zc_local_fill fill, const void *content, uint64_t nbytes,
 		       int *errno_ret)
 {
-	return put_by(path, root_nbytes, fill, content, nbytes, PUBLISH_REPLACE, NULL, errno_ret);
+	return put_by(path, root, fill, content, nbytes, PUBLISH_REPLACE, NULL, errno_ret);
 }
 
 static zc_status fill_with_bytes(const void *content, int fd, int *errno_ret)
@@ -318,11 +322,11 @@ static zc_status fill_with_bytes(const void *content, int fd, int *errno_ret)
 	return zc_local_write_all(fd, whole->src, whole->nbytes, errno_ret);
 }
 
-zc_status zc_local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes, int *errno_ret)
+zc_status zc_local_replace(const char *path, size_t root, const uint8_t *src, size_t nbytes, int *errno_ret)
 {
 	bytes whole = { src, nbytes };
 
-	return put_by(path, root_nbytes, fill_with_bytes, &whole, nbytes, PUBLISH_REPLACE, NULL, errno_ret);
+	return put_by(path, root, fill_with_bytes, &whole, nbytes, PUBLISH_REPLACE, NULL, errno_ret);
 }
 
 /* Rows that one writev takes: from 64 on they measure the same. */
@@ -399,28 +403,28 @@ static zc_status fill_with_pieces(const void *content, int fd, int *errno_ret)
 	return status;
 }
 
-zc_status zc_local_replace_pieces(const char *path, size_t root_nbytes, zc_local_next next, void *context, uint64_t nbytes,
+zc_status zc_local_replace_pieces(const char *path, size_t root, zc_local_next next, void *context, uint64_t nbytes,
 				  int *errno_ret)
 {
 	pieces all = { next, context, nbytes };
 
-	return zc_local_put(path, root_nbytes, fill_with_pieces, &all, nbytes, errno_ret);
+	return zc_local_put(path, root, fill_with_pieces, &all, nbytes, errno_ret);
 }
 
-zc_status zc_local_replace_stamped(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+zc_status zc_local_replace_stamped(const char *path, size_t root, const uint8_t *src, size_t nbytes,
 				   zc_local_stamp *stamp_ret, int *errno_ret)
 {
 	bytes whole = { src, nbytes };
 
-	return put_by(path, root_nbytes, fill_with_bytes, &whole, nbytes, PUBLISH_REPLACE, stamp_ret, errno_ret);
+	return put_by(path, root, fill_with_bytes, &whole, nbytes, PUBLISH_REPLACE, stamp_ret, errno_ret);
 }
 
-zc_status zc_local_create(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+zc_status zc_local_create(const char *path, size_t root, const uint8_t *src, size_t nbytes,
 			  zc_local_stamp *stamp_ret, int *errno_ret)
 {
 	bytes whole = { src, nbytes };
 
-	return put_by(path, root_nbytes, fill_with_bytes, &whole, nbytes, PUBLISH_CREATE, stamp_ret, errno_ret);
+	return put_by(path, root, fill_with_bytes, &whole, nbytes, PUBLISH_CREATE, stamp_ret, errno_ret);
 }
 
 zc_status zc_local_remove(const char *path, int *errno_ret)
@@ -444,4 +448,18 @@ zc_status zc_local_remove(const char *path, int *errno_ret)
 		errno = failure;
 	}
 	return zc_local_os_failure(errno_ret);
+}
+
+zc_status zc_local_remove_durably(const char *path, int *errno_ret)
+{
+	zc_status status = zc_local_remove(path, errno_ret);
+	zc_status flushed;
+
+	/* Of a file that is not there, another process may just have removed the name. */
+	if (status != ZC_OK && status != ZC_ABSENT)
+		return status;
+	flushed = zc_local_flush_parent(path, errno_ret);
+	if (flushed == ZC_OK || (flushed == ZC_EOS && zc_local_is_absence(*errno_ret)))
+		return status;
+	return flushed;
 }

@@ -81,6 +81,7 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Callable[[object], str | None]]]] = Map
         "array.write_empty_chunks": (False, _one_of(True, False)),
         "default_zarr_format": (3, _one_of(2, 3)),
         "json_indent": (2, _count_or_none(0)),
+        "storage.durable": (False, _one_of(True, False)),
         "storage.max_requests": (64, _count(1)),
         "storage.max_requests_per_process": (256, _count(1)),
         "storage.retries": (5, _count(0)),
@@ -203,6 +204,8 @@ class Config:
     array.shard_update                    "rewrite"   how a part of a shard is written: "rewrite", "append"
     array.locking                         "thread"    who may write to one object at a time: "thread", "file"
     json_indent                           2           indentation of metadata documents; None: compact
+    storage.durable                       False       flush what new stores of directories and SQLite files
+                                                      write to the disk before a call returns
     storage.max_requests                  64          requests that one remote store has in flight
     storage.max_requests_per_process      256         requests that all remote stores have in flight together
     storage.retries                       5           how often a request that failed for a passing reason is

@@ -17,7 +17,7 @@ import pytest
 
 from tests.soak import count, soaking
 from zarrc.errors import StoreError
-from zarrc.kernels import local_io
+from zarrc.kernels import local_probes, local_shards
 
 N_INDEX = 64
 INDEX, NEW_INDEX = b"i" * N_INDEX, b"j" * N_INDEX
@@ -34,24 +34,24 @@ def make(tmp_path: Path, where: str) -> bytes:
 
 
 def identity_of(path: bytes) -> tuple[int, int, int, int]:
-    identity = local_io.identify(path)
+    identity = local_probes.identify(path)
     assert identity is not None
     return identity
 
 
 def append(path: bytes, where: str, durable: bool = False) -> tuple[int, ...] | None:
     old = INDEX if where == "start" else None
-    return local_io.append(path, identity_of(path), [b"xx", b"yyy"], NEW_INDEX, old, durable)
+    return local_shards.append(path, identity_of(path), [b"xx", b"yyy"], NEW_INDEX, old, durable)
 
 
 def record_of(path: bytes, where: str) -> bytes:
     """The record of an append that was not finished, as it is on the disk."""
     name = os.path.join(os.path.dirname(path), b".zc-undo-" + os.path.basename(path))
     code = (
-        "import sys; from zarrc.kernels import local_io\n"
+        "import sys; from zarrc.kernels import local_probes, local_shards\n"
         "path, old = sys.argv[1].encode(), b'i' * 64 if sys.argv[2] == 'start' else None\n"
-        "local_io._kill_at(11 if old else 7)\n"
-        "local_io.append(path, local_io.identify(path), [b'z' * 9], b'j' * 64, old)"
+        "local_probes.kill_at(11 if old else 7)\n"
+        "local_shards.append(path, local_probes.identify(path), [b'z' * 9], b'j' * 64, old)"
     )
     done = subprocess.run([sys.executable, "-c", code, path, where], check=False, env=environment())
     assert done.returncode == -signal.SIGKILL
@@ -79,7 +79,7 @@ def test_any_number_of_pieces_is_appended(tmp_path: Path, where: str, n: int) ->
     path = make(tmp_path, where)
     pieces = [b"%d" % number * (number % 4) for number in range(n)]
     old = INDEX if where == "start" else None
-    assert local_io.append(path, identity_of(path), pieces, NEW_INDEX, old) is not None
+    assert local_shards.append(path, identity_of(path), pieces, NEW_INDEX, old) is not None
     found = (tmp_path / "x").read_bytes()
     appended = b"".join(pieces)
     if where == "end":
@@ -92,7 +92,7 @@ def test_any_number_of_pieces_is_appended(tmp_path: Path, where: str, n: int) ->
 def test_every_append_makes_the_file_longer(tmp_path: Path, where: str) -> None:
     path = make(tmp_path, where)
     before = identity_of(path)
-    after = local_io.append(path, before, [], NEW_INDEX, INDEX if where == "start" else None)
+    after = local_shards.append(path, before, [], NEW_INDEX, INDEX if where == "start" else None)
     assert after is not None
     assert after[2] > before[2]
 
@@ -104,7 +104,7 @@ def test_another_file_than_was_read_is_refused(tmp_path: Path, where: str, word:
     identity = list(identity_of(path))
     identity[word] ^= 1
     old = INDEX if where == "start" else None
-    assert local_io.append(path, identity, [b"xx"], NEW_INDEX, old) is None
+    assert local_shards.append(path, identity, [b"xx"], NEW_INDEX, old) is None
     assert (tmp_path / "x").read_bytes() == OLD[where]
     assert os.listdir(tmp_path) == ["x"]
 
@@ -119,7 +119,7 @@ def test_a_record_that_is_there_is_not_written_over(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path / "x")
-    assert local_io.append(path, (1, 2, 3, 4), [], NEW_INDEX) is None
+    assert local_shards.append(path, (1, 2, 3, 4), [], NEW_INDEX) is None
     assert os.listdir(tmp_path) == []
 
 
@@ -128,26 +128,26 @@ def test_lengths_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     device, inode, _, ctime = identity_of(path)
     for nbytes in (2**63 - 1, 2**63, 2**64 - 1):
         with pytest.raises(ValueError, match="out of range"):
-            local_io.append(path, (device, inode, nbytes, ctime), [b"x"], NEW_INDEX)
+            local_shards.append(path, (device, inode, nbytes, ctime), [b"x"], NEW_INDEX)
     with pytest.raises(ValueError, match="out of range"):
-        local_io.append(path, (device, inode, 10, ctime), [b"x"], NEW_INDEX, INDEX)
+        local_shards.append(path, (device, inode, 10, ctime), [b"x"], NEW_INDEX, INDEX)
     with pytest.raises(ValueError, match="out of range"):
-        local_io.append(path, identity_of(path), [b"x"], b"")
+        local_shards.append(path, identity_of(path), [b"x"], b"")
     assert os.listdir(tmp_path) == ["x"]
 
 
 KILLED = """
 import sys
-from zarrc.kernels import local_io
+from zarrc.kernels import local_probes, local_shards
 path, where, durable, n = sys.argv[1].encode(), sys.argv[2], sys.argv[3] == "True", int(sys.argv[4])
-identity = local_io.identify(path)
-local_io._kill_at(n)
+identity = local_probes.identify(path)
+local_probes.kill_at(n)
 if sys.argv[5] == "repair":
-    assert local_io.repair(path, 64)
+    assert local_shards.repair(path, 64)
 else:
     old = b"i" * 64 if where == "start" else None
-    assert local_io.append(path, identity, [b"xx", b"yyy"], b"j" * 64, old, durable)
-print(local_io._count_faults())
+    assert local_shards.append(path, identity, [b"xx", b"yyy"], b"j" * 64, old, durable)
+print(local_probes.count_faults())
 """
 
 
@@ -166,7 +166,7 @@ def as_a_reader_sees_it(path: bytes) -> bytes:
     with open(path, "rb") as file:
         content = file.read()
     device, inode, _, _ = identity_of(path)
-    state, nbytes, index = local_io.undo_read(path, device, inode, N_INDEX)
+    state, nbytes, index = local_shards.undo_read(path, device, inode, N_INDEX)
     if state == "valid":
         content = content[:nbytes]
         if index is not None:
@@ -185,8 +185,8 @@ def test_a_killed_writer_leaves_the_old_shard_or_the_new(tmp_path: Path, where: 
         make(tmp_path, where)
         assert killed(path, where, durable, n, "append").returncode == -signal.SIGKILL
         before = as_a_reader_sees_it(path)
-        had_record = local_io.undo_exists(path)
-        assert local_io.repair(path, N_INDEX) == had_record
+        had_record = local_shards.undo_exists(path)
+        assert local_shards.repair(path, N_INDEX) == had_record
         found = (tmp_path / "x").read_bytes()
         assert found == before
         assert found in (OLD[where], NEW[where])
@@ -218,7 +218,7 @@ def test_a_killed_repair_is_repaired(tmp_path: Path, where: str, durable: bool) 
         break_it()
         assert killed(path, where, durable, n, "repair").returncode == -signal.SIGKILL
         assert as_a_reader_sees_it(path) == OLD[where]
-        local_io.repair(path, N_INDEX)
+        local_shards.repair(path, N_INDEX)
         assert (tmp_path / "x").read_bytes() == OLD[where]
         assert os.listdir(tmp_path) == ["x"]
 
@@ -228,33 +228,33 @@ def test_a_damaged_record_is_no_record(tmp_path: Path, where: str) -> None:
     path = make(tmp_path, where)
     record = record_of(path, where)
     device, inode, _, _ = identity_of(path)
-    assert local_io.undo_read(path, device, inode, N_INDEX)[0] == "valid"
+    assert local_shards.undo_read(path, device, inode, N_INDEX)[0] == "valid"
     for cut in range(len(record)):
         (tmp_path / ".zc-undo-x").write_bytes(record[:cut])
-        assert local_io.undo_read(path, device, inode, N_INDEX) == ("invalid", 0, None)
+        assert local_shards.undo_read(path, device, inode, N_INDEX) == ("invalid", 0, None)
     (tmp_path / ".zc-undo-x").write_bytes(record + b"\0")
-    assert local_io.undo_read(path, device, inode, N_INDEX) == ("invalid", 0, None)
+    assert local_shards.undo_read(path, device, inode, N_INDEX) == ("invalid", 0, None)
     for bit in range(len(record) * 8):
         flipped = bytearray(record)
         flipped[bit // 8] ^= 1 << bit % 8
         (tmp_path / ".zc-undo-x").write_bytes(flipped)
-        assert local_io.undo_read(path, device, inode, N_INDEX) == ("invalid", 0, None)
+        assert local_shards.undo_read(path, device, inode, N_INDEX) == ("invalid", 0, None)
     (tmp_path / ".zc-undo-x").write_bytes(bytes(len(record)))
-    assert local_io.undo_read(path, device, inode, N_INDEX) == ("invalid", 0, None)
+    assert local_shards.undo_read(path, device, inode, N_INDEX) == ("invalid", 0, None)
 
 
 def test_a_record_is_for_one_file(tmp_path: Path) -> None:
     path = make(tmp_path, "start")
     record_of(path, "start")
     device, inode, _, _ = identity_of(path)
-    assert local_io.undo_read(path, device, inode, N_INDEX) == ("valid", len(OLD["start"]), INDEX)
-    assert local_io.undo_read(path, device, inode, N_INDEX - 1) == ("invalid", 0, None)
-    assert local_io.undo_read(path, device + 1, inode, N_INDEX) == ("other", 0, None)
-    assert local_io.undo_read(path, device, inode ^ 1, N_INDEX) == ("other", 0, None)
+    assert local_shards.undo_read(path, device, inode, N_INDEX) == ("valid", len(OLD["start"]), INDEX)
+    assert local_shards.undo_read(path, device, inode, N_INDEX - 1) == ("invalid", 0, None)
+    assert local_shards.undo_read(path, device + 1, inode, N_INDEX) == ("other", 0, None)
+    assert local_shards.undo_read(path, device, inode ^ 1, N_INDEX) == ("other", 0, None)
     # Somebody who knows nothing of records replaced the shard.
     (tmp_path / "y").write_bytes(b"another")
     os.replace(tmp_path / "y", tmp_path / "x")
-    assert local_io.repair(path, N_INDEX)
+    assert local_shards.repair(path, N_INDEX)
     assert (tmp_path / "x").read_bytes() == b"another"
     assert os.listdir(tmp_path) == ["x"]
 
@@ -274,8 +274,8 @@ def test_a_file_that_got_the_inode_of_a_shard_is_left(tmp_path: Path, where: str
         pytest.skip("a file system that does not use inodes again at once")
     found[0].rename(tmp_path / "x")
     device = os.stat(path).st_dev
-    assert local_io.undo_read(path, device, inode, N_INDEX) == ("other", 0, None)
-    assert local_io.repair(path, N_INDEX)
+    assert local_shards.undo_read(path, device, inode, N_INDEX) == ("other", 0, None)
+    assert local_shards.repair(path, N_INDEX)
     assert (tmp_path / "x").read_bytes() == b"c" * 1000
     assert not (tmp_path / ".zc-undo-x").exists()
 
@@ -285,20 +285,20 @@ def test_a_shard_that_somebody_made_shorter_is_left(tmp_path: Path) -> None:
     record_of(path, "start")
     os.truncate(path, 100)
     cut = (tmp_path / "x").read_bytes()
-    assert local_io.repair(path, N_INDEX)
+    assert local_shards.repair(path, N_INDEX)
     assert (tmp_path / "x").read_bytes() == cut
     assert os.listdir(tmp_path) == ["x"]
 
 
 def test_the_record_of_a_shard_that_is_gone_is_removed(tmp_path: Path) -> None:
     path = make(tmp_path, "end")
-    assert not local_io.repair(path, N_INDEX)
+    assert not local_shards.repair(path, N_INDEX)
     record_of(path, "end")
     os.unlink(path)
-    assert local_io.repair(path, N_INDEX)
+    assert local_shards.repair(path, N_INDEX)
     assert os.listdir(tmp_path) == []
-    assert not local_io.repair(path, N_INDEX)
-    assert not local_io.repair(path + b"/y", N_INDEX)
+    assert not local_shards.repair(path, N_INDEX)
+    assert not local_shards.repair(path + b"/y", N_INDEX)
 
 
 def test_a_huge_record_is_not_read(tmp_path: Path) -> None:
@@ -309,20 +309,20 @@ def test_a_huge_record_is_not_read(tmp_path: Path) -> None:
             file.write(struct.pack("<8s5Q", b"zc-undo\1", 1, device, inode, nbytes, index_nbytes))
             if index_nbytes == 2**40:
                 file.truncate(2**40 + 64)
-        assert local_io.undo_read(path, device, inode, N_INDEX) == ("invalid", 0, None)
-    assert local_io.repair(path, N_INDEX)
+        assert local_shards.undo_read(path, device, inode, N_INDEX) == ("invalid", 0, None)
+    assert local_shards.repair(path, N_INDEX)
     assert (tmp_path / "x").read_bytes() == OLD["start"]
 
 
 FILLS_THE_DISK = """
 import resource, signal, sys
-from zarrc.kernels import local_io
+from zarrc.kernels import local_probes, local_shards
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = sys.argv[1].encode()
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 pieces, old = [b"p" * 100] * int(sys.argv[4]), b"i" * 64 if sys.argv[2] == "start" else None
 try:
-    local_io.append(path, local_io.identify(path), pieces, b"j" * 64, old)
+    local_shards.append(path, local_probes.identify(path), pieces, b"j" * 64, old)
 except OSError as error:
     sys.exit(error.errno)
 """
@@ -356,7 +356,7 @@ def test_a_full_file_system_leaves_the_old_shard(tmp_path: Path, where: str) -> 
         path = make(mounted, where)
         old = INDEX if where == "start" else None
         with pytest.raises(StoreError) as caught:
-            local_io.append(path, identity_of(path), [bytes(1000)] * 90, NEW_INDEX, old)
+            local_shards.append(path, identity_of(path), [bytes(1000)] * 90, NEW_INDEX, old)
         assert caught.value.errno == errno.ENOSPC
         assert (mounted / "x").read_bytes() == OLD[where]
         assert os.listdir(mounted) == ["x"]
@@ -383,14 +383,14 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     before = len(os.listdir("/dev/fd"))
     for _ in range(3):
         append(path, "end")
-        local_io.append(path, (1, 2, 3, 4), [], INDEX)
+        local_shards.append(path, (1, 2, 3, 4), [], INDEX)
         (tmp_path / ".zc-undo-x").write_bytes(b"")
         append(path, "end")
-        local_io.undo_read(path, 1, 2, 3)
-        local_io.repair(path, 3)
+        local_shards.undo_read(path, 1, 2, 3)
+        local_shards.repair(path, 3)
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(StoreError, match="regular"):
-        local_io.append(os.fsencode(tmp_path / "fifo"), (1, 2, 3, 4), [], INDEX)
+        local_shards.append(os.fsencode(tmp_path / "fifo"), (1, 2, 3, 4), [], INDEX)
     assert len(os.listdir("/dev/fd")) == before
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 0
 
@@ -405,10 +405,10 @@ def test_readers_beside_a_writer_see_one_version(tmp_path: Path) -> None:
             for _ in range(10_000):
                 with open(path, "rb") as file:
                     nbytes = os.fstat(file.fileno()).st_size
-                    if local_io.undo_exists(path):
+                    if local_shards.undo_exists(path):
                         continue
                     index = os.pread(file.fileno(), 16, 0 if at_start else nbytes - 16)
-                    if local_io.undo_exists(path) or os.fstat(file.fileno()).st_size != nbytes:
+                    if local_shards.undo_exists(path) or os.fstat(file.fileno()).st_size != nbytes:
                         continue
                     offset, length = entry.unpack(index)
                     data = os.pread(file.fileno(), length, offset)
@@ -430,7 +430,7 @@ def test_readers_beside_a_writer_see_one_version(tmp_path: Path) -> None:
             identity = identity_of(path)
             new = entry.pack(identity[2], length)
             piece = bytes([length % 251]) * length
-            assert local_io.append(path, identity, [piece], new, index if at_start else None) is not None
+            assert local_shards.append(path, identity, [piece], new, index if at_start else None) is not None
             index = new
         stop.set()
         for reader in readers:
@@ -441,5 +441,5 @@ def test_readers_beside_a_writer_see_one_version(tmp_path: Path) -> None:
 def test_a_shard_whose_name_has_no_room_for_a_records_has_none(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path / ("c" * 250))
     Path(os.fsdecode(path)).write_bytes(b"shard")
-    assert not local_io.undo_exists(path)
-    assert not local_io.repair(path, 100)
+    assert not local_shards.undo_exists(path)
+    assert not local_shards.repair(path, 100)

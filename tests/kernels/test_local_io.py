@@ -16,7 +16,7 @@ import pytest
 
 from tests.soak import soaking
 from zarrc.errors import StoreError
-from zarrc.kernels import local_io
+from zarrc.kernels import local_io, local_probes
 
 Asked = tuple[list[int], Callable[[int], npt.NDArray[np.uint8]]]
 
@@ -89,7 +89,7 @@ def test_rows_are_read_where_they_belong(
     apart = 0 if memory == "side by side" else 5
     whole = np.full((n_rows, row_nbytes + apart), 255, np.uint8)
     out = whole[::-1] if memory == "backwards" else whole
-    assert local_io.read_rows(os.fsencode(path), out, start, stride, row_nbytes) == n_rows * row_nbytes
+    assert local_probes.read_rows(os.fsencode(path), out, start, stride, row_nbytes) == n_rows * row_nbytes
     expected = content[start:].reshape(n_rows, stride)[:, :row_nbytes]
     assert (out[:, :row_nbytes] == expected).all()
     assert (out[:, row_nbytes:] == 255).all()
@@ -101,7 +101,7 @@ def test_rows_of_bytes_that_lie_apart_are_refused(tmp_path: Path) -> None:
     whole = np.zeros((4, 10), np.uint8)
     for out in (whole[:, ::-1], whole[:, ::2], whole.T):
         with pytest.raises(ValueError, match="two dimensions of bytes"):
-            local_io.read_rows(os.fsencode(path), out, 0, 3, 3)
+            local_probes.read_rows(os.fsencode(path), out, 0, 3, 3)
 
 
 @pytest.mark.parametrize("nbytes", [0, 1, 9, 10, 11, 999, 1279, 1280, 1285, 1999])
@@ -111,7 +111,7 @@ def test_a_file_that_ends_in_the_middle_of_a_row_is_an_error(tmp_path: Path, nby
     out = np.full((200, 10), 7, np.uint8)
     for stride in (10, 12):
         with pytest.raises(StoreError, match="ends before"):
-            local_io.read_rows(os.fsencode(path), out, 0, stride, 10)
+            local_probes.read_rows(os.fsencode(path), out, 0, stride, 10)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_rows_past_the_largest_offset_are_an_error(tmp_path: Path, start: int, s
     path = tmp_path / "x"
     path.write_bytes(bytes(100))
     with pytest.raises(StoreError, match="ends before"):
-        local_io.read_rows(os.fsencode(path), np.zeros((4, 8), np.uint8), start, stride, 8)
+        local_probes.read_rows(os.fsencode(path), np.zeros((4, 8), np.uint8), start, stride, 8)
 
 
 def rows_of(content: npt.NDArray[np.uint8], row_nbytes: int, n_rows: int, memory: str) -> Asked:
@@ -151,7 +151,7 @@ def test_a_file_is_replaced_by_pieces(tmp_path: Path, n_rows: int, row_nbytes: i
     for nbytes in (0, row_nbytes, 3 * n_rows * row_nbytes, 3 * n_rows * row_nbytes + row_nbytes // 2):
         content = np.random.default_rng(nbytes).integers(0, 255, nbytes, np.uint8)
         asked, ask = rows_of(content, row_nbytes, n_rows, memory)
-        assert local_io.replace_pieces(path, root, nbytes, ask)
+        assert local_probes.replace_pieces(path, root, nbytes, ask)
         assert (tmp_path / "a/b/x").read_bytes() == content.tobytes()
         assert asked == sorted(set(asked))
         assert os.listdir(tmp_path / "a/b") == ["x"]
@@ -160,7 +160,7 @@ def test_a_file_is_replaced_by_pieces(tmp_path: Path, n_rows: int, row_nbytes: i
 def test_pieces_can_repeat_a_row(tmp_path: Path) -> None:
     row = np.arange(100, dtype=np.uint8)
     rows = np.broadcast_to(row, (300, 100))
-    assert local_io.replace_pieces(os.fsencode(tmp_path / "x"), 0, 60_000, lambda offset: rows)
+    assert local_probes.replace_pieces(os.fsencode(tmp_path / "x"), 0, 60_000, lambda offset: rows)
     assert (tmp_path / "x").read_bytes() == row.tobytes() * 600
 
 
@@ -174,7 +174,7 @@ def test_pieces_begin_again_when_the_temporary_file_was_taken_away(tmp_path: Pat
             shutil.rmtree(tmp_path / "a")
         return ask(offset)
 
-    assert local_io.replace_pieces(path, len(os.fsencode(tmp_path)), content.size, ask_and_remove)
+    assert local_probes.replace_pieces(path, len(os.fsencode(tmp_path)), content.size, ask_and_remove)
     assert asked == 3 * [0, 2000, 4000, 6000, 8000]
     assert (tmp_path / "a/b/x").read_bytes() == content.tobytes()
     assert os.listdir(tmp_path / "a/b") == ["x"]
@@ -195,7 +195,7 @@ def test_a_piece_that_fails_leaves_the_old_file(tmp_path: Path, fails_at: int) -
         return ask(offset)
 
     with pytest.raises(Failure):
-        local_io.replace_pieces(os.fsencode(tmp_path / "x"), 0, 10_000, fail)
+        local_probes.replace_pieces(os.fsencode(tmp_path / "x"), 0, 10_000, fail)
     assert (tmp_path / "x").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["x"]
 
@@ -205,7 +205,7 @@ def test_pieces_that_are_empty_or_too_long_are_refused(tmp_path: Path, shape: tu
     (tmp_path / "x").write_bytes(b"old")
     piece = np.zeros(shape, np.uint8)
     with pytest.raises(ValueError, match="out of range"):
-        local_io.replace_pieces(os.fsencode(tmp_path / "x"), 0, 100, lambda offset: piece)
+        local_probes.replace_pieces(os.fsencode(tmp_path / "x"), 0, 100, lambda offset: piece)
     assert (tmp_path / "x").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["x"]
 
@@ -213,18 +213,18 @@ def test_pieces_that_are_empty_or_too_long_are_refused(tmp_path: Path, shape: tu
 def test_pieces_need_the_root(tmp_path: Path) -> None:
     root = os.fsencode(tmp_path / "root")
     _, ask = rows_of(np.zeros(10, np.uint8), 10, 1, "side by side")
-    assert not local_io.replace_pieces(root + b"/x", len(root), 10, ask)
+    assert not local_probes.replace_pieces(root + b"/x", len(root), 10, ask)
     assert os.listdir(tmp_path) == []
 
 
 FILLS_THE_DISK = """
 import resource, signal, sys, numpy
-from zarrc.kernels import local_io
+from zarrc.kernels import local_io, local_probes
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 piece = numpy.ones((300, 20), "u1")[:, :10]
 try:
-    local_io.replace_pieces(sys.argv[1].encode(), 0, 30_000, lambda offset: piece)
+    local_probes.replace_pieces(sys.argv[1].encode(), 0, 30_000, lambda offset: piece)
 except OSError as error:
     sys.exit(error.errno)
 """
@@ -313,7 +313,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.prctl(38, 1, 0, 0, 0)
 if libc.prctl(22, 2, ctypes.byref(Filter(4, program)), 0, 0) != 0:
     sys.exit(77)
-from zarrc.kernels import local_io
+from zarrc.kernels import local_io, local_probes
 source, root = map(lambda text: text.encode(), sys.argv[1:])
 assert local_io.copy(source, root + b"/y", len(root), 100_000)
 """
@@ -345,7 +345,7 @@ def test_a_copy_needs_its_source_and_its_root(tmp_path: Path) -> None:
 def test_chunks_are_listed(tmp_path: Path, n_chunks: tuple[int, ...], separator: str, has_c: bool) -> None:
     chunks = [index for number, index in enumerate(np.ndindex(*n_chunks)) if number % 3 != 1]
     node = os.fsencode(tmp_path)
-    assert local_io.list_chunks(node, separator, has_c, n_chunks) == []
+    assert local_probes.list_chunks(node, separator, has_c, n_chunks) == []
     head = f"c{separator}" if has_c else ""
     tail = (separator + "0") * (len(n_chunks) - 1)
     strangers = ["zarr.json", ".zc-1-2-3", f"{head}00{tail}", f"{head}1x{tail}", f"{head}-1{tail}"]
@@ -361,7 +361,7 @@ def test_chunks_are_listed(tmp_path: Path, n_chunks: tuple[int, ...], separator:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-    assert sorted(local_io.list_chunks(node, separator, has_c, n_chunks)) == chunks
+    assert sorted(local_probes.list_chunks(node, separator, has_c, n_chunks)) == chunks
 
 
 def test_a_directory_in_the_place_of_a_chunk_is_none(tmp_path: Path) -> None:
@@ -369,9 +369,9 @@ def test_a_directory_in_the_place_of_a_chunk_is_none(tmp_path: Path) -> None:
     (tmp_path / "c/1").write_bytes(b"")
     (tmp_path / "c/2").symlink_to("0")
     (tmp_path / "c/2/0").symlink_to("../1")
-    found = local_io.list_chunks(os.fsencode(tmp_path), "/", True, (9, 9))
+    found = local_probes.list_chunks(os.fsencode(tmp_path), "/", True, (9, 9))
     assert sorted(found) == [(0, 0), (2, 0)]
-    assert local_io.list_chunks(os.fsencode(tmp_path / "c/1"), "/", True, (9, 9)) == []
+    assert local_probes.list_chunks(os.fsencode(tmp_path / "c/1"), "/", True, (9, 9)) == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
@@ -380,7 +380,7 @@ def test_a_directory_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "c/0").chmod(0)
     try:
         with pytest.raises(StoreError):
-            local_io.list_chunks(os.fsencode(tmp_path), "/", True, (9, 9))
+            local_probes.list_chunks(os.fsencode(tmp_path), "/", True, (9, 9))
     finally:
         (tmp_path / "c/0").chmod(0o700)
 
@@ -388,7 +388,7 @@ def test_a_directory_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [4095, 4096, 5000])
 def test_a_path_that_is_too_long_is_an_error(length: int) -> None:
     with pytest.raises(StoreError) as caught:
-        local_io.list_chunks(b"/" * length, "/", True, (9, 9))
+        local_probes.list_chunks(b"/" * length, "/", True, (9, 9))
     assert caught.value.errno == errno.ENAMETOOLONG
 
 
@@ -399,10 +399,10 @@ def test_a_chunk_whose_path_is_too_long_is_not_passed_over(tmp_path: Path) -> No
         node = os.fsencode(tmp_path)
         node += b"/" * (length - len(node))
         if fits:
-            assert local_io.list_chunks(node, "/", True, (9, 9)) == [(0, 1)]
+            assert local_probes.list_chunks(node, "/", True, (9, 9)) == [(0, 1)]
         else:
             with pytest.raises(StoreError) as caught:
-                local_io.list_chunks(node, "/", True, (9, 9))
+                local_probes.list_chunks(node, "/", True, (9, 9))
             assert caught.value.errno == errno.ENAMETOOLONG
 
 

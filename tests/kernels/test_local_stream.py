@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from zarrc.errors import CorruptChunkError, StoreError
 from zarrc.kernels import local_io
-from zarrc.kernels.local_io import Stream
+from zarrc.kernels.local_shards import Stream
 
 KIB = 1024
 # Around the buffer of 256 KiB and the half of it from which pieces go by themselves.
@@ -243,7 +243,7 @@ def test_more_zeros_than_a_file_can_have_are_refused(tmp_path: Path) -> None:
 
 FILLS_THE_DISK = """
 import os, resource, signal, sys
-from zarrc.kernels.local_io import Stream
+from zarrc.kernels.local_shards import Stream
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 source = os.open(sys.argv[1], os.O_RDONLY)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
@@ -297,17 +297,17 @@ def test_what_was_expected_but_not_written_takes_no_room(tmp_path: Path) -> None
 
 KILLED = """
 import os, sys
-from zarrc.kernels import local_io
+from zarrc.kernels import local_io, local_probes, local_shards
 path, n = sys.argv[1].encode(), int(sys.argv[2])
 source = os.open(path, os.O_RDONLY)
-local_io._kill_at(n)
-stream = local_io.Stream(path)
+local_probes.kill_at(n)
+stream = local_shards.Stream(path)
 stream.skip(100)
 stream.put(b"n" * 300_000)
 stream.copy(source, 5, 300_000)
 stream.put_at(0, b"n" * 100)
 stream.commit()
-print(local_io._count_faults())
+print(local_probes.count_faults())
 """
 
 
@@ -361,17 +361,17 @@ def test_threads_have_a_stream_each(tmp_path: Path) -> None:
 
 
 def test_faults_are_counted_only_when_asked_for(tmp_path: Path) -> None:
-    local_io._kill_at(0)
+    local_probes.kill_at(0)
     try:
-        assert local_io._count_faults() == 0
+        assert local_probes.count_faults() == 0
         local_io.replace(os.fsencode(tmp_path / "x"), 0, b"data")
-        counted = local_io._count_faults()
+        counted = local_probes.count_faults()
         assert counted == 6
     finally:
-        local_io._kill_at(-1)
-    assert local_io._count_faults() == 0
+        local_probes.kill_at(-1)
+    assert local_probes.count_faults() == 0
     local_io.replace(os.fsencode(tmp_path / "x"), 0, b"data")
-    assert local_io._count_faults() == 0
+    assert local_probes.count_faults() == 0
 
 
 def test_a_forked_child_leaves_its_parents_file_alone(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from tests.soak import count
 from zarrc.errors import StoreError
-from zarrc.kernels import local_io
+from zarrc.kernels import local_io, local_probes
 from zarrc.kernels.shard_cache import OpenShard, ShardCache, n_descriptors
 
 STAMP = (1, 2, 3, 2**64 - 1)
@@ -339,15 +339,15 @@ def test_what_makes_no_shard_is_refused() -> None:
 
 def test_the_identity_of_a_file_is_that_of_the_system(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path / "x")
-    assert local_io.identify(path) is None
-    assert local_io.open_identified(path) is None
-    assert local_io.identify(path + b"/y") is None
+    assert local_probes.identify(path) is None
+    assert local_probes.open_identified(path) is None
+    assert local_probes.identify(path + b"/y") is None
     (tmp_path / "x").write_bytes(b"data")
     info = os.stat(path)
-    opened = local_io.open_identified(path)
+    opened = local_probes.open_identified(path)
     assert opened is not None
     fd, identity = opened
-    assert identity == local_io.identify(path) == (info.st_dev, info.st_ino, 4, info.st_ctime_ns)
+    assert identity == local_probes.identify(path) == (info.st_dev, info.st_ino, 4, info.st_ctime_ns)
     assert os.pread(fd, 4, 0) == b"data"
     assert not os.get_inheritable(fd)
     os.close(fd)
@@ -356,29 +356,29 @@ def test_the_identity_of_a_file_is_that_of_the_system(tmp_path: Path) -> None:
 def test_the_identity_changes_with_the_file(tmp_path: Path) -> None:
     path, seen = tmp_path / "x", set[tuple[int, ...] | None]()
     path.write_bytes(b"data")
-    opened = local_io.open_identified(os.fsencode(path))
+    opened = local_probes.open_identified(os.fsencode(path))
     assert opened is not None
     seen.add(opened[1])
     for _ in range(5):
         # Another file of the same name, and the same file with its old times put back.
         assert local_io.replace(os.fsencode(path), 0, b"DATA")
-        seen.add(local_io.identify(os.fsencode(path)))
+        seen.add(local_probes.identify(os.fsencode(path)))
         time.sleep(0.02)
         info = path.stat()
         path.write_bytes(b"data")
         os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
-        seen.add(local_io.identify(os.fsencode(path)))
+        seen.add(local_probes.identify(os.fsencode(path)))
         time.sleep(0.02)
     os.close(opened[0])
     assert len(seen) == 11
 
 
 def test_only_regular_files_have_an_identity(tmp_path: Path) -> None:
-    assert local_io.identify(os.fsencode(tmp_path)) is None
-    assert local_io.open_identified(os.fsencode(tmp_path)) is None
+    assert local_probes.identify(os.fsencode(tmp_path)) is None
+    assert local_probes.open_identified(os.fsencode(tmp_path)) is None
     os.mkfifo(tmp_path / "fifo")
     before = len(os.listdir("/dev/fd"))
-    for ask in (local_io.identify, local_io.open_identified):
+    for ask in (local_probes.identify, local_probes.open_identified):
         with pytest.raises(StoreError, match="not a regular file"):
             ask(os.fsencode(tmp_path / "fifo"))
     assert len(os.listdir("/dev/fd")) == before

@@ -16,10 +16,9 @@ from zarrc.engine.replaced import noted_shape, stored_shape
 from zarrc.engine.threads import thread_count
 from zarrc.errors import MetadataError, NodeNotFoundError, ReadOnlyError, ZarrcError, ZarrcWarning
 
-from zarrc.engine.layout cimport ChunkLayout, ShardedData, kept_layout
+from zarrc.engine.layout cimport ChunkLayout, ChunkWriter, ShardedData, kept_layout
 from zarrc.engine.objects cimport Objects, zc_document
 from zarrc.engine.read cimport read_plan, read_plans
-from zarrc.engine.write cimport write_plan, write_plans
 from zarrc.indexing.plan cimport make_plan, zc_plan
 from zarrc.indexing.planner cimport Planner, Plans
 from zarrc.indexing.selection cimport MAX_NDIM, MAX_RESULT_NDIM, Selection, parse_basic
@@ -256,7 +255,7 @@ cdef class ArrayAccess:
         self.objects.know_locks(self.config.locking)
         if self.has_shards:
             return (<ShardedData>way).write(plan, self.objects, data, thread_count(), self.config)
-        return write_plan(plan, way, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
+        return _writer().write(plan, way, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
                           self.config.write_empty_chunks, is_locked)
 
     cdef int _write_plans(self, Plans plans, cnp.ndarray values, bint is_locked) except -1:
@@ -269,7 +268,7 @@ cdef class ArrayAccess:
                 self._write_plan(&plans.plan[i], ways[i], values, is_locked)
             return 0
         self.objects.know_locks(self.config.locking)
-        return write_plans(plans, ways, self.objects, <uint8_t *>cnp.PyArray_DATA(values),
+        return _writer().write_all(plans, ways, self.objects, <uint8_t *>cnp.PyArray_DATA(values),
                            thread_count() if plans.n_parts > 1 else 1, self.config.write_empty_chunks, is_locked)
 
     cdef int _check_can_write(self) except -1:

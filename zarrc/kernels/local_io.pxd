@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from zarrc.kernels.status cimport zc_status
 
 cdef extern from "zc_local.h":
+    const size_t ZC_LOCAL_DURABLE       # added to a root
     ctypedef struct zc_local_stamp:
         uint64_t nbytes
         uint64_t inode
@@ -28,12 +29,13 @@ cdef zc_status local_pread_rows(int fd, uint64_t offset, uint64_t file_row_strid
                                 size_t row_nbytes, size_t n_rows, int *errno_ret) noexcept nogil
 cdef int local_duplicate(int fd) noexcept nogil
 cdef void local_close(int fd) noexcept nogil
-cdef zc_status local_replace(const char *path, size_t root_nbytes, const uint8_t *src, size_t nbytes,
+cdef zc_status local_replace(const char *path, size_t root, const uint8_t *src, size_t nbytes,
                              int *errno_ret) noexcept nogil
-cdef zc_status local_replace_pieces(const char *path, size_t root_nbytes, zc_local_next next, void *context,
+cdef zc_status local_replace_pieces(const char *path, size_t root, zc_local_next next, void *context,
                                     uint64_t nbytes, int *errno_ret) noexcept nogil
 cdef zc_status local_remove(const char *path, int *errno_ret) noexcept nogil
-cdef zc_status local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root_nbytes, uint8_t *buffer,
+cdef zc_status local_remove_durably(const char *path, int *errno_ret) noexcept nogil
+cdef zc_status local_copy(int src_fd, uint64_t nbytes, const char *path, size_t root, uint8_t *buffer,
                           size_t buffer_nbytes, int *errno_ret) noexcept nogil
 
 # zc_local_chunks.h.
@@ -56,7 +58,7 @@ cdef extern from "zc_local_stream.h":
     ctypedef struct zc_local_stream:
         pass
 
-cdef zc_status local_stream_open(const char *path, size_t root_nbytes, zc_local_stream **stream_ret,
+cdef zc_status local_stream_open(const char *path, size_t root, zc_local_stream **stream_ret,
                                  int *errno_ret) noexcept nogil
 cdef void local_stream_expect(zc_local_stream *stream, uint64_t nbytes) noexcept nogil
 cdef zc_status local_stream_put(zc_local_stream *stream, const uint8_t *src, size_t nbytes, int *errno_ret) noexcept nogil
@@ -103,3 +105,9 @@ cdef zc_status local_undo_read(const char *path, uint64_t device, uint64_t inode
                                zc_local_undo *undo_ret, int *errno_ret) noexcept nogil
 cdef void local_undo_free(zc_local_undo *undo) noexcept nogil
 cdef zc_status local_repair(const char *path, size_t max_index_nbytes, int *errno_ret) noexcept nogil
+
+# zc_local_fault.h, for tests.
+cdef void local_fault_arm(int64_t n) noexcept nogil
+cdef uint64_t local_fault_count() noexcept nogil
+cdef void local_fault_fail_flushes(int is_directory, int error_number) noexcept nogil
+cdef uint64_t local_fault_count_flushes(int is_directory) noexcept nogil

@@ -450,7 +450,7 @@ class Store(ABC):
         return TemporaryStore()
 
     def apply(self, changes: Changes) -> None:
-        """Make all changes in one step, if the objects still have the versions that they are expected to have.
+        """Make all changes in one step, if the objects still have the versions that are expected of them.
 
         Parameters
         ----------
@@ -498,6 +498,11 @@ class Store(ABC):
         return False
 
     @property
+    def below(self) -> Store:
+        """The store whose objects these are: this one, save for the store of a transaction, which is over one."""
+        return self
+
+    @property
     def identity(self) -> Hashable:
         """Equal, with equal ``repr``, for two stores of this process on one place, and only for these.
 
@@ -519,6 +524,23 @@ class Store(ABC):
     @property
     def local_root(self) -> str | None:
         """The absolute path of the directory whose files are the objects; None if there is none."""
+        return None
+
+    @property
+    def durable(self) -> bool:
+        """Whether what was written is on the disk when a call returns, and a power cut does not take it."""
+        return False
+
+    def lock_path(self, key: str) -> str | None:
+        """The path of a local file, there or not, beside which ``locking="file"`` makes the object's lock.
+
+        None where there is no such lock, and ``locking="file"`` is refused.
+
+        Parameters
+        ----------
+        key : str
+            Key of the object.
+        """
         return None
 
     def missing_hint(self) -> str | None:

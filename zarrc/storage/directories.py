@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 
-__all__ = ["remove_contents", "scan", "walk"]
+__all__ = ["flush_directory", "make_durably", "remove_contents", "scan", "walk"]
 
 # How long a directory that others go on writing to is emptied again before that is an error.
 _PATIENCE_S = 10.0
@@ -120,3 +120,39 @@ def _remove_entries(path: str) -> None:
 def _unlink(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def flush_directory(path: str) -> None:
+    """Have a directory, that is the names in it, on the disk.
+
+    Parameters
+    ----------
+    path : str
+        The directory.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems know nothing of the kind.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_durably(path: str) -> None:
+    """Make a directory and those above it, and have the new ones on the disk.
+
+    Parameters
+    ----------
+    path : str
+        Its absolute path; it may be there.
+    """
+    if os.path.isdir(path):
+        return
+    above = os.path.dirname(path)
+    make_durably(above)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path)
+    flush_directory(above)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, Self
 
+from zarrc.config import config
 from zarrc.errors import StoreConflictError, StoreDeniedError, StoreError
 from zarrc.kernels import local_io
 from zarrc.storage.base import Blob, ByteRange, DirListing, Stat, Store
@@ -32,12 +34,17 @@ class LocalStore(Store):
         other. It need not be there: the first write makes it.
     read_only : bool, default False
         Whether writing and deleting raise `ReadOnlyError`.
+    durable : bool, optional
+        Whether what was written is on the disk when a call returns: each file is flushed before it takes its
+        place, and then its directory. By default as ``config["storage.durable"]``, which is False.
 
     Notes
     -----
     A file is written under a temporary name beside its place (``.zc-...``) and renamed, so that neither a
     reader nor a killed process finds half of it; after a kill, or a power cut, the temporary file may stay.
-    Listings leave it out; `delete_prefix` removes it. Nothing is flushed to the disk.
+    Listings leave it out; `delete_prefix` removes it. Unless the store is durable nothing is flushed to the
+    disk, and a power cut can take what was written in the last seconds: the new content, or the old and the
+    new, on file systems that do not keep renames behind the data.
 
     `set_if` with ``version=None`` decides among all processes where the file system knows hard links; with
     a version, among the threads of this process. Two plain `set` within one tick of the file system's clock
@@ -49,8 +56,11 @@ class LocalStore(Store):
     def __new__(cls, *_: object, **__: object) -> Self:  # noqa: D102
         return object.__new__(cls)  # without the identity of its own that other stores have
 
-    def __init__(self, root: str | os.PathLike[str], *, read_only: bool = False) -> None:
+    def __init__(
+        self, root: str | os.PathLike[str], *, read_only: bool = False, durable: bool | None = None
+    ) -> None:
         self._read_only = bool(read_only)
+        self._durable = bool(config.get("storage.durable") if durable is None else durable)
         path = root if type(root) is str else os.fspath(root)
         if not isinstance(path, str):
             raise TypeError(f"a path is a str or a pathlib.Path, not {type(path).__name__}")
@@ -68,6 +78,15 @@ class LocalStore(Store):
     def local_root(self) -> str | None:
         """The absolute path of the directory."""
         return self._root
+
+    @property
+    def durable(self) -> bool:
+        """Whether files and directories are flushed to the disk."""
+        return self._durable
+
+    def lock_path(self, key: str) -> str | None:
+        """See `Store.lock_path`: the file itself."""
+        return os.fsdecode(self._path(key))
 
     @property
     def identity(self) -> Hashable:
@@ -114,9 +133,9 @@ class LocalStore(Store):
         self._check_writable(key)
         path = self._path(key)
         try:
-            if not local_io.replace(path, self._root_nbytes, data):
+            if not local_io.replace(path, self._place, data):
                 self._make_root()
-                if not local_io.replace(path, self._root_nbytes, data):
+                if not local_io.replace(path, self._place, data):
                     raise self._root_vanished()
         except StoreError as error:
             error.key = key
@@ -137,7 +156,7 @@ class LocalStore(Store):
         check_key(key)
         self._check_writable(key)
         try:
-            local_io.remove(self._path(key))
+            local_io.remove(self._path(key), self._durable)
         except StoreError as error:
             error.key = key
             raise
@@ -150,6 +169,8 @@ class LocalStore(Store):
         self._check_writable()
         try:
             remove_contents(self._directory(start), itself=start != "")
+            if self._durable:
+                self._flush_above(start)
         except OSError as error:
             raise _translated(error, prefix) from error
 
@@ -193,14 +214,28 @@ class LocalStore(Store):
         return os.path.join(self._root, start.removesuffix("/"))
 
     @property
-    def _root_nbytes(self) -> int:
-        return len(self._start) - 1
+    def _place(self) -> int:
+        """What `local_io` is told of the root."""
+        nbytes = len(self._start) - 1
+        return nbytes | local_io.DURABLE if self._durable else nbytes
 
     def _make_root(self) -> None:
         try:
+            if self._durable:
+                from zarrc.storage.directories import make_durably
+
+                make_durably(self._root)
             os.makedirs(self._root, exist_ok=True)
         except OSError as error:
             raise _translated(error, None) from error
+
+    def _flush_above(self, start: str) -> None:
+        """Flush the directory that a removed one was in; of the root, which stays, itself."""
+        from zarrc.storage.directories import flush_directory
+
+        path = self._directory(start)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            flush_directory(os.path.dirname(path) if start else path)
 
     def _root_vanished(self) -> StoreError:
         return StoreError(f"the directory {self._root!r} was removed while it was written to")
@@ -208,10 +243,10 @@ class LocalStore(Store):
     def _create(self, key: str, data: Buffer) -> str:
         path = self._path(key)
         try:
-            version = local_io.create(path, self._root_nbytes, data)
+            version = local_io.create(path, self._place, data)
             if version is None:
                 self._make_root()
-                version = local_io.create(path, self._root_nbytes, data)
+                version = local_io.create(path, self._place, data)
         except StoreError as error:
             if error.errno == errno.EEXIST:
                 raise StoreConflictError("the object is there already", key=key) from None
@@ -235,13 +270,14 @@ class LocalStore(Store):
             return self._replace_stamped(key, data)
 
     def _replace_stamped(self, key: str, data: Buffer) -> str:
-        version = local_io.replace_stamped(self._path(key), self._root_nbytes, data)
+        version = local_io.replace_stamped(self._path(key), self._place, data)
         if version is None:
             raise self._root_vanished()
         return version
 
     def __repr__(self) -> str:
-        return f"LocalStore({self._root!r}{', read_only=True' if self._read_only else ''})"
+        read_only = ", read_only=True" if self._read_only else ""
+        return f"LocalStore({self._root!r}{read_only}{', durable=True' if self._durable else ''})"
 
     def __str__(self) -> str:
         return f"file://{self._root}"

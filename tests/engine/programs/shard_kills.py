@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 import zarrc
-from zarrc.kernels import local_io
+from zarrc.kernels import local_probes
 
 SHAPE, SHARD, INNER = (60, 64), (32, 32), (8, 8)
 GRID = (2, 2)
@@ -72,7 +72,7 @@ def after(values: Any, kind: str, number: int) -> Any:
 def child(path: str, job: dict[str, Any], done: int) -> None:
     """In the child: a byte for each update that is finished."""
     array = zarrc.open_array(path, mode="r+", config=job["config"])
-    local_io._kill_at(job["kill_at"])
+    local_probes.kill_at(job["kill_at"])
     for number in range(job["first"], job["first"] + job["n"]):
         if job["kind"] == "compact":
             array.compact(0)
