@@ -8,6 +8,7 @@ import http.server
 import itertools
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,27 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.soak import count
+from zarrc.config import config
 from zarrc.errors import (
     MissingExtraError,
     StoreConflictError,
     StoreDeniedError,
     StoreError,
     StoreThrottledError,
+    StoreTimeoutError,
 )
 from zarrc.storage import FsspecStore, LocalStore
 from zarrc.testing.samples import UNUSUAL_KEYS
 from zarrc.testing.together import count_together, in_child
 
 numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses() -> Iterator[None]:
+    """Between one try and the next."""
+    with config.set({"storage.retry_delay": 0.001}):
+        yield
 
 
 class Faulty(MemoryFileSystem):
@@ -98,7 +108,7 @@ def test_a_body_of_another_length_is_an_error(
         (StatusError(429), StoreThrottledError),
         (StatusError(500), StoreError),
         (ConnectionResetError("reset"), StoreError),
-        (TimeoutError("late"), StoreError),
+        (TimeoutError("late"), StoreTimeoutError),
         (KeyError("odd"), StoreError),
     ],
 )

@@ -1,12 +1,18 @@
-"""Which of our errors a failure of an fsspec file system is."""
+"""Why there is no file system for a URL."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
-from zarrc.errors import MissingExtraError, StoreDeniedError, StoreError, StoreThrottledError
+import fsspec
 
-__all__ = ["is_absence", "missing_package", "reraise", "translated"]
+from zarrc.errors import MissingExtraError, StoreError
+from zarrc.storage.remote.failures import store_error
+from zarrc.storage.remote.secrets import masked, secrets_in
+
+__all__ = ["missing_package", "reraise", "unusable"]
 
 # The extra of ours that brings what a protocol needs.
 _EXTRAS = {
@@ -18,40 +24,33 @@ _EXTRAS = {
     "abfs": "azure",
     "abfss": "azure",
     "adl": "azure",
+    "http": "http",
+    "https": "http",
 }
 
 
-def is_absence(error: BaseException) -> bool:
-    """Whether the file system says that there is no such file; a directory is no file."""
-    return isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError))
-
-
-def translated(error: BaseException, key: str | None) -> BaseException:
-    """The error of ours for ``error``; what no store is to blame for (MemoryError, ...) stays itself."""
-    if isinstance(error, (StoreError, MemoryError)) or not isinstance(error, Exception):
-        return error
-    return _kind(error)(f"{type(error).__name__}: {error}", key=key)
-
-
-def reraise(error: BaseException, key: str | None) -> NoReturn:
-    """Raise what `translated` makes of ``error``."""
-    result = translated(error, key)
-    if result is error:
-        raise error
-    raise result from error
-
-
-def _kind(error: Exception) -> type[StoreError]:
-    status = (
-        getattr(error, "status", None) or getattr(error, "status_code", None) or getattr(error, "code", None)
-    )
-    if isinstance(error, PermissionError) or status in (401, 403):
-        return StoreDeniedError
-    return StoreThrottledError if status in (429, 503) else StoreError
-
-
-def missing_package(error: ImportError, protocols: list[str]) -> MissingExtraError:
-    """The error for URLs with these protocols, one of which could not be loaded."""
+def missing_package(url: str, error: ImportError) -> MissingExtraError:
+    """The error for a URL with a protocol that could not be loaded."""
+    protocols = _protocols(url)
     extras = [_EXTRAS[protocol] for protocol in protocols if protocol in _EXTRAS]
     remedy = f"pip install zarrc[{extras[0]}]" if extras else str(error)
     return MissingExtraError(f"{'::'.join(protocols)} URLs need a package that is not installed: {remedy}")
+
+
+def unusable(url: str, options: Mapping[str, Any], error: Exception) -> StoreError:
+    """The error for a URL or options that fsspec refuses."""
+    unknown = [name for name in _protocols(url) if name not in fsspec.available_protocols()]
+    if unknown:
+        known = ", ".join(sorted(fsspec.available_protocols()))
+        return StoreError(f"no file system for {unknown[0]!r} URLs; known are {known}")
+    text = masked(f"{type(error).__name__}: {error}", secrets_in([url, options]))
+    return StoreError(f"cannot use a {_protocols(url)[0]!r} URL: {text}")
+
+
+def _protocols(url: str) -> list[str]:
+    return [re.split("://", part)[0] for part in url.split("::")]
+
+
+def reraise(error: BaseException, key: str | None) -> NoReturn:
+    """Raise what a failure of a file system is among our errors."""
+    raise store_error(error, key)

@@ -3,59 +3,33 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from zarrc.errors import StoreConflictError, StoreError
-from zarrc.kernels.blob import content_version, resolve_range
+from zarrc.errors import ReadOnlyError, StoreConflictError, StoreError
+from zarrc.kernels.blob import content_version
 from zarrc.storage.base import Blob, ByteRange, DirListing, Stat, Store
-from zarrc.storage.file_systems import (
-    Call,
-    find,
-    fingerprint,
-    is_async,
-    knows_create,
-    remade,
-    settle,
-    synchronous,
-    takes_urls,
-)
-from zarrc.storage.fsspec_errors import is_absence, missing_package, reraise, translated
+from zarrc.storage.file_systems import fingerprint, remade, synchronous
+from zarrc.storage.fsspec_errors import missing_package, unusable
+from zarrc.storage.fsspec_paths import Paths
 from zarrc.storage.keys import check_key, check_prefix, keys_below
 from zarrc.storage.local import LocalStore
+from zarrc.storage.remote import operations
+from zarrc.storage.remote.choice import runner_of
+from zarrc.storage.remote.outcomes import MUST_NOT_EXIST, Answer
+from zarrc.storage.remote.running import Request, Runner
+from zarrc.storage.remote.secrets import masked
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = ["FsspecStore"]
 
-# Objects that are in memory at once in a bulk call.
-_BATCH = 256
-
-# What stands for itself in the path of a URL (RFC 3986, "pchar"), besides letters and digits.
-_URL_LETTERS = "/!$&'()*+,;=:@"
-
-# Where file systems put what changes when an object does, the best first.
-_VERSION_FIELDS = (
-    "ETag",
-    "etag",
-    "generation",
-    "md5Hash",
-    "content_md5",
-    "VersionId",
-    "mtime",
-    "LastModified",
-    "last_modified",
-    "updated",
-    "modified",
-    "created",
-)
+# No object is larger. A range behind it is not worth a request, and some servers stumble over its digits.
+_MOST_NBYTES = 2**62
 
 
 class FsspecStore(Store):
@@ -72,22 +46,40 @@ class FsspecStore(Store):
 
     Notes
     -----
-    On an asynchronous file system (s3fs, gcsfs, adlfs, http), many objects are read, written and deleted by
-    requests that run together. In a forked child the file system is made anew, as fsspec demands.
+    On S3 (s3fs), Google Cloud Storage (gcsfs), Azure (adlfs) and web servers, requests are made through the
+    client of the file system, with its credentials and options, but not by its methods: one request for each
+    object or range, whose length is checked, and whose answer tells the version too (ETag, generation).
+    `set_if` decides at the service there (`is_conditional`), with one request. Web servers are only read.
 
-    A blob's version is made from its content, and is None for a range; `stat` gives the server's own.
-    `set_if` takes either, and decides among the threads of this process.
+    Other file systems are used by their methods. A blob's version is made from its content then, and is None
+    for a range; `stat` gives the file system's own. `set_if` takes either, and decides among the threads of
+    this process.
+
+    On an asynchronous file system many objects are read, written, copied and deleted by requests that run
+    together: at most ``storage.max_requests`` for one file system and ``storage.max_requests_per_process``
+    for all. `get_many` gives results as they arrive, while the others are on their way, and stops asking when
+    256 MiB wait to be taken. What fails for a reason that may pass (a lost connection, no answer in
+    ``storage.timeout``, 5xx, "slow down", a body that is cut short) is tried again ``storage.retries`` times,
+    if tenacity is installed, after pauses that grow from ``storage.retry_delay`` to
+    ``storage.retry_max_delay``.
+
+    In a forked child the file system is made anew, as fsspec demands. A pickled store holds what fsspec
+    pickles of its file system: the storage options, with the credentials that are among them. Texts (``str``,
+    ``repr``, errors) hold none.
 
     A file system on the local disk is better used as `LocalStore`; `from_url` and `from_mapper` give that.
     """
 
+    takes_most = True
+    """Whether `get_many` takes ``most=``."""
+
     def __init__(self, fs: Any, path: str = "", *, read_only: bool = False) -> None:
         super().__init__(read_only=read_only)
         self._fs = synchronous(fs)
-        self._takes_urls = takes_urls(self._fs)
+        self._paths = Paths(self._fs, path)
+        self._own_runner = runner_of(self._fs)
         self._pid = os.getpid()
         self._fingerprint: str | None = None
-        self._root = str(self._fs._strip_protocol(path)) if path else ""
 
     @classmethod
     def from_url(
@@ -111,13 +103,16 @@ class FsspecStore(Store):
         StoreError
             If fsspec does not know the protocol, or refuses the options.
         """
+        options = dict(storage_options or {})
         try:
-            fs, path = fsspec.url_to_fs(url, **dict(storage_options or {}))
+            fs, path = fsspec.url_to_fs(url, **options)
         except ImportError as error:
-            raise missing_package(error, _protocols(url)) from error
+            raise missing_package(url, error) from error
         except Exception as error:
-            raise _unusable(url, error) from error
-        return cls.from_file_system(fs, path, read_only=read_only)
+            failure = unusable(url, options, error)
+        else:
+            return cls.from_file_system(fs, path, read_only=read_only)
+        raise failure
 
     @classmethod
     def from_mapper(cls, mapper: Any, *, read_only: bool = False) -> Store:
@@ -152,15 +147,20 @@ class FsspecStore(Store):
     @property
     def fs(self) -> Any:
         """The file system; another object after a fork."""
+        return self._runner.driver.fs
+
+    @property
+    def _runner(self) -> Runner:
         if self._pid != os.getpid():
             self._fs = remade(self._fs)
+            self._own_runner = runner_of(self._fs)
             self._pid = os.getpid()
-        return self._fs
+        return self._own_runner
 
     @property
     def path(self) -> str:
         """The directory in the file system."""
-        return self._root
+        return self._paths.root
 
     @property
     def identity(self) -> Hashable:
@@ -171,126 +171,224 @@ class FsspecStore(Store):
         """Equal for two prefixes of stores, also with different roots, that are one directory."""
         if self._fingerprint is None:
             self._fingerprint = fingerprint(self._fs)
-        path = self._path(check_prefix(prefix).removesuffix("/"))
-        # Once more: below the root "" a path has no slash at its start, which some file systems put there.
-        return "fsspec", self._fingerprint, str(self._fs._strip_protocol(path)) if path else ""
+        return "fsspec", self._fingerprint, self._paths.place(check_prefix(prefix).removesuffix("/"))
+
+    @property
+    def is_conditional(self) -> bool:
+        """See `Store.is_conditional`: True on S3, Google Cloud Storage and Azure."""
+        return self._runner.driver.conditional
 
     # Reading.
 
     def get(self, key: str, range: ByteRange | None = None) -> Blob | None:
         """See `Store.get`."""
         check_key(key)
-        if range is not None and range[1] == 0:
-            return self._empty_range(key, range)
-        start, end = _limits(range)
-        try:
-            body = self.fs.cat_file(self._path(key), start=start, end=end)
-        except Exception as error:
-            return self._failed(error, key, range)
-        return self._checked(body, key, range)
+        request = self._reading(0, key, range, None)
+        return _blob(self._runner.run(key, request.call, *request.args), range)
 
-    def get_many(self, requests: Sequence[tuple[str, ByteRange | None]]) -> Iterator[tuple[int, Blob | None]]:
-        """See `Store.get_many`."""
-        if not is_async(self._fs):
-            yield from super().get_many(requests)
-            return
-        for first in range(0, len(requests), _BATCH):
-            batch = requests[first : first + _BATCH]
-            for key, _ in batch:
-                check_key(key)
-            answers = self._together("_cat_file", [self._cat_arguments(*request) for request in batch])
-            for number, ((key, wanted), answer) in enumerate(zip(batch, answers, strict=True), first):
-                if wanted is not None and wanted[1] == 0:
-                    yield number, self._empty_range(key, wanted)
-                elif isinstance(answer, BaseException):
-                    yield number, self._failed(answer, key, wanted)
-                else:
-                    yield number, self._checked(answer, key, wanted)
+    def get_many(
+        self, requests: Sequence[tuple[str, ByteRange | None]], *, most: int | None = None
+    ) -> Iterator[tuple[int, Blob | None]]:
+        """See `Store.get_many`.
+
+        Parameters
+        ----------
+        requests : sequence of (str, range or None)
+            Key and range of each.
+        most : int, optional
+            The most bytes that a whole object, or one from a byte to its end, can rightly have: of a larger
+            one nothing is read, and it is a `StoreError`. Without it, what the server says is believed.
+
+        Yields
+        ------
+        (int, Blob or None)
+            The number of the request and its answer.
+        """
+        asked = []
+        for number, (key, range) in enumerate(requests):
+            check_key(key)
+            asked.append(self._reading(number, key, range, most))
+        for number, answer in self._runner.stream(asked):
+            yield number, _blob(answer, requests[number][1])
 
     def stat(self, key: str) -> Stat | None:
         """See `Store.stat`."""
         check_key(key)
-        path = self._path(key)
-        try:
-            self.fs.invalidate_cache(os.path.dirname(path))
-            info = self.fs.info(path)
-        except Exception as error:
-            if is_absence(error):
-                return None
-            reraise(error, key)
-        if info.get("type") == "directory" or info.get("size") is None:
-            return None
-        return Stat(int(info["size"]), _version_in(info))
+        runner = self._runner
+        found: Stat | None = runner.run(key, runner.driver.head, self._path(key))
+        return found
+
+    def stat_many(self, keys: Sequence[str]) -> Iterator[tuple[int, Stat | None]]:
+        """See `Store.stat_many`."""
+        runner, asked = self._runner, []
+        for number, key in enumerate(keys):
+            check_key(key)
+            asked.append(Request(number, key, runner.driver.head, (self._path(key),)))
+        yield from runner.stream(asked)
+
+    def _reading(self, number: int, key: str, range: ByteRange | None, most: int | None) -> Request:
+        """The request for an object or a range."""
+        driver, path = self._runner.driver, self._path(key)
+        if range is None or range == (0, None):
+            return Request(number, key, driver.get, (path, None, None, most))
+        start, nbytes = range
+        if (nbytes is not None and nbytes <= 0) or abs(start) + (nbytes or 0) >= _MOST_NBYTES:
+            return Request(number, key, operations.head_of_range, (driver, path, start, nbytes))
+        if start < 0:
+            expected = -start if nbytes is None else nbytes
+            call = operations.read_suffix
+            return Request(number, key, call, (driver, path, -start, nbytes, most), expected)
+        if nbytes is None:
+            return Request(number, key, operations.read_to_end, (driver, path, start, most))
+        return Request(number, key, driver.get, (path, start, nbytes, None), nbytes)
 
     # Writing.
 
     def set(self, key: str, data: Buffer) -> None:
         """See `Store.set`."""
-        check_key(key)
-        self._check_writable(key)
-        body = bytes(Blob(data))
-        try:
-            self._pipe(key, body)
-        except Exception as error:
-            reraise(error, key)
+        self.set_many(((key, data),))
 
     def set_many(self, items: Iterable[tuple[str, Buffer]]) -> None:
-        """See `Store.set_many`."""
-        if not is_async(self._fs):
-            super().set_many(items)
-            return
-        pending = iter(items)
-        while batch := [(key, bytes(Blob(data))) for key, data in islice(pending, _BATCH)]:
-            for key, _ in batch:
-                check_key(key)
-                self._check_writable(key)
-            calls: list[Call] = [((self._path(key), data), {}) for key, data in batch]
-            self._raise_first([key for key, _ in batch], self._together("_pipe_file", calls))
+        """See `Store.set_many`. Items are taken when there is room for them, and can be made meanwhile."""
+        driver = self._runner.driver
+
+        def requests() -> Iterator[Request]:
+            for key, data in items:
+                self._check_target(key)
+                body = bytes(Blob(data))
+                yield Request(0, key, operations.put, (driver, self._path(key), body), len(body))
+
+        self._do(requests())
 
     def set_if(self, key: str, data: Buffer, version: str | None) -> str | None:
         """See `Store.set_if`, and the notes of the class."""
-        check_key(key)
-        self._check_writable(key)
+        self._check_target(key)
         body = bytes(Blob(data))
+        runner, path = self._runner, self._path(key)
+        if not runner.driver.conditional:
+            return self._set_if_locked(runner, key, body, version)
+        if version == MUST_NOT_EXIST:
+            raise StoreConflictError("the object changed since its version was read", key=key)
+        condition = MUST_NOT_EXIST if version is None else version
+        try:
+            written: str | None = runner.run(
+                key, operations.put_if, runner.driver, path, body, condition, [], nbytes=len(body)
+            )
+        except StoreConflictError as error:
+            conflict = error
+        else:
+            return written
+        text = "is there already" if version is None else "changed since its version was read"
+        raise StoreConflictError(f"the object {text}", key=key) from conflict.__cause__
+
+    def _set_if_locked(self, runner: Runner, key: str, body: bytes, version: str | None) -> str | None:
+        condition = MUST_NOT_EXIST if version is None else None
         with self._lock_of(key):
             current = self._current_version(key, version)
             self._check_version(key, version, current, current is not None)
             try:
-                self._pipe(key, body, create=version is None)
-            except FileExistsError as error:
-                raise StoreConflictError("the object is there already", key=key) from error
-            except Exception as error:
-                reraise(error, key)
-        return content_version(body)
+                runner.run(
+                    key,
+                    operations.put,
+                    runner.driver,
+                    self._path(key),
+                    body,
+                    condition,
+                    nbytes=len(body),
+                )
+            except StoreConflictError as error:
+                conflict = error
+            else:
+                return content_version(body)
+        raise StoreConflictError("the object is there already", key=key) from conflict.__cause__
+
+    def _current_version(self, key: str, like: str | None) -> str | None:
+        """The object's version, of the kind of ``like``: made from its content, or the file system's own."""
+        if like is not None and like.startswith("content-"):
+            blob = self.get(key)
+            return None if blob is None else blob.version
+        found = self.stat(key)
+        return None if found is None else found.version or ""
+
+    def copy(self, source: str, target: str) -> None:
+        """See `Store.copy`; at the service on S3, Google Cloud Storage and Azure."""
+        self.copy_many([(source, target)])
+
+    def copy_many(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """See `Store.copy_many`."""
+        driver = self._runner.driver
+
+        def requests() -> Iterator[Request]:
+            for source, target in pairs:
+                check_key(source)
+                self._check_target(target)
+                paths = self._path(source), self._path(target)
+                yield Request(0, source, operations.copy, (driver, *paths))
+
+        for key, result in self._results(requests()):
+            if result is None:
+                raise StoreError("there is no such object to copy", key=key)
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""
-        check_key(key)
-        self._check_writable(key)
-        try:
-            self.fs.rm_file(self._path(key))
-        except Exception as error:
-            if not is_absence(error):
-                reraise(error, key)
+        self.delete_many((key,))
 
     def delete_many(self, keys: Iterable[str]) -> None:
         """See `Store.delete_many`."""
-        if not is_async(self._fs):
-            super().delete_many(keys)
-            return
-        pending = iter(keys)
-        while batch := list(islice(pending, _BATCH)):
-            for key in batch:
-                check_key(key)
-                self._check_writable(key)
-            answers = self._together("_rm_file", [((self._path(key),), {}) for key in batch])
-            self._raise_first(batch, [None if _is_absence(answer) else answer for answer in answers])
+        driver = self._runner.driver
+
+        def requests() -> Iterator[Request]:
+            group: list[str] = []
+            # Once each: two requests for one object at a time may get in each other's way.
+            for key in dict.fromkeys(keys):
+                self._check_target(key)
+                group.append(key)
+                if len(group) >= driver.bulk:
+                    yield deletion(group)
+                    group = []
+            if group:
+                yield deletion(group)
+
+        def deletion(group: list[str]) -> Request:
+            paths = [self._path(key) for key in group]
+            return Request(0, group[0], operations.delete, (driver, paths))
+
+        self._do(requests())
 
     def delete_prefix(self, prefix: str) -> None:
         """See `Store.delete_prefix`; temporary files below the prefix go too."""
         start = check_prefix(prefix)
         self._check_writable()
         self.delete_many([key for key in self._find(start) if key.startswith(start)])
+
+    def _path(self, key: str) -> str:
+        return self._paths.path(key)
+
+    def _check_target(self, key: str) -> None:
+        check_key(key)
+        self._check_writable(key)
+
+    def _check_writable(self, key: str | None = None) -> None:
+        reason = self._own_runner.driver.read_only
+        if reason is not None:
+            raise ReadOnlyError(f"{self}: {reason}", key=key)
+        super()._check_writable(key)
+
+    def _do(self, requests: Iterator[Request]) -> None:
+        for _ in self._results(requests):
+            pass
+
+    def _results(self, requests: Iterator[Request]) -> Iterator[tuple[str, Any]]:
+        """Key and result of requests that change something; after an error none of them is in flight."""
+        keys: dict[int, str] = {}
+
+        def numbered() -> Iterator[Request]:
+            for number, request in enumerate(requests):
+                keys[number] = request.key
+                yield request._replace(number=number)
+
+        for number, result in self._runner.stream(numbered(), settled=True):
+            yield keys.pop(number), result
 
     # Listing.
 
@@ -302,189 +400,57 @@ class FsspecStore(Store):
     def list_sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         """See `Store.list_sizes`; one listing tells both, where the file system does."""
         start = check_prefix(prefix)
-        sizes = self._find_sizes(start)
+        sizes = self._find(start)
+        unknown = []
         for key in keys_below(start, sizes):
             nbytes = sizes[key]
             if nbytes is None:
-                found = self.stat(key)
-                nbytes = None if found is None else found.nbytes
-            if nbytes is not None:
+                unknown.append(key)
+            else:
                 yield key, nbytes
+        for number, found in self.stat_many(unknown):
+            if found is not None:
+                yield unknown[number], found.nbytes
 
     def list_dir(self, prefix: str) -> DirListing:
         """See `Store.list_dir`."""
         start = check_prefix(prefix)
-        path = self._path(start.removesuffix("/"))
-        try:
-            self.fs.invalidate_cache(path)
-            entries = self.fs.ls(path, detail=True)
-        except Exception as error:
-            if is_absence(error):
-                return DirListing([], [])
-            reraise(error, prefix)
+        runner = self._runner
+        entries = runner.run(start, runner.driver.ls, self._path(start.removesuffix("/"))) or ()
         files = [entry["name"] for entry in entries if entry.get("type") != "directory"]
         directories = [entry["name"] for entry in entries if entry.get("type") == "directory"]
         return DirListing(self._children(start, files), self._children(start, directories))
 
     def _children(self, start: str, paths: list[str]) -> list[str]:
-        keys = (self._key(path).removesuffix("/") for path in paths)
+        keys = (self._paths.key(path).removesuffix("/") for path in paths)
         return sorted({key[len(start) :] for key in keys_below(start, keys)})
 
-    def _find(self, start: str) -> list[str]:
-        """The keys of all files at or below a prefix."""
-        return list(self._find_sizes(start))
+    def _find(self, start: str) -> dict[str, int | None]:
+        """The keys of all files at or below a prefix, with their sizes as far as the listing tells."""
+        runner = self._runner
+        found = runner.run(start, runner.driver.find, self._path(start.removesuffix("/"))) or {}
+        return {self._paths.key(path): nbytes for path, nbytes in found.items()}
 
-    def _find_sizes(self, start: str) -> dict[str, int | None]:
-        """The same with their sizes, as far as the listing tells."""
-        path = self._path(start.removesuffix("/"))
-        try:
-            self.fs.invalidate_cache(path)
-            return {self._key(found): nbytes for found, nbytes in find(self.fs, path).items()}
-        except Exception as error:
-            if is_absence(error):
-                return {}
-            reraise(error, start)
-
-    # Between keys and paths.
-
-    def _path(self, key: str) -> str:
-        if self._takes_urls:
-            key = quote(key, safe=_URL_LETTERS)
-        if not self._root or not key:
-            return self._root or key
-        return self._root + key if self._root.endswith("/") else f"{self._root}/{key}"
-
-    def _key(self, path: str) -> str:
-        path = str(self._fs._strip_protocol(path))
-        start = self._path("").rstrip("/") + "/" if self._root else ""
-        key = path[len(start) :].lstrip("/") if path.startswith(start) else ""
-        return unquote(key) if self._takes_urls else key
-
-    # Answers.
-
-    def _checked(self, body: bytes, key: str, range: ByteRange | None) -> Blob | None:
-        """The blob of a body, provided that it is what was asked for."""
-        start, nbytes = range or (0, None)
-        if start == 0 and nbytes is None:
-            return Blob(body)
-        if start > 0 and nbytes is None:
-            # Some file systems give nothing, and no error, for a range behind the end.
-            return self._empty_range(key, (start, None)) if not body else Blob(body, object_nbytes=-1)
-        due = nbytes if start >= 0 else -start
-        if len(body) != due:
-            raise StoreError(f"{len(body)} bytes came for a range of {due}", key=key)
-        if nbytes is not None and nbytes > due:
-            raise StoreError(
-                f"the range of {nbytes} bytes, {-start} before the end, leaves the object", key=key
-            )
-        return Blob(body, nbytes=nbytes, object_nbytes=-1)
-
-    def _empty_range(self, key: str, range: ByteRange) -> Blob | None:
-        """The answer for a range that should hold no bytes, which no request can ask for."""
-        found = self.stat(key)
-        if found is None:
-            return None
-        try:
-            nbytes = resolve_range(*range, found.nbytes)[1]
-        except StoreError as error:
-            error.key = key
-            raise
-        if nbytes:
-            raise StoreError(f"no bytes came for a range of {nbytes}", key=key)
-        return Blob(b"", version=found.version, object_nbytes=found.nbytes)
-
-    def _failed(self, error: BaseException, key: str, range: ByteRange | None) -> Blob | None:
-        """None for an absent object, else the error. How a range at the end is refused differs."""
-        if is_absence(error):
-            return None
-        if (
-            type(translated(error, key)) is StoreError
-            and range is not None
-            and range[1] is None
-            and range[0] > 0
-        ):
-            found = self.stat(key)
-            if found is None or found.nbytes <= range[0]:
-                return self._empty_range(key, range)
-        return reraise(error, key)
-
-    def _raise_first(self, keys: list[str], answers: list[Any]) -> None:
-        for key, answer in zip(keys, answers, strict=True):
-            if isinstance(answer, BaseException):
-                reraise(answer, key)
-
-    # Requests.
-
-    def _cat_arguments(self, key: str, range: ByteRange | None) -> Call:
-        start, end = _limits(range)
-        return (self._path(key),), {"start": start, "end": end}
-
-    def _together(self, method: str, calls: list[Call]) -> list[Any]:
-        """Await a method of the file system for many arguments; results and exceptions in their order."""
-        fs = self.fs
-        return settle(fs, getattr(fs, method), calls)
-
-    def _pipe(self, key: str, body: bytes, *, create: bool = False) -> None:
-        fs, path = self.fs, self._path(key)
-        options = {"mode": "create"} if create and knows_create(fs) else {}
-        try:
-            fs.pipe_file(path, body, **options)
-        except FileNotFoundError:
-            # A file system of real directories wants them first. An object store means the bucket, which we
-            # never make.
-            if is_async(fs):
-                raise
-            fs.makedirs(os.path.dirname(path), exist_ok=True)
-            fs.pipe_file(path, body, **options)
-
-    def _current_version(self, key: str, like: str | None) -> str | None:
-        """The object's version, of the kind of ``like``: made from its content, or the server's own."""
-        if like is not None and like.startswith("content-"):
-            blob = self.get(key)
-            return None if blob is None else blob.version
-        found = self.stat(key)
-        return None if found is None else found.version or ""
+    # What it is.
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._fs, self._root, self._read_only)
+        return _rebuild, (type(self), self._fs, self._paths.whole_root, self._read_only)
 
     def __repr__(self) -> str:
         return f"<FsspecStore {self}>"
 
     def __str__(self) -> str:
-        return str(self._fs.unstrip_protocol(self._root))
+        return masked(str(self._fs.unstrip_protocol(self._paths.root)), self._own_runner.secrets)
 
 
 def _rebuild(kind: type[FsspecStore], fs: Any, path: str, read_only: bool) -> FsspecStore:
     return kind(fs, path, read_only=read_only)
 
 
-def _limits(range: ByteRange | None) -> tuple[int | None, int | None]:
-    """First byte and end for ``cat_file``; a part of a suffix is cut from the whole suffix later."""
-    start, nbytes = range or (0, None)
-    if start == 0 and nbytes is None:
-        return None, None
-    return start, None if nbytes is None or start < 0 else start + nbytes
-
-
-def _is_absence(answer: Any) -> bool:
-    return isinstance(answer, BaseException) and is_absence(answer)
-
-
-def _version_in(info: Mapping[str, Any]) -> str | None:
-    for field in _VERSION_FIELDS:
-        if info.get(field) is not None:
-            return f"{field}-{info[field]}-{info.get('size')}"
-    return None
-
-
-def _protocols(url: str) -> list[str]:
-    return [re.split("://", part)[0] for part in url.split("::")]
-
-
-def _unusable(url: str, error: Exception) -> StoreError:
-    unknown = [name for name in _protocols(url) if name not in fsspec.available_protocols()]
-    if unknown:
-        known = ", ".join(sorted(fsspec.available_protocols()))
-        return StoreError(f"no file system for {unknown[0]!r} URLs; known are {known}")
-    return StoreError(f"cannot use a {_protocols(url)[0]!r} URL: {type(error).__name__}: {error}")
+def _blob(answer: Answer | None, range: ByteRange | None) -> Blob | None:
+    if answer is None:
+        return None
+    data, version, nbytes = answer
+    if range is None or range == (0, None):
+        return Blob(data, version=version)
+    return Blob(data, version=version, object_nbytes=-1 if nbytes is None else nbytes)

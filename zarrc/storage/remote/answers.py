@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from zarrc.errors import StoreError
-from zarrc.storage.remote.driver import Broken, Outside, TooLarge
+from zarrc.storage.remote.outcomes import Broken, Outside, TooLarge
 
 __all__ = ["IGNORED_RANGE_NBYTES", "MOST_UNTOLD", "Expected", "expected", "range_header", "read_stream"]
 
@@ -26,7 +26,7 @@ class Expected(NamedTuple):
     """The body that must come.
 
     ``nbytes`` is its length, None where the server does not tell; then not more than ``most`` may come.
-    ``object_nbytes`` is the size of the whole object, if it is known. Where the body is cut, the answer are its
+    ``object_nbytes`` is the size of the whole object, if it is known. Of a body that is cut, the answer are
     ``cut_nbytes`` (None: all) from ``cut_start`` on.
     """
 

@@ -11,9 +11,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 from zarrc.storage.base import Stat
+from zarrc.storage.remote.listing import has_plain_find, nbytes_in, walk
+from zarrc.storage.remote.outcomes import (
+    MUST_NOT_EXIST,
+    Absent,
+    Answer,
+    Broken,
+    Conflict,
+    Outside,
+    Refused,
+    TooLarge,
+)
 
 __all__ = [
     "MUST_NOT_EXIST",
@@ -27,104 +38,6 @@ __all__ = [
     "TooLarge",
 ]
 
-MUST_NOT_EXIST: Final = ""
-"""The condition of a `Driver.put` that creates. (No service has a version ``""``.)"""
-
-
-class Answer(NamedTuple):
-    """What a `Driver.get` brought.
-
-    ``data`` are the bytes that were asked for, all of them and no more. ``version`` is that of the object
-    which they are from, None where the service does not tell. ``object_nbytes`` is the size of the whole
-    object, None where it is not known.
-    """
-
-    data: bytes
-    version: str | None
-    object_nbytes: int | None
-
-
-class Absent(Exception):
-    """There is no such object, and the service said so; of a missing bucket it is `Refused`."""
-
-
-class Conflict(Exception):
-    """The condition of a `Driver.put` does not hold; nothing was written.
-
-    Parameters
-    ----------
-    retried : bool, default False
-        Whether the client sent the request more than once by itself, so that the object may be ours: the
-        first one got through and its answer was lost.
-    """
-
-    def __init__(self, *, retried: bool = False) -> None:
-        super().__init__()
-        self.retried = retried
-
-
-class Broken(Exception):
-    """The answer is not what it says that it is: cut short, too long, headers without sense. Tried again."""
-
-
-class Outside(Exception):
-    """The range starts behind the end of the object, or leaves it (416 and its like).
-
-    Parameters
-    ----------
-    object_nbytes : int, optional
-        Size of the object, if the answer told it.
-    """
-
-    def __init__(self, object_nbytes: int | None = None) -> None:
-        super().__init__(object_nbytes)
-        self.object_nbytes = object_nbytes
-
-
-class TooLarge(Exception):
-    """The object is larger than the ``most`` bytes that the caller can use; its body was not read.
-
-    Parameters
-    ----------
-    object_nbytes : int, optional
-        Its size, if known.
-    most : int
-        What was allowed.
-    """
-
-    def __init__(self, object_nbytes: int | None, most: int) -> None:
-        super().__init__(object_nbytes, most)
-        self.object_nbytes = object_nbytes
-        self.most = most
-
-
-class Refused(Exception):
-    """The service answered with an error.
-
-    Parameters
-    ----------
-    status : int
-        HTTP status.
-    code : str, default ""
-        The service's own word for it (``"SlowDown"``, ``"NoSuchBucket"``, ...).
-    message : str, default ""
-        Its explanation. Secrets in it are masked later.
-    retry_after : float, optional
-        Seconds that it asks to wait.
-    """
-
-    def __init__(
-        self, status: int, code: str = "", message: str = "", *, retry_after: float | None = None
-    ) -> None:
-        super().__init__(status, code, message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, (f"status {self.status}", self.code, self.message)))
-
 
 class Driver(ABC):
     """One service, through one file system.
@@ -137,7 +50,7 @@ class Driver(ABC):
     Notes
     -----
     Paths are those of the file system, as its ``_strip_protocol`` gives them. What a coroutine raises that is
-    not of this module goes through `failure` first and is then judged by its type and its ``status``
+    not of `outcomes` goes through `failure` first and is then judged by its type and its ``status``
     (`zarrc.storage.remote.failures`); so a driver may let its client's exceptions pass.
     """
 
@@ -230,23 +143,31 @@ class Driver(ABC):
     """Whether there is `copy`."""
 
     def failure(self, error: BaseException) -> BaseException:
-        """What an exception of the client means: one of this module's if it can be told, else itself."""
+        """What an exception of the client means: one of `outcomes` if it can be told, else itself."""
         return error
+
+    def changed(self, path: str) -> None:
+        """Tell the file system's own cache of listings, if there is anything in it."""
+        if getattr(self.fs, "dircache", None):
+            self.fs.invalidate_cache(self.fs._parent(path))
 
     # Listings, by the file system's own means.
 
+    @property
+    def walks(self) -> bool:
+        """Whether `find` goes through `ls`, directory by directory."""
+        return has_plain_find(self.fs)
+
     async def find(self, path: str) -> Mapping[str, int | None]:
         """The paths of all objects at or below a directory, with sizes where known. It may raise `Absent`."""
+        if self.walks:
+            return await walk(self.ls, path)
+        self.fs.invalidate_cache(path)
         found = await self.fs._find(path, detail=True)
         return {name: nbytes_in(info) for name, info in found.items()}
 
     async def ls(self, path: str) -> Sequence[Mapping[str, Any]]:
         """What is directly in a directory: mappings with ``name`` and ``type``. It may raise `Absent`."""
+        self.fs.invalidate_cache(path)
         entries: Sequence[Mapping[str, Any]] = await self.fs._ls(path, detail=True)
         return entries
-
-
-def nbytes_in(info: Mapping[str, Any]) -> int | None:
-    """What an entry of a listing says of an object's size."""
-    nbytes = info.get("size")
-    return nbytes if isinstance(nbytes, int) and nbytes >= 0 else None

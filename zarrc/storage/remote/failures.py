@@ -13,7 +13,7 @@ from zarrc.errors import (
     StoreThrottledError,
     StoreTimeoutError,
 )
-from zarrc.storage.remote.driver import Absent, Broken, Conflict, Outside, Refused, TooLarge
+from zarrc.storage.remote.outcomes import Absent, Broken, Conflict, Outside, Refused, TooLarge
 from zarrc.storage.remote.secrets import masked
 
 __all__ = ["is_absence", "is_passing", "retry_after", "status_of", "store_error"]
@@ -33,7 +33,7 @@ _PASSING_ERRNO = frozenset(
     if hasattr(errno, name)
 )
 
-# Classes of aiohttp, botocore, azure.core, requests and urllib3, by name since none of them need be installed.
+# Classes of aiohttp, botocore, azure.core, requests and urllib3, by name: none of them need be installed.
 _PASSING_CLASSES = frozenset(
     (
         *("ClientConnectionError", "ClientPayloadError", "ServerDisconnectedError", "ServerTimeoutError"),
@@ -158,6 +158,8 @@ def _text(error: Exception) -> str:
     if isinstance(error, (Broken, Refused)):
         return str(error)
     text = str(error)
+    if isinstance(error, TimeoutError) and not text:
+        return "there was no answer in time"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
