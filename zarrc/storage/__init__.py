@@ -6,6 +6,7 @@ from zarrc.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from zarrc.storage.backend import Backend, BackendStore
     from zarrc.storage.base import Blob, ByteRange, Changes, DirListing, Stat, Store
     from zarrc.storage.fsspec_store import FsspecStore
     from zarrc.storage.keys import check_key, check_prefix, keys_below
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from zarrc.storage.sqlite import SQLiteStore
     from zarrc.storage.store_path import StorePath
     from zarrc.storage.wrappers.base import WrapperStore
+    from zarrc.storage.wrappers.cache import CacheInfo, CacheStore
     from zarrc.storage.wrappers.costs import (
         AZURE_HOT,
         GCS_STANDARD,
@@ -42,14 +44,19 @@ if TYPE_CHECKING:
     from zarrc.storage.wrappers.prefix import PrefixStore
     from zarrc.storage.wrappers.read_only import ReadOnlyStore
     from zarrc.storage.wrappers.statistics import OperationStats, StoreStats
+    from zarrc.storage.zip import ZipStore
 
 __all__ = [
     "AZURE_HOT",
     "GCS_STANDARD",
     "S3_STANDARD",
     "AccessMode",
+    "Backend",
+    "BackendStore",
     "Blob",
     "ByteRange",
+    "CacheInfo",
+    "CacheStore",
     "Changes",
     "Cost",
     "DirListing",
@@ -73,6 +80,7 @@ __all__ = [
     "StorePath",
     "StoreStats",
     "WrapperStore",
+    "ZipStore",
     "check_key",
     "check_prefix",
     "estimate_cost",
@@ -98,8 +106,12 @@ __getattr__, __dir__ = lazy(
         "GCS_STANDARD": "wrappers.costs",
         "S3_STANDARD": "wrappers.costs",
         "AccessMode": "resolve",
+        "Backend": "backend",
+        "BackendStore": "backend",
         "Blob": "base",
         "ByteRange": "base",
+        "CacheInfo": "wrappers.cache",
+        "CacheStore": "wrappers.cache",
         "Changes": "base",
         "Cost": "wrappers.costs",
         "DirListing": "base",
@@ -123,6 +135,7 @@ __getattr__, __dir__ = lazy(
         "StorePath": "store_path",
         "StoreStats": "wrappers.statistics",
         "WrapperStore": "wrappers.base",
+        "ZipStore": "zip",
         "check_key": "keys",
         "check_prefix": "keys",
         "estimate_cost": "wrappers.costs",

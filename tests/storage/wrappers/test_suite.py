@@ -11,6 +11,7 @@ import pytest
 
 from tests.storage.four_methods import FourMethods
 from zarrc.storage import (
+    CacheStore,
     FaultyStore,
     LocalStore,
     LoggingStore,
@@ -169,3 +170,47 @@ class TestReadOnlyOverLocal(OverLocal):
     @pytest.fixture
     def store(self, inner: Store) -> Store:
         return WrittenBelow(inner)
+
+
+class TestCachedInMemoryOverMemory(OverMemory):
+    @pytest.fixture
+    def store(self, inner: Store) -> Store:
+        return CacheStore(inner)
+
+
+class TestCachedInMemoryOverLocal(OverLocal):
+    @pytest.fixture
+    def store(self, inner: Store) -> Store:
+        return CacheStore(inner)
+
+
+class TestCachedOnDiskOverMemory(OverMemory):
+    @pytest.fixture
+    def store(self, inner: Store, tmp_path: Path) -> Store:
+        return CacheStore(inner, tmp_path / "cache")
+
+
+class TestCachedOnDiskOverLocal(OverLocal):
+    @pytest.fixture
+    def store(self, inner: Store, tmp_path: Path) -> Store:
+        return CacheStore(inner, tmp_path / "cache")
+
+
+class TestCachedAndRevalidated(OverLocal):
+    @pytest.fixture
+    def store(self, inner: Store, tmp_path: Path) -> Store:
+        return CacheStore(inner, tmp_path / "cache", revalidate="always")
+
+
+class TestCachedForATime(OverMemory):
+    @pytest.fixture
+    def store(self, inner: Store) -> Store:
+        return CacheStore(PrefixStore(inner, "a"), ttl=0.001, revalidate="never", max_nbytes=8000)
+
+
+class TestCachedOverFourMethods(StoreTests):
+    pickles_by_place = False
+
+    @pytest.fixture
+    def store(self) -> Store:
+        return CacheStore(FourMethods({}))
