@@ -19,7 +19,7 @@ import pytest
 
 import zarrc as zarr
 from tests.conftest import SOURCE_ROOT
-from zarrc.errors import MetadataError, StoreError
+from zarrc.errors import MetadataError
 
 # Every block of these sections of the guide, by its heading and its number below it, and its counterpart:
 # the function of that name in examples/.
@@ -174,25 +174,6 @@ def test_the_regular_grid_by_its_document() -> None:
     assert zarr.create(shape=(1000, 1000), chunk_grid=grid, zarr_version=3).chunks == (100, 100)
 
 
-def test_clouds_that_come_later_are_refused_with_what_there_is() -> None:
-    with pytest.raises(StoreError, match="filesystem"):
-        zarr.create(shape=(10,), chunks=(5,), zarr_version=3, storage="s3", bucket="b", prefix="p")
-
-
-def test_a_registered_store_is_used_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zarrc.storage.registry._factories", {})
-    made: list[str] = []
-
-    def factory(*, custom_config: str) -> zarr.storage.Store:
-        made.append(custom_config)
-        return zarr.storage.MemoryStore()
-
-    zarr.storage.register_store("custom", factory, replace=True)
-    array = zarr.create(shape=(10, 10), chunks=(5, 5), storage="custom", custom_config="value")
-    assert made == ["value"]
-    assert array.shape == (10, 10)
-
-
 def _sharding(chunk_shape: list[int]) -> dict[str, Any]:
     return {
         "name": "sharding_indexed",
@@ -283,16 +264,3 @@ def test_sharding_with_the_index_at_either_end(storage: dict[str, Any], location
 def test_sharding_of_shapes_that_do_not_fit_names_both() -> None:
     with pytest.raises(MetadataError, match=r"chunks \[100, 100\] .* chunk_shape \[250, 250\]"):
         zarr.create(shape=(1000, 1000), chunks=(100, 100), codecs=[_sharding([250, 250])])
-
-
-def test_sharding_in_the_guides_bucket_is_refused_until_there_are_buckets() -> None:
-    with pytest.raises(StoreError, match="filesystem"):
-        zarr.create(
-            shape=(10000, 10000),
-            chunks=(100, 100),
-            codecs=[_sharding([1000, 1000])],
-            zarr_version=3,
-            storage="s3",
-            bucket="my-data-bucket",
-            path="sharded_array",
-        )

@@ -17,13 +17,10 @@ from zarrc.storage import (
     LocalStore,
     MappingStore,
     MemoryStore,
-    Store,
     StorePath,
+    ZipStore,
     make_store,
-    open_named,
     open_store,
-    register_store,
-    store_names,
 )
 
 
@@ -82,11 +79,35 @@ def test_anything_else_is_refused(place: object) -> None:
         make_store(place)  # type: ignore[arg-type]
 
 
-def test_a_zip_archive_is_refused_and_not_made_a_directory(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="zip archive"):
-        make_store(tmp_path / "x.zip")
+def test_a_zip_archive_is_not_made_a_directory(tmp_path: Path) -> None:
+    for place in (
+        tmp_path / "x.zip",
+        f"{tmp_path}/x.zip",
+        f"file://{tmp_path}/x.zip",
+        f"zip::{tmp_path}/x.zip",
+    ):
+        store, path = make_store(place)
+        assert isinstance(store, ZipStore)
+        assert (store.path, path) == (f"{tmp_path}/x.zip", "")
+    assert not (tmp_path / "x.zip").exists()
     (tmp_path / "dir.zip").mkdir()
     assert make_store(tmp_path / "dir.zip")[0].local_root == str(tmp_path / "dir.zip")
+
+
+def test_a_place_in_a_zip_archive_is_found(tmp_path: Path) -> None:
+    with ZipStore(tmp_path / "x.zip") as store:
+        store.set("a/b/zarr.json", b"{}")
+    for place in (
+        f"{tmp_path}/x.zip/a/b",
+        f"zip://a/b::{tmp_path}/x.zip",
+        f"zip:///a/b/::file://{tmp_path}/x.zip",
+    ):
+        found, path = make_store(place)
+        assert isinstance(found, ZipStore)
+        assert path == "a/b"
+    found, path = make_store("zip://a::memory://deep/x.zip")
+    assert isinstance(found, ZipStore)
+    assert (found.path, path) == ("memory:///deep/x.zip", "a")
 
 
 def test_options_are_for_urls(tmp_path: Path) -> None:
@@ -131,42 +152,6 @@ def test_a_store_path_joins_names() -> None:
     for name in ("..", "/x", "a//b"):
         with pytest.raises(StoreError, match="not a legal key"):
             place / name
-
-
-def test_stores_have_names(tmp_path: Path) -> None:
-    assert store_names() == ["ets", "filesystem", "memory"]
-    assert open_named("filesystem", path=tmp_path).local_root == str(tmp_path)
-    open_named("ets", table_name="resolve").set("x", b"data")
-    assert open_named("memory", table_name="resolve").get("x") is not None
-    assert open_named("memory").get("x") is None
-    MemoryStore.forget("resolve")
-
-
-def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(StoreError, match="no storage named 'tape'; known are ets, filesystem, memory"):
-        open_named("tape")
-
-
-def test_options_of_a_name_are_checked() -> None:
-    with pytest.raises(TypeError, match="path"):
-        open_named("filesystem")
-    with pytest.raises(TypeError, match="bucket"):
-        open_named("memory", bucket="x")
-
-
-def test_a_name_can_be_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zarrc.storage.registry._factories", {})
-
-    def mine(*, size: int) -> Store:
-        return MemoryStore({"size": b"%d" % size})
-
-    register_store("mine", mine)
-    register_store("mine", mine)
-    assert bytes(open_named("mine", size=3).get("size") or b"") == b"3"
-    with pytest.raises(ValueError, match="there is a store named 'mine'"):
-        register_store("mine", MemoryStore)
-    register_store("mine", MemoryStore, replace=True)
-    assert open_named("mine").get("size") is None
 
 
 def test_every_exported_name_is_there() -> None:

@@ -53,6 +53,16 @@ def without_legacy(caller: str, keywords: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def _refuse_of_store(caller: str, unknown: list[str]) -> None:
+    """Refuse keywords of the stores that ``storage=`` names, which is not there."""
+    from zarrc.storage.registry import stores_with
+
+    for name in unknown:
+        if stores := stores_with(name):
+            shown = " or ".join(f"storage={store!r}" for store in stores)
+            raise TypeError(f"{caller}() takes {name}= together with {shown} only")
+
+
 def split_storage(
     caller: str, storage: str | None, keywords: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -61,11 +71,10 @@ def split_storage(
 
     kept = without_legacy(caller, dict(keywords))
     if storage is None:
-        check_keywords(caller, kept, (*ARRAY_KEYWORDS, "storage", "table_name"))
-        if "table_name" in kept:
-            raise TypeError(
-                f"{caller}() takes table_name= together with storage='memory' or storage='ets' only"
-            )
+        unknown = [name for name in kept if name not in ARRAY_KEYWORDS]
+        if unknown:
+            _refuse_of_store(caller, unknown)
+            check_keywords(caller, unknown, (*ARRAY_KEYWORDS, "storage"))
         return kept, None
     mine = {name: value for name, value in kept.items() if name in ARRAY_KEYWORDS}
     theirs = {name: value for name, value in kept.items() if name not in ARRAY_KEYWORDS}

@@ -52,7 +52,7 @@ class Place:
         if named is not None:
             from zarrc.creation.named_stores import open_by_name
 
-            self.store, self.path = open_by_name(store, path, named), ""
+            self.store, self.path = open_by_name(store, path, mode, storage_options, named), ""
         else:
             self.store, self.path = find_store(store, path, mode, storage_options)
         self.read_only = mode == "r"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, get_args
 
-from zarrc.errors import ReadOnlyError, StoreError
+from zarrc.errors import ReadOnlyError
 from zarrc.storage.base import Store
 
 if TYPE_CHECKING:
@@ -99,6 +99,9 @@ def open_store(
 
 def _place(store: StoreLike, storage_options: Mapping[str, Any] | None, read_only: bool) -> tuple[Store, str]:
     if isinstance(store, str):
+        archive, path = _in_zip(store)
+        if archive is not None:
+            return zip_store(archive, storage_options, read_only), path
         return _from_text(store, storage_options, read_only), ""
     if isinstance(store, Store):
         return store, ""
@@ -145,16 +148,48 @@ def _from_text(text: str, storage_options: Mapping[str, Any] | None, read_only: 
     local = re.match(_LOCAL_URL, text)
     if local is not None:
         return _from_path(text[local.end() :], read_only)
+    if "::" not in text:
+        from zarrc.storage.registry import open_scheme
+
+        found = open_scheme(text, storage_options=storage_options, read_only=read_only)
+        if found is not None:
+            return found
+    if _names_zip(text) and "::" not in text:
+        return zip_store(text, storage_options, read_only)
     from zarrc.storage.fsspec_store import FsspecStore
 
     return FsspecStore.from_url(text, storage_options=storage_options)
 
 
+def zip_store(path: str, storage_options: Mapping[str, Any] | None, read_only: bool) -> Store:
+    """The store of a zip archive, at a path or a URL."""
+    from zarrc.storage.zip import ZipStore
+
+    return ZipStore(path, storage_options=storage_options, read_only=read_only)
+
+
+def _in_zip(text: str) -> tuple[str | None, str]:
+    """The archive that a text names, and a path in it: ``zip::URL``, ``zip://path::URL``, ``x.zip/path``."""
+    if text.startswith("zip::"):
+        return text[5:], ""
+    if text.startswith("zip://") and "::" in text:
+        path, _, archive = text[6:].partition("::")
+        return archive, path.strip("/")
+    end = text.lower().find(".zip/") + 4
+    if end > 3 and not _is_url(text) and os.path.isfile(text[:end]):
+        return text[:end], text[end:].strip("/")
+    return None, ""
+
+
+def _names_zip(text: str) -> bool:
+    return text[-4:].lower() == ".zip"
+
+
 def _from_path(path: str, read_only: bool) -> Store:
     from zarrc.storage.local import LocalStore
 
-    if path[-4:].lower() == ".zip" and not os.path.isdir(path):
-        raise StoreError(f"{path!r} names a zip archive; there is no store for these yet")
+    if _names_zip(path) and not os.path.isdir(path):
+        return zip_store(path, None, read_only)
     return LocalStore(path, read_only=read_only)
 
 
