@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from zarrc.config import config
 from zarrc.errors import StoreError, TransactionConflictError
 from zarrc.kernels.blob import Blob
 from zarrc.storage.base import ByteRange, Changes, DirListing, Stat, Store
@@ -52,9 +53,9 @@ class SQLiteStore(Store):
         By default what the file has, and ``"delete"`` for a new one.
     timeout : float, default 60
         Seconds to wait for other writers, then `StoreTimeoutError`.
-    durable : bool, default False
+    durable : bool, optional
         Whether what was written is on the disk when a call returns. Without, a power cut can take the last
-        writes, and nothing else.
+        writes, and nothing else. By default as ``config["storage.durable"]``, which is False.
 
     Notes
     -----
@@ -74,7 +75,7 @@ class SQLiteStore(Store):
         read_only: bool = False,
         journal: Literal["delete", "wal"] | None = None,
         timeout: float = 60.0,
-        durable: bool = False,
+        durable: bool | None = None,
     ) -> None:
         super().__init__(read_only=read_only)
         text = os.fspath(path)
@@ -90,7 +91,7 @@ class SQLiteStore(Store):
         self._options: dict[str, Any] = {
             "journal": journal,
             "timeout": float(timeout),
-            "durable": bool(durable),
+            "durable": bool(config.get("storage.durable") if durable is None else durable),
         }
         self._connections = Connections(self._path, read_only=self._read_only, **self._options)
 
@@ -98,6 +99,11 @@ class SQLiteStore(Store):
     def path(self) -> str:
         """The absolute path of the file."""
         return self._path
+
+    @property
+    def durable(self) -> bool:
+        """Whether a commit is on the disk when it returns."""
+        return bool(self._options["durable"])
 
     @property
     def is_conditional(self) -> bool:
@@ -354,7 +360,7 @@ class SQLiteStore(Store):
                     result = work(*lent)
                     lent[0].execute("COMMIT")
                     return result
-            except (sqlite3.Error, OverflowError, OSError) as error:
+            except (sqlite3.Error, OverflowError, UnicodeDecodeError, OSError) as error:
                 if isinstance(error, StoreError):
                     error.key = error.key or key
                     raise

@@ -272,7 +272,7 @@ def translated(error: BaseException, path: str, key: str | None) -> StoreError:
         return StoreError(f"the SQLite file {path!r} cannot be opened: {said}", key=key)
     if first == sqlite3.SQLITE_NOTADB:
         return StoreError(f"{path!r} is no SQLite file", key=key)
-    if first == sqlite3.SQLITE_CORRUPT:
+    if first == sqlite3.SQLITE_CORRUPT or isinstance(error, UnicodeDecodeError):
         return StoreError(f"the SQLite file {path!r} is damaged: {said}", key=key)
     if first == sqlite3.SQLITE_FULL:
         return StoreError(f"there is no room for the SQLite file {path!r}: {said}", key=key)
