@@ -75,6 +75,7 @@ def http_server(servers: Servers) -> Iterator[HttpServer]:
     assert isinstance(server, HttpServer)
     server.ask("behave")
     server.ask("clear")
+    server.ask("links", shown=True)
     yield server
     server.ask("behave")
 

@@ -5,7 +5,7 @@ If-None-Match; a folder is a page of links.  With ``--writable`` also PUT and DE
 so that what is measured through it is the client: about 9,000 requests of 1 kB a second on one core.
 
 Commands (``--control``): ``requests`` (method, path, range and status of each since ``clear``), ``clear``,
-``lie`` (see ``lies.py``) and ``behave``.
+``lie`` (see ``lies.py``) and ``behave``; ``links`` (``shown=``: whether a folder is a page of links, or 404).
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class FileServer:
         self.writable = writable
         self.records: list[dict[str, Any]] = []
         self.lies = Lies()
+        self.has_links = True
         self._n_written = 0
 
     def answer(self, request: Request) -> Answer:
@@ -83,7 +84,7 @@ class FileServer:
         try:
             found = os.fstat(descriptor)
             if stat.S_ISDIR(found.st_mode):
-                return _listing(request, path)
+                return _listing(request, path) if self.has_links else _plain(404)
             etag = _etag(found)
             refused = _check_conditions(request, etag)
             if refused is not None:
@@ -119,7 +120,12 @@ class FileServer:
             "clear": self.records.clear,
             "lie": self.lies.add,
             "behave": self.lies.clear,
+            "links": self.set_links,
         }
+
+    def set_links(self, shown: bool) -> None:
+        """Whether a folder is a page of links, or not found."""
+        self.has_links = shown
 
 
 def _etag(found: os.stat_result) -> str:

@@ -218,7 +218,7 @@ class HttpServer(RemoteServer):
         return Place(self.kind, f"{through or self.url}/{name}", {}, str(folder))
 
     def ask(self, op: str, **arguments: Any) -> Any:
-        """``requests``, ``clear``, ``lie`` or ``behave``."""
+        """A command of the program."""
         return self.child.ask(op, **arguments)
 
 
@@ -314,7 +314,9 @@ class Servers:
 
     def logs(self, names: str = "") -> list[tuple[str, str]]:
         """Name and end of the log of each that runs and whose name has ``names`` in it."""
-        found = [(name, running.child.log_tail()) for name, running in self._running.items() if names in name]
+        found = [
+            (name, running.child.log_tail(25)) for name, running in self._running.items() if names in name
+        ]
         return [(name, tail) for name, tail in found if tail]
 
     def close(self) -> None:

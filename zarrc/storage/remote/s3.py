@@ -400,7 +400,7 @@ class S3Driver(Driver):
         if code in _ABSENT or (status == 404 and not code):
             return Absent()
         if status == 412 or code == "PreconditionFailed":
-            return Conflict()
+            return Conflict(retried=about.get("RetryAttempts", 0) > 0)
         if status == 416 or code == "InvalidRange":
             return Outside(_size(response["Error"].get("ActualObjectSize"), headers))
         if code in _BUSY:
