@@ -32,6 +32,7 @@ _FAMILIES = {
     "sharded": "Sharded arrays",
     "peak": "Peak memory",
     "shard-peak": "Peak memory of sharded arrays",
+    "remote": "At servers 30 ms away",
 }
 
 # What is compared within a task of a family.
@@ -168,16 +169,19 @@ def everything(results: Results) -> str:
 
 def _family(results: Results, names: Sequence[str]) -> str:
     kind = results.workloads[names[0]]["kind"]
+    # Those that were asked, of any of the rows.
+    asked = {library for run in results.runs for name in names for library in run.get(name, {})}
+    libraries = [library for library in results.libraries if library in asked]
     rows = []
     for name in names:
-        row = [name, *(cell(results, name, library) for library in results.libraries)]
+        row = [name, *(cell(results, name, library) for library in libraries)]
         measures: tuple[Measure, ...] = (COUNTED[kind],) if kind in COUNTED else MEASURES
         row += [ratio_text(results.ratio(name, measure)) for measure in measures]
         if kind in COUNTED:
             row.append(_count_text(kind, results.workloads[name]["bound"]))
         rows.append(row)
     ends = ["to best peer", "bound"] if kind in COUNTED else ["cpu ratio", "wall ratio"]
-    return table(["workload", *results.libraries, *ends], rows)
+    return table(["workload", *libraries, *ends], rows)
 
 
 def _speedups(results: Results, names: Sequence[str]) -> list[str]:

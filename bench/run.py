@@ -20,11 +20,13 @@ from bench import machine
 from bench.bare import usable_cpus
 from bench.children import ROOT, Child, Failed
 from bench.fields import write_field
-from bench.libraries import LIMIT, Cannot, library_class
+from bench.libraries import LIMIT, ONLY_REMOTE, Cannot, library_class
 from bench.results import COUNTED, MEASURES, Measure, Outcome, Results
+from bench.servers import Servers
 from bench.workloads import Workload, all_workloads
 from bench.workloads.base import TMPFS, Place
 from bench.workloads.opening import Import
+from bench.workloads.remote import Remote
 
 Say = Callable[[str], None]
 
@@ -57,6 +59,7 @@ class Runner:
         self.directory = directory
         self.say = say
         self.children: dict[tuple[str, int | None], Child] = {}
+        self.servers = Servers(directory)
         for name in ("fields", "sources", "own", "logs"):
             (directory / name).mkdir(exist_ok=True)
 
@@ -70,6 +73,7 @@ class Runner:
         for child in self.children.values():
             child.stop()
         self.children.clear()
+        self.servers.stop()
 
     def prepare(self, workload: Workload) -> None:
         """Make the data, and the stored array that all read, unless they are there."""
@@ -87,13 +91,20 @@ class Runner:
                 shutil.rmtree(source, ignore_errors=True)
                 raise
             os.sync()
+        if isinstance(workload, Remote):
+            try:
+                self.servers.start()
+                if workload.has_source:
+                    self.servers.store(workload.server, source)
+            except Cannot as error:
+                raise Failed("cannot", str(error)) from error
 
     def run(self, workload: Workload, turn: int) -> dict[str, Outcome]:
         """All libraries' outcomes of one workload; ``turn`` rotates who goes first."""
         libraries = [
             name
             for name in self.options.libraries
-            if workload.libraries is None or name in workload.libraries
+            if (name in workload.libraries if workload.libraries is not None else name not in ONLY_REMOTE)
         ]
         order = libraries[turn % len(libraries) :] + libraries[: turn % len(libraries)] if libraries else []
         try:

@@ -53,6 +53,11 @@ class Library(ABC):
         """Make a new, empty place in memory."""
         raise Cannot(f"{self.name} has no store in memory")
 
+    def remote(self, where: Any) -> Any:
+        """Where an array is, or will be: the folder of a server, a `bench.servers.RemotePlace`."""
+        del where
+        raise Cannot(f"{self.name} is not measured at servers")
+
     @abstractmethod
     def create(self, location: Any, spec: ArraySpec) -> Any: ...
 

@@ -11,6 +11,7 @@ from bench.workloads import (
     latency,
     memory,
     opening,
+    remote,
     selections,
     sharded,
     tiny,
@@ -25,7 +26,19 @@ __all__ = ["SIZES", "Place", "Task", "Workload", "Wrong", "all_workloads", "matc
 def all_workloads(size: str) -> dict[str, Workload]:
     """Every workload at ``size``, by name, in the order of the tables."""
     found: dict[str, Workload] = {}
-    for module in (whole, latency, opening, codecs, tiny, selections, caching, whole_array, sharded, memory):
+    for module in (
+        whole,
+        latency,
+        opening,
+        codecs,
+        tiny,
+        selections,
+        caching,
+        whole_array,
+        sharded,
+        memory,
+        remote,
+    ):
         for workload in module.workloads(size):
             if workload.name in found:
                 raise ValueError(f"two workloads are called {workload.name!r}")

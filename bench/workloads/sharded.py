@@ -15,12 +15,12 @@ import numpy as np
 
 from bench.arrays import ArraySpec
 from bench.bare import Threads, aligned, bare, flat, read_file, stored_chunks, write_file
-from bench.libraries import LIBRARIES, Library
+from bench.libraries import LIBRARIES, ONLY_REMOTE, Library
 from bench.workloads.base import Place, Task, Workload, Wrong, by_size, equal_to, unchecked
 from bench.workloads.whole import ReadAll, ReadChunks, WriteAll
 
 # h5py has no shards.
-_LIBRARIES = tuple(name for name in LIBRARIES if name != "h5py")
+_LIBRARIES = tuple(name for name in LIBRARIES if name not in ("h5py", *ONLY_REMOTE))
 _SEED = 20260101
 _ONE_BY_ONE = "preadv of each inner chunk, libzstd into one output, one thread"
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.arrays import ArraySpec
 from bench.bare import Threads, aligned, bare, read_file, stored_chunks, write_file
-from bench.libraries import LIBRARIES, Library
+from bench.libraries import LIBRARIES, ONLY_REMOTE, Library
 from bench.workloads.base import (
     Place,
     Task,
@@ -254,7 +254,7 @@ def workloads(size: str) -> Iterator[Workload]:
                 spec=spec,
                 threads=threads,
                 # h5py has one thread only.
-                libraries=tuple(name for name in LIBRARIES if name != "h5py"),
+                libraries=tuple(name for name in LIBRARIES if name not in ("h5py", *ONLY_REMOTE)),
                 has_source=kind is ReadAll,
                 limit_is="bare calls and libzstd, as many threads",
             )
