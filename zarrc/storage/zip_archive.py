@@ -244,7 +244,9 @@ def _without_nothing(view: View) -> dict[str, Entry | None]:
 def _of_the_system(home: Home, action: Callable[[], _Result]) -> _Result:
     try:
         return action()
-    except StoreError:
+    except StoreError as error:
+        if error.key is None and str(home) not in error.message:
+            error.message = f"{home}: {error.message}"
         raise
     except OSError as error:
         raise translated(error, f"the zip archive {home}") from error

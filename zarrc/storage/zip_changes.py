@@ -29,6 +29,8 @@ __all__ = ["Encoded", "Entry", "SideFile", "as_copy", "encoded"]
 _MAX_NAME_NBYTES: Final = 65535
 # zlib's; zarr's chunks are compressed already, what is left are documents.
 _LEVEL: Final = 6
+# What is copied behind its header, to be written by one call of the system.
+_SMALL: Final = 2**16
 
 
 class Encoded(NamedTuple):
@@ -122,11 +124,15 @@ class SideFile:
     def put(self, new: Encoded) -> Entry:
         """Write a member at the end."""
         offset = self.nbytes
-        start = write_all(self.file.fd, new.header, offset)
+        start = offset + len(new.header)
         # What is behind `nbytes`, after a failure, is written over by nobody: another member comes behind it.
         self.nbytes = start + len(new.stored)
         self.file.nbytes = self.nbytes
-        write_all(self.file.fd, new.stored, start)
+        if len(new.stored) <= _SMALL:
+            write_all(self.file.fd, new.header + new.stored, offset)
+        else:
+            write_all(self.file.fd, new.header, offset)
+            write_all(self.file.fd, new.stored, start)
         return Entry(self.file, new.facts, offset, start)
 
     def drop(self) -> None:

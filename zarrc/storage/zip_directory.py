@@ -168,7 +168,10 @@ class Directory:
 
     @cached_property
     def _by_name(self) -> npt.NDArray[np.uint32]:
-        names = [self.name(number) for number in range(len(self._starts))]
+        raw, starts, ends = self.raw, (self._starts + _FIXED).tolist(), self._names_end.tolist()
+        names = [raw[start:end] for start, end in zip(starts, ends, strict=True)]
+        for number, name in self._renamed.items():
+            names[number] = name
         # Entries of directories, which some programs write, are no objects.
         files = (number for number in self.numbers() if not names[number].endswith(b"/"))
         order = sorted(files, key=names.__getitem__)

@@ -119,13 +119,23 @@ def _decoded(facts: Facts, stored: bytes | Blob) -> bytes | Blob:
 
 def read_one(snapshot: Snapshot, wanted: Piece) -> Blob:
     """The bytes of a piece of a member."""
-    source = snapshot.source
-    if isinstance(source, LocalFile) and not _takes_all(wanted):
-        start = data_start(snapshot, wanted.member)
+    if not snapshot.source.is_near:
+        for _, blob in _fetch(snapshot, [wanted]):
+            return blob
+    # The same as `_fetch` does, in half the time: one call of the system, with the header the first time.
+    source, member = snapshot.source, wanted.member
+    start = int(snapshot.directory.data_starts[member.number])
+    if not _takes_all(wanted):
+        start = start or data_start(snapshot, member)
         return _blob(wanted, source.read(start + wanted.start, wanted.nbytes), 0)
-    for _, blob in _fetch(snapshot, [wanted]):
-        return blob
-    raise AssertionError("a source answers each request")
+    stored = member.facts.stored_nbytes
+    if not start:
+        least = _least(member)
+        data = source.read(member.offset, min(least + stored + _SLACK, member.end - member.offset))
+        start = _see_header(snapshot, member, data)
+        if start - member.offset + stored <= len(data):
+            return _blob(wanted, data, start - member.offset)
+    return _blob(wanted, source.read(start, stored), 0)
 
 
 def read_many(snapshot: Snapshot, wanted: Sequence[Piece]) -> Iterator[tuple[int, Blob]]:

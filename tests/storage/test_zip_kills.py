@@ -1,0 +1,216 @@
+"""Processes that are killed while they write to a zip archive: it is as before or as after, always."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.soak import count
+from zarrc.errors import StoreError
+from zarrc.storage import Blob, ZipStore, zip_commit, zip_home
+from zarrc.storage.zip_undo import beside
+
+POINTS = ("recorded", "member", "directory", "appended", "committed", "members", "completed", "renamed")
+
+
+def contents(store: ZipStore) -> dict[str, bytes]:
+    return {key: body(store.get(key)) for key in store.list_prefix("")}
+
+
+def body(blob: Blob | None) -> bytes:
+    return b"gone" if blob is None else bytes(blob)
+
+
+def plain_contents(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        assert len(names) == len(set(names))
+        return {name: archive.read(name) for name in names}
+
+
+def steps(seed: int) -> Iterator[dict[str, bytes | None]]:
+    """What is changed between two flushes, again and again: the same for one seed."""
+    chance = random.Random(seed)
+    yield {f"fixed/{number}": bytes([number]) * 40_000 for number in range(10)}
+    while True:
+        changes: dict[str, bytes | None] = {}
+        for _ in range(chance.randrange(1, 12)):
+            key = f"k/{chance.randrange(8)}"
+            data = bytes([chance.randrange(256)]) * chance.choice([0, 10, 3000, 30_000])
+            changes[key] = None if chance.random() < 0.2 else data
+        yield changes
+
+
+def state_after(seed: int, n: int) -> dict[str, bytes]:
+    state: dict[str, bytes] = {}
+    for _, changes in zip(range(n), steps(seed), strict=False):
+        for key, data in changes.items():
+            state[key] = data if data is not None else b""
+            if data is None:
+                del state[key]
+    return state
+
+
+def change(store: ZipStore, changes: dict[str, bytes | None]) -> None:
+    for key, data in changes.items():
+        if data is None:
+            store.delete(key)
+        else:
+            store.set(key, data)
+
+
+def killed_after(path: Path, seed: int, until: Callable[[int], None], prepare: Callable[[], None]) -> int:
+    """The number of flushes that a child has told of when it was killed."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reading)
+            prepare()
+            store = ZipStore(path)
+            for number, changes in enumerate(steps(seed)):
+                change(store, changes)
+                if number == 3:
+                    store.compact()
+                else:
+                    store.flush()
+                os.write(writing, b".")
+        finally:
+            os._exit(1)
+    os.close(writing)
+    until(pid)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status), f"the child ended with {status}"
+    with os.fdopen(reading, "rb") as pipe:
+        return len(pipe.read())
+
+
+def check_after_kill(path: Path, seed: int, n_flushed: int) -> None:
+    allowed = [state_after(seed, n_flushed), state_after(seed, n_flushed + 1)]
+    if not path.exists():
+        assert n_flushed == 0
+        return
+    # A store of zarrc reads it, whatever there is behind.
+    found = contents(ZipStore(path, read_only=True))
+    assert found in allowed
+    # Any other program does, unless an append was under way.
+    if not os.path.exists(beside(str(path), "undo")):
+        assert plain_contents(path) == found
+    # The next writer leaves nothing of the killed one.
+    with ZipStore(path) as store:
+        store.set("after", b"the next writer")
+    assert plain_contents(path) == {**found, "after": b"the next writer"}
+    assert subprocess.run(["unzip", "-tqq", path], capture_output=True).returncode == 0 or not shutil.which(
+        "unzip"
+    )
+    assert [name for name in os.listdir(path.parent) if name.startswith(".zc")] == []
+
+
+def appending(monkeypatch: pytest.MonkeyPatch, small: int) -> None:
+    monkeypatch.setattr(zip_home, "_SMALL", small)
+
+
+@pytest.mark.parametrize("small", [0, 2**30], ids=["appended", "anew"])
+def test_kills_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int) -> None:
+    appending(monkeypatch, small)
+    n_flushed = []
+    for seed in range(count(50)):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+
+        def wait(pid: int, seed: int = seed) -> None:
+            time.sleep(random.Random(seed).random() * 0.12)
+            os.kill(pid, signal.SIGKILL)
+
+        n_flushed.append(killed_after(folder / "x.zip", seed, wait, lambda: None))
+        check_after_kill(folder / "x.zip", seed, n_flushed[-1])
+    assert len(n_flushed) == count(50)
+
+
+@pytest.mark.parametrize("small", [0, 2**30], ids=["appended", "anew"])
+@pytest.mark.parametrize("point", POINTS)
+def test_kills_at_placed_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, small: int
+) -> None:
+    appending(monkeypatch, small)
+    for seed in range(count(20)):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        left = random.Random(seed).randrange(1, 6)
+
+        def reached(here: str) -> None:
+            nonlocal left
+            left -= here == point
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def prepare(reached: Callable[[str], None] = reached) -> None:
+            zip_commit.reached = reached
+            zip_home.reached = reached  # type: ignore[attr-defined]
+            # Points that this way of writing does not come to.
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+
+        n_flushed = killed_after(folder / "x.zip", seed, lambda pid: None, prepare)
+        check_after_kill(folder / "x.zip", seed, n_flushed)
+
+
+def test_readers_see_one_state_while_a_child_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    appending(monkeypatch, 0)
+    path = tmp_path / "x.zip"
+    seed = 5
+    states = [state_after(seed, n) for n in range(60)]
+    seen: set[int] = set()
+
+    def watch(pid: int) -> None:
+        end = time.monotonic() + (20 if count(10) == 10 else 1.5)
+        last = 0
+        store = ZipStore(path, read_only=True)
+        while time.monotonic() < end and last < 50:
+            found = dict(zip(keys := sorted(store.list_prefix("")), _values(store, keys), strict=True))
+            # It may change between the listing and the reading, and between two members.
+            if found in states[last:]:
+                last = states.index(found, last)
+                seen.add(last)
+        os.kill(pid, signal.SIGKILL)
+
+    def slow() -> None:
+        zip_commit.reached = lambda _: time.sleep(0.002)
+
+    killed_after(path, seed, watch, slow)
+    assert len(seen) > 2
+
+
+def _values(store: ZipStore, keys: list[str]) -> list[bytes]:
+    found = dict(store.get_many([(key, None) for key in keys]))
+    return [body(found[number]) for number in range(len(keys))]
+
+
+def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with ZipStore(path) as store:
+        store.set("a", b"1")
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                other = ZipStore(path)
+                assert body(other.get("a")) == b"1"  # what the parent wrote so far
+                with pytest.raises(StoreError, match=f"is being written by process {os.getppid()}"):
+                    other.set("b", b"2")
+                other.close()
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert contents(store) == {"a": b"1"}
+    assert plain_contents(path) == {"a": b"1"}
