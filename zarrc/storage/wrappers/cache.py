@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -243,7 +244,12 @@ class CacheStore(WrapperStore):
     def get(self, key: str, range: ByteRange | None = None) -> Blob | None:
         """See `Store.get`."""
         check_key(key)
-        ask = self._asked(key, range)
+        name = self._name(key)
+        if name is not None:
+            found = self._cache.hit(name, range, self._oldest())
+            if found is not None:
+                return self._hit(found)
+        ask = self._asked(key, range, name)
         if ask.state == _STALE:
             self._looked(ask, self._store.stat(key))
         if ask.state == _ABSENT:
@@ -260,7 +266,7 @@ class CacheStore(WrapperStore):
         requests = list(requests)
         for key, _ in requests:
             check_key(key)
-        asks = [self._asked(key, range) for key, range in requests]
+        asks = [self._asked(key, range, self._name(key)) for key, range in requests]
         stale = [ask for ask in asks if ask.state == _STALE]
         if stale:
             for number, found in self._store.stat_many([ask.key for ask in stale]):
@@ -288,7 +294,7 @@ class CacheStore(WrapperStore):
     def stat(self, key: str) -> Stat | None:
         """See `Store.stat`."""
         check_key(key)
-        ask = self._asked(key, None, only_stat=True)
+        ask = self._asked(key, None, self._name(key), only_stat=True)
         if ask.state in (_ABSENT, _KEPT):
             return self._kept_stat(ask)
         return self._noted(ask, self._store.stat(key))
@@ -298,7 +304,7 @@ class CacheStore(WrapperStore):
         keys = list(keys)
         for key in keys:
             check_key(key)
-        asks = [self._asked(key, None, only_stat=True) for key in keys]
+        asks = [self._asked(key, None, self._name(key), only_stat=True) for key in keys]
         open_asks = []
         for number, ask in enumerate(asks):
             if ask.state in (_ABSENT, _KEPT):
@@ -309,18 +315,38 @@ class CacheStore(WrapperStore):
             for place, found in self._store.stat_many([asks[number].key for number in open_asks]):
                 yield open_asks[place], self._noted(asks[open_asks[place]], found)
 
-    def _asked(self, key: str, range: ByteRange | None, *, only_stat: bool = False) -> _Ask:
+    def _oldest(self) -> float:
+        """When the store must have been asked for something at least, for that not to be stale."""
+        return -math.inf if self._ttl is None else time.time() - self._ttl
+
+    def _hit(self, found: Blob | Known) -> Blob | None:
+        blob = found if isinstance(found, Blob) else None
+        counts = self._counts
+        with counts.lock:
+            counts.sums[_HIT] += 1
+            if blob is not None:
+                counts.sums[_HIT_NBYTES] += blob.nbytes
+        return blob
+
+    def _asked(self, key: str, range: ByteRange | None, name: str | None, *, only_stat: bool = False) -> _Ask:
         """Look up what is known and kept."""
-        name = self._name(key)
         ask = _Ask(key, range, name)
         if name is None:
             return ask
-        ask.epoch = self._cache.epoch(name)
         known = self._cache.look(name)
+        self._judged(ask, known, only_stat)
+        if ask.state in (_OPEN, _STALE):
+            # What is written from now on may not be what comes, and will not be kept.
+            ask.epoch = self._cache.epoch(name)
+        return ask
+
+    def _judged(self, ask: _Ask, known: Known | None, only_stat: bool) -> None:
+        """Decide what is to be asked, by what is known."""
         if known is None:
-            return ask
+            return
         ask.known = known
-        fresh = self._ttl is None or 0 <= time.time() - known.checked < self._ttl
+        # What was asked for in the future tells that the clock was set back.
+        fresh = self._ttl is None or self._oldest() < known.checked <= time.time() + 1
         if known.absent:
             ask.state = _ABSENT if fresh else _OPEN
         elif only_stat:
@@ -331,7 +357,6 @@ class CacheStore(WrapperStore):
             ask.state = _STALE
         else:
             ask.known = None
-        return ask
 
     def _covered(self, ask: _Ask) -> None:
         """Look up what is kept of what is asked for."""
@@ -373,6 +398,8 @@ class CacheStore(WrapperStore):
         pieces = self._pieces(ask)
         if pieces is None:
             ask.taken, ask.missing, ask.state = [], None, _OPEN
+            assert ask.name is not None
+            ask.epoch = self._cache.epoch(ask.name)
             return None
         known = ask.known
         assert known is not None

@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from zarrc.errors import StoreError
+from zarrc.kernels import local_io
+from zarrc.kernels.blob import resolve_range
 from zarrc.kernels.checksums import crc32c
-from zarrc.storage.base import Blob
+from zarrc.storage.base import Blob, ByteRange
 from zarrc.storage.keys import RESERVED
 from zarrc.storage.local import LocalStore
 from zarrc.storage.wrappers.cached import Known, Part
@@ -22,9 +24,9 @@ from zarrc.storage.wrappers.cached import Known, Part
 __all__ = ["DirectoryCache"]
 
 # Each has a checksum of its own, so that a small range of a large part is checked by reading little more.
-_BLOCK_NBYTES = 128 << 10
+_BLOCK_NBYTES = 32 << 10
 # Below this a part is read as a whole.
-_WHOLE_NBYTES = 512 << 10
+_WHOLE_NBYTES = 128 << 10
 # Files take space in such pieces.
 _PIECE_NBYTES = 4096
 # More than the files of one directory: 256 of them, with a million objects.
@@ -36,6 +38,18 @@ _FILLED = 0.9
 _UNSEEN = 1 / 16
 # What a killed process was writing is removed after an hour.
 _LEFT_SECONDS = 3600
+
+
+# Records that are remembered, with the stamps of their files.
+_REMEMBERED = 8192
+
+
+class _Seen(NamedTuple):
+    """A record as it was read: its file's stamp, what it says, and what the names of its parts start with."""
+
+    stamp: tuple[int, int, int]
+    known: Known
+    begin: str
 
 
 class _File(NamedTuple):
@@ -69,6 +83,7 @@ class DirectoryCache:
         self._start_anew()
 
     def _start_anew(self) -> None:
+        self._records: dict[str, _Seen] = {}
         self._nbytes: int | None = None  # as of the last look, and our own since
         self._unseen = 0
         self._n_evicted = self._n_damaged = 0
@@ -90,21 +105,56 @@ class DirectoryCache:
         except OSError:
             return 0
 
+    def hit(self, name: str, range: ByteRange | None, after: float) -> Blob | Known | None:
+        """See `Cache.hit`."""
+        digest = _digest(name)
+        seen = self._seen(name, digest)
+        if seen is None or not after < seen.known.checked <= time.time() + 1:
+            return None
+        known = seen.known
+        if known.absent:
+            return known
+        try:
+            start, nbytes = resolve_range(*(range or (0, None)), known.nbytes)
+            if known.nbytes == 0:
+                return None
+            for part in dict.fromkeys([(start, nbytes), (0, known.nbytes)]):
+                if nbytes:
+                    path = f"{self._root}/{digest[:_FOLDER_LETTERS]}/{seen.begin}{part[0]}-{part[1]}"
+                    blob = self._read(path, known, part, start - part[0], nbytes)
+                    if blob is not None:
+                        return blob
+        except (StoreError, OSError):
+            pass
+        return None
+
     def look(self, name: str) -> Known | None:
         """See `Cache.look`."""
-        digest = _digest(name)
-        key = f"{digest[:_FOLDER_LETTERS]}/{digest}"
+        seen = self._seen(name, _digest(name))
+        return None if seen is None else seen.known
+
+    def _seen(self, name: str, digest: str) -> _Seen | None:
+        """The record; it is read again if its file is another one, or was touched."""
+        path = f"{self._root}/{digest[:_FOLDER_LETTERS]}/{digest}"
         try:
-            blob = self._files.get(key)
-            if blob is None:
-                return None
-            checked = os.stat(os.path.join(self._root, key)).st_mtime
+            found = os.stat(path)
+            stamp = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+            seen = self._records.get(name)
+            if seen is not None and seen.stamp == stamp:
+                return seen
+            blob = local_io.read(path.encode(), 0, None)
         except (StoreError, OSError):
             return None
-        known = _parsed(bytes(blob), name, checked)
+        if blob is None:
+            return None
+        known = _parsed(bytes(blob), name, found.st_mtime)
         if known is None:
             self._n_damaged += 1
-        return known
+            return None
+        if len(self._records) >= _REMEMBERED:
+            self._records = {}
+        seen = self._records[name] = _Seen(stamp, known, _part_name(digest, known, None))
+        return seen
 
     def parts(self, name: str, known: Known, start: int, nbytes: int) -> Iterable[Part]:
         """See `Cache.parts`."""
@@ -131,26 +181,30 @@ class DirectoryCache:
 
     def read(self, name: str, known: Known, part: Part, start: int, nbytes: int) -> Blob | bytes | None:
         """See `Cache.read`."""
-        digest = _digest(name)
-        path = self._path(digest, known, part)
-        key = path[len(self._root) + 1 :]
         try:
-            found = self._read(key, digest, known, part, start - part[0], nbytes)
-            if found is None and os.path.exists(path):
-                self._n_damaged += 1
-                os.unlink(path)
-            elif found is not None:
-                os.utime(path)
+            return self._read(self._path(_digest(name), known, part), known, part, start - part[0], nbytes)
         except (StoreError, OSError):
             return None
-        return found
 
-    def _read(self, key: str, digest: str, known: Known, part: Part, start: int, nbytes: int) -> Blob | None:
-        seed = _seed(digest, known, part)
+    def _read(self, path: str, known: Known, part: Part, start: int, nbytes: int) -> Blob | None:
+        """A range of a part, whose file is deleted if it is damaged."""
+        blob = self._checked(path, known, part, start, nbytes)
+        if blob is None:
+            if os.path.exists(path):
+                self._n_damaged += 1
+                os.unlink(path)
+            return None
+        os.utime(path)
+        return blob
+
+    def _checked(self, path: str, known: Known, part: Part, start: int, nbytes: int) -> Blob | None:
+        """A range of a part; None if its file is not there, or not what it should be."""
+        where = path.encode()
+        seed = _seed(path)
         total = part[1]
         n_blocks = math.ceil(total / _BLOCK_NBYTES)
         if total <= _WHOLE_NBYTES or nbytes * 2 >= total:
-            blob = self._files.get(key)
+            blob = local_io.read(where, 0, None)
             if blob is None or blob.nbytes != total + 4 * n_blocks:
                 return None
             view = memoryview(blob)
@@ -159,8 +213,8 @@ class DirectoryCache:
             first = start // _BLOCK_NBYTES
             last = (start + nbytes - 1) // _BLOCK_NBYTES
             begin, end = first * _BLOCK_NBYTES, min((last + 1) * _BLOCK_NBYTES, total)
-            blob = self._files.get(key, (begin, end - begin))
-            table = self._files.get(key, (total + 4 * first, 4 * (last + 1 - first)))
+            blob = local_io.read(where, begin, end - begin)
+            table = local_io.read(where, total + 4 * first, 4 * (last + 1 - first))
             if blob is None or table is None or blob.object_nbytes != total + 4 * n_blocks:
                 return None
             data, sums = memoryview(blob), memoryview(table)
@@ -201,7 +255,7 @@ class DirectoryCache:
         path = self._path(digest, known, part)
         view = memoryview(data)
         stored = bytearray(view)
-        stored += _checksums(view, _seed(digest, known, part), 0)
+        stored += _checksums(view, _seed(path), 0)
         # Before the record, since a part that no record tells of is not read.
         self._files.set(path[len(self._root) + 1 :], stored)
         self._grow(len(stored))
@@ -376,9 +430,9 @@ def _part_name(digest: str, known: Known, part: Part | None) -> str:
     return f"{digest}-{version}-" if part is None else f"{digest}-{version}-{part[0]}-{part[1]}"
 
 
-def _seed(digest: str, known: Known, part: Part) -> int:
-    """What the checksums of a part start with, so that one that is another's is found out."""
-    return crc32c(_part_name(digest, known, part).encode())
+def _seed(path: str) -> int:
+    """What the checksums of a part start with: of its file's name, so that another's file is found out."""
+    return crc32c(path.rpartition("/")[2].encode())
 
 
 def _checksums(data: memoryview, seed: int, first: int) -> bytes:

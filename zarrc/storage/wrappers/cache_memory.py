@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
-from zarrc.storage.base import Blob
+from zarrc.errors import StoreError
+from zarrc.storage.base import Blob, ByteRange
 from zarrc.storage.wrappers.cached import Known, Part
 
 __all__ = ["MemoryCache"]
@@ -73,6 +74,34 @@ class MemoryCache:
     def epoch(self, name: str) -> int:
         """See `Cache.epoch`."""
         return self._epochs[hash(name) % _N_EPOCHS]
+
+    def hit(self, name: str, range: ByteRange | None, after: float) -> Blob | Known | None:
+        """See `Cache.hit`."""
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is None:
+                return None
+            known = entry.known
+            if known.checked <= after:
+                return None
+            if known.absent:
+                return known
+            data = None if range is None else entry.parts.get(range)  # type: ignore[arg-type]
+            if data is None:
+                part = (0, known.nbytes)
+                data = entry.parts.get(part)
+                if data is None:
+                    return None
+            else:
+                part, range = range, None  # type: ignore[assignment]
+            self._order.move_to_end((name, part))
+        if range is None:
+            return Blob(data, version=known.version, object_nbytes=known.nbytes)
+        start, nbytes = range
+        try:
+            return Blob(data, start=start, nbytes=nbytes, version=known.version, object_nbytes=known.nbytes)
+        except StoreError:
+            return None  # it leaves the object, which the store will say, or it is another object now
 
     def look(self, name: str) -> Known | None:
         """See `Cache.look`."""

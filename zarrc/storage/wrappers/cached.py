@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from zarrc.storage.base import Blob
+from zarrc.storage.base import Blob, ByteRange
 
 __all__ = ["Cache", "Known", "Part", "cover"]
 
@@ -32,6 +32,25 @@ class Cache(Protocol):
 
     def epoch(self, name: str) -> int:
         """A number that is another one after the object was forgotten: taken before it is fetched."""
+
+    def hit(self, name: str, range: ByteRange | None, after: float) -> Blob | Known | None:
+        """The short way to what is answered most, all in one step.
+
+        Parameters
+        ----------
+        name : str
+            The object's.
+        range : (int, int or None), optional
+            As for `Store.get`.
+        after : float
+            When the store must have been asked last, at least.
+
+        Returns
+        -------
+        Blob or Known or None
+            The object or the range, if it is kept in one part that is that range, or the whole object; what
+            is known of it if it is known to be absent; None to go the long way.
+        """
 
     def look(self, name: str) -> Known | None:
         """What is known of an object."""
