@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from zarrc.labels import sel
     from zarrc.suggesting import suggest_chunks
     from zarrc.tools import compare, copy, copy_all, copy_array, copy_store, move, rename
+    from zarrc.transactions import transaction
 
 __version__ = "0.1.0"
 
@@ -99,6 +100,7 @@ __all__ = [
     "sel",
     "storage",
     "suggest_chunks",
+    "transaction",
     "tree",
     "zeros",
     "zeros_like",
@@ -127,6 +129,7 @@ _HOMES = dict.fromkeys(__all__, "creation") | {
     "sel": "labels",
     "storage": None,
     "suggest_chunks": "suggesting",
+    "transaction": "transactions",
 }
 
 

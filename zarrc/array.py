@@ -83,6 +83,9 @@ class Array(ArrayChanging):
     ) -> None:
         super().__init__(store, path, metadata, read_only=read_only)
         self._config = parse_array_config(config)
+        if self._config.locking == "file" and store.below is not store:
+            # A transaction takes the locks when it is committed.
+            self._config = changed(self._config, locking="thread")
         self._access: ArrayAccess | WriteBuffer | None = None
         self._cache: ArrayCache | None = None
         # Made from a document that may not be stored: its absence does not mean that the array was deleted.
@@ -111,7 +114,7 @@ class Array(ArrayChanging):
         from zarrc.storage.resolve import make_store
 
         found, path = make_store(store, mode="r+")
-        metadata = open_node(found, path, kind="array")
+        metadata = open_node(found, path, kind="array", writable=True)
         assert isinstance(metadata, ArrayMetadata)
         return cls(found, path, metadata, config)
 
@@ -343,6 +346,8 @@ class Array(ArrayChanging):
                 self._end_buffer(access)
                 continue
             buffer = WriteBuffer(access, nbytes)
+            if self._store.below is not self._store:
+                self._store.note_buffer(buffer)  # type: ignore[attr-defined]
             with _beginning:
                 if self._access is access:
                     self._access = buffer

@@ -76,7 +76,7 @@ class Group(GroupChanging):
         from zarrc.storage.resolve import make_store
 
         found, path = make_store(store, mode="r+")
-        metadata = open_node(found, path, zarr_format=zarr_format, kind="group")
+        metadata = open_node(found, path, zarr_format=zarr_format, kind="group", writable=True)
         assert isinstance(metadata, GroupMetadata)
         return cls(found, path, metadata)._attach(use_consolidated)
 

@@ -45,6 +45,8 @@ class GroupMembers(Node):
         path = join(self._path, name)
         kind: Any = Array if isinstance(metadata, ArrayMetadata) else Group
         made: Array | Group = self._linked(kind(self._store, path, metadata, read_only=self._read_only))
+        # Nobody looked for a transaction that was interrupted there: consolidated metadata cost no request.
+        made._is_looked_at = self._consolidated is None
         return made
 
     def _open(self, name: str, kind: Literal["array", "group"] | None = None) -> Array | Group:
@@ -69,9 +71,9 @@ class GroupMembers(Node):
     def _open_stored(self, path: str, kind: Literal["array", "group"] | None) -> NodeMetadata:
         """Read a member; of the group's own format first, then of the other."""
         if self._metadata.zarr_format == 3:
-            return open_node(self._store, path, kind=kind)
+            return open_node(self._store, path, kind=kind, writable=not self._read_only)
         try:
-            return open_node(self._store, path, zarr_format=2, kind=kind)
+            return open_node(self._store, path, zarr_format=2, kind=kind, writable=not self._read_only)
         except NodeNotFoundError:
             return open_node(self._store, path, kind=kind)
 
@@ -136,8 +138,8 @@ class GroupMembers(Node):
             if is_known:
                 return metadata
         if self._metadata.zarr_format == 3:
-            return find_node(self._store, path)
-        found = find_node(self._store, path, 2)
+            return find_node(self._store, path, writable=not self._read_only)
+        found = find_node(self._store, path, 2, writable=not self._read_only)
         return find_node(self._store, path, 3) if found is None else found
 
     def __contains__(self, path: object) -> bool:
@@ -183,7 +185,9 @@ class GroupMembers(Node):
         link = self._consolidated
         if link is not None:
             return link.children(self._path)
-        return open_children(self._store, self._path, self._metadata.zarr_format)
+        return open_children(
+            self._store, self._path, self._metadata.zarr_format, writable=not self._read_only
+        )
 
     def _children(self) -> Iterator[tuple[str, Array | Group]]:
         """Yield the members right below by name, with a warning for each that cannot be read."""

@@ -28,7 +28,9 @@ _Linked = TypeVar("_Linked", bound="Node")
 class Node:
     """An array's or group's handle: where it is, and its metadata as they were when last read or written."""
 
-    __slots__ = ("__weakref__", "_consolidated", "_metadata", "_path", "_read_only", "_store")
+    __slots__ = (
+        "__weakref__", "_consolidated", "_is_looked_at", "_metadata", "_path", "_read_only", "_store"
+    )  # fmt: skip
 
     _kind: Literal["array", "group"]
     _later: ClassVar[Mapping[str, str]] = MappingProxyType({})
@@ -41,6 +43,7 @@ class Node:
         self._metadata = metadata
         self._read_only = bool(read_only)
         self._consolidated: Consolidated | None = None
+        self._is_looked_at = True
 
     if not TYPE_CHECKING:  # type checkers would take it that every name exists
 
@@ -93,6 +96,18 @@ class Node:
                 array=(self._path or "/") if self._kind == "array" else None,
                 key=(self._path or "/") if self._kind == "group" else None,
             )
+        if not self._is_looked_at:
+            self._look()
+
+    def _look(self) -> None:
+        """Resolve an interrupted transaction, before the first write to a node that was not opened itself."""
+        from zarrc.engine.unsettled import settle
+
+        self._is_looked_at = True
+        if settle(self._store, self._path):
+            if self._consolidated is not None:
+                self._consolidated.forget()
+            self._refresh()
 
     # --- metadata
 

@@ -15,7 +15,7 @@ import pytest
 STEPS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("interop",),
-    ("tools", "testing"),
+    ("tools", "testing", "transactions"),
     ("",),  # zarrc/__init__.py shows the names of everything below the command line
     ("mosaic",),
     ("creation",),
@@ -37,6 +37,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("zarrc.array", "zarrc.tools.compacting"): "a.compact() fronts a tool",
     ("zarrc.array_walking", "zarrc.tools.digesting"): "a.digest() fronts a tool",
     ("zarrc.array_walking", "zarrc.tools.mapping"): "a.map_chunks() fronts a tool",
+    ("zarrc.engine.unsettled", "zarrc.transactions.recovering"): "what a transaction left is met by opening",
     ("zarrc.group_changing", "zarrc.tools.hierarchies"): "g.copy(), g.pop(), assigning a group front a tool",
     ("zarrc.group_changing", "zarrc.tools.moving"): "g.move() and g.rename() front a tool",
     ("zarrc.new_nodes", "zarrc.tools.hierarchies"): "groups in an assigned dict are looked at by the tool",

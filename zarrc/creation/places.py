@@ -68,7 +68,9 @@ class Place:
         repair_fill: object = DEFAULT_FILL,
     ) -> Array | Group | None:
         """Open the node that is there, if there is one."""
-        metadata = find_node(self.store, self.path, zarr_format, strict, repair_fill)
+        metadata = find_node(
+            self.store, self.path, zarr_format, strict, repair_fill, writable=not self.read_only
+        )
         if metadata is None:
             return None
         if isinstance(metadata, ArrayMetadata):

@@ -27,6 +27,7 @@ from zarrc.engine.nodes import (
     parse_v3,
     place,
 )
+from zarrc.engine.unsettled import get_and_settle, leaves_markers, settle
 from zarrc.errors import (
     ContainsArrayError,
     ContainsGroupError,
@@ -119,7 +120,7 @@ def create_node(
         if overwrite:
             if not present[path]:
                 _refuse_strangers(store, path)
-            delete_node(store, path)
+            delete_node(store, path, settled=True)
         elif present[path]:
             raise contains_error(store, path, next(iter(present[path].values())))
         elif not takes_left_chunks:
@@ -152,9 +153,16 @@ def _is_there(store: Store, path: str) -> bool | None:
 
 
 def present_kinds(store: Store, paths: Sequence[str]) -> dict[str, dict[int, str]]:
-    """Return for each path what is there: Zarr format -> "array", "group" or "node" (unreadable)."""
+    """Return for each path what is there: Zarr format -> "array", "group" or "node" (unreadable).
+
+    It is asked in order to write there: interrupted transactions are resolved first.
+    """
     keys = [join(path, name) for path in paths for name in MARKERS]
-    documents = iter(get_documents(store, keys))
+    if not leaves_markers(store):
+        documents = iter(get_documents(store, keys))
+    else:
+        blobs = get_and_settle(store, paths, keys)
+        documents = iter([None if blob is None else bytes(blob) for blob in blobs])
     present: dict[str, dict[int, str]] = {}
     for path in paths:
         v3_document, v2_array, v2_group = next(documents), next(documents), next(documents)
@@ -204,7 +212,7 @@ def costs_no_request(store: Store) -> bool:
     """Whether a store is near: one of this machine's directories, or in memory."""
     from zarrc.storage.memory import MemoryStore
 
-    return store.local_root is not None or isinstance(store, MemoryStore)
+    return store.below.local_root is not None or isinstance(store.below, MemoryStore)
 
 
 def refuse_left_chunks(store: Store, path: str, metadata: NodeMetadata) -> None:
@@ -262,7 +270,7 @@ def put_new(store: Store, path: str, metadata: NodeMetadata, *, may_exist: bool)
 # --- delete
 
 
-def delete_node(store: Store, path: str) -> None:
+def delete_node(store: Store, path: str, *, settled: bool = False) -> None:
     """Delete a node and everything below it, its document first.
 
     Below a path everything goes. The root of a store may be any directory that the user named, so there only
@@ -275,6 +283,8 @@ def delete_node(store: Store, path: str) -> None:
         Where the node is.
     path : str
         Normalised path of the node; that there is none is no error.
+    settled : bool, default False
+        Whether there is known to be no interrupted transaction at the node; otherwise it is resolved first.
 
     Raises
     ------
@@ -283,6 +293,8 @@ def delete_node(store: Store, path: str) -> None:
     """
     if store.read_only:
         raise ReadOnlyError(f"cannot delete {place(store, path)}: the store is open for reading only")
+    if not settled:
+        settle(store, path)
     was_node = path == "" and any(store.stat(name) is not None for name in MARKERS)
     try:
         store.delete_many([join(path, name) for name in _DOCUMENTS])

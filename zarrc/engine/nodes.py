@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from zarrc.dtypes import DEFAULT_FILL
 from zarrc.engine.node_names import join
+from zarrc.engine.unsettled import MARKER, finish, get_and_settle, leaves_markers, settle
 from zarrc.errors import (
     ArrayNotFoundError,
     GroupNotFoundError,
     MetadataError,
     NodeNotFoundError,
+    StoreDeniedError,
     StoreError,
     ZarrcError,
 )
@@ -63,10 +65,12 @@ def open_node(
     kind: Kind | None = None,
     strict: bool = False,
     repair_fill: object = DEFAULT_FILL,
+    writable: bool = False,
 ) -> NodeMetadata:
     """Read the metadata of the node at ``path``.
 
-    One request if it is a v3 node, a batch of three more if it is not.
+    One request if it is a v3 node, a batch of three more if it is not. To write to it, one more in the first
+    batch, where a transaction may be left at the node (`leaves_markers`).
 
     Parameters
     ----------
@@ -82,6 +86,8 @@ def open_node(
         Refuse documents that bend the specification.
     repair_fill : optional
         Fill value of a v3 array whose document has none, which is an error otherwise.
+    writable : bool, default False
+        Whether it is opened for writing: an interrupted transaction is resolved first.
 
     Raises
     ------
@@ -91,7 +97,7 @@ def open_node(
     MetadataError
         If there is a document, but it is not valid.
     """
-    found = find_node(store, path, zarr_format, strict, repair_fill)
+    found = find_node(store, path, zarr_format, strict, repair_fill, writable=writable)
     if found is None:
         raise _missing(store, path, kind, zarr_format)
     if kind is not None and kind != node_kind(found):
@@ -126,8 +132,14 @@ def find_node(
     zarr_format: Literal[2, 3] | None = None,
     strict: bool = False,
     repair_fill: object = DEFAULT_FILL,
+    *,
+    writable: bool = False,
 ) -> NodeMetadata | None:
     """Read the node at ``path`` as `open_node` does; None if there is none."""
+    if writable and leaves_markers(store):
+        if store.local_root is None:
+            return _find_far(store, path, zarr_format, strict, repair_fill)
+        settle(store, path)
     if zarr_format in (None, 3):
         key = join(path, V3_DOCUMENT)
         document = store.get(key)
@@ -138,6 +150,19 @@ def find_node(
     if zarr_format in (None, 2):
         return parse_v2(store, path, _v2_documents(store, path), strict)
     return None
+
+
+def _find_far(
+    store: Store, path: str, zarr_format: Literal[2, 3] | None, strict: bool, repair_fill: object
+) -> NodeMetadata | None:
+    """Read a node that is to be written to: its marker comes with the first documents."""
+    if zarr_format == 2:
+        blobs = get_and_settle(store, [path], [join(path, name) for name in V2_DOCUMENTS])
+        return parse_v2(store, path, [None if blob is None else bytes(blob) for blob in blobs], strict)
+    (document,) = get_and_settle(store, [path], [join(path, V3_DOCUMENT)])
+    if document is not None:
+        return parse_v3(store, path, bytes(document), strict, repair_fill)
+    return None if zarr_format == 3 else parse_v2(store, path, _v2_documents(store, path), strict)
 
 
 def _v2_documents(store: Store, path: str) -> list[bytes | None]:
@@ -246,6 +271,8 @@ def open_children(
     path: str,
     zarr_format: Literal[2, 3],
     known: Callable[[str], NodeMetadata | None] | None = None,
+    *,
+    writable: bool = False,
 ) -> Iterator[tuple[str, NodeMetadata | ZarrcError]]:
     """Read the metadata of the nodes right below a group, in order of their names.
 
@@ -262,6 +289,8 @@ def open_children(
         Format of the group, which is looked for first.
     known : callable, optional
         Gives the metadata of a name that need not be read, or None.
+    writable : bool, default False
+        Whether they are opened for writing, as for `open_node`.
 
     Yields
     ------
@@ -274,11 +303,34 @@ def open_children(
     found: dict[str, NodeMetadata | ZarrcError] = {}
     if known is not None:
         found.update((name, one) for name in names if (one := known(name)) is not None)
+    if writable and leaves_markers(store):
+        _settle_children(store, path, [name for name in names if name not in found], found)
     for read in (first, second):
         found.update(read(store, path, [name for name in names if name not in found]))
     for name in names:
         if name in found:
             yield name, found[name]
+
+
+def _settle_children(
+    store: Store, path: str, names: Sequence[str], failed: dict[str, NodeMetadata | ZarrcError]
+) -> None:
+    """Resolve interrupted transactions at many nodes: one batch of looks for markers."""
+    paths = [join(path, name) for name in names]
+    keys = [join(one, MARKER) for one in paths]
+    try:
+        if store.local_root is not None:
+            marked = [store.stat(key) is not None for key in keys]
+        else:
+            marked = [document is not None for document in get_documents(store, keys)]
+    except StoreDeniedError:
+        return  # as some servers say of what is not there
+    for name, one, is_marked in zip(names, paths, marked, strict=True):
+        if is_marked:
+            try:
+                finish(store, one)
+            except ZarrcError as error:
+                failed[name] = error
 
 
 def _read_v3(store: Store, path: str, names: Sequence[str]) -> dict[str, NodeMetadata | ZarrcError]:

@@ -65,10 +65,9 @@ def get_and_settle(store: Store, paths: Sequence[str], keys: Sequence[str]) -> l
         # As some servers say of what is not there.
         return _all(store, keys)
     left = [path for path, blob in zip(paths, found[len(keys) :], strict=True) if blob is not None]
-    # A list: all of them are settled.
-    if any([finish(store, path) for path in left]):
-        return _all(store, keys)
-    return found[: len(keys)]
+    for path in left:
+        finish(store, path)
+    return _all(store, keys) if left else found[: len(keys)]
 
 
 def _all(store: Store, keys: Sequence[str]) -> list[Blob | None]:

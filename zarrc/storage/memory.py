@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from zarrc.errors import StoreError
 from zarrc.kernels.table import Table
-from zarrc.storage.base import Blob, ByteRange, DirListing, Stat, Store
+from zarrc.storage.base import Blob, ByteRange, Changes, DirListing, Stat, Store
 from zarrc.storage.keys import check_key, check_prefix, keys_below
 
 if TYPE_CHECKING:
@@ -68,6 +68,16 @@ class MemoryStore(Store):
         """
         _named.pop(name, None)
 
+    @staticmethod
+    def names() -> list[str]:
+        """The names that have a table in this process, sorted."""
+        return sorted(_named)
+
+    @property
+    def is_conditional(self) -> bool:
+        """True: `set_if` decides among all threads, and no other process has the table."""
+        return True
+
     @property
     def name(self) -> str | None:
         """The name that it was given."""
@@ -121,6 +131,34 @@ class MemoryStore(Store):
         start = check_prefix(prefix)
         self._check_writable()
         self._table.remove_prefix(start)
+
+    def copy(self, source: str, target: str) -> None:
+        """See `Store.copy`; the bytes are shared."""
+        check_key(source)
+        check_key(target)
+        self._check_writable(target)
+        if not self._table.share(source, target):
+            raise StoreError("there is no such object to copy", key=source)
+
+    @property
+    def is_atomic(self) -> bool:
+        """True among the threads of the process; a killed process leaves nothing in memory."""
+        return True
+
+    def staging(self) -> Store:
+        """See `Store.staging`: in the same table, so that `apply` copies nothing."""
+        from zarrc.storage.memory_staging import StagedInMemory
+
+        return StagedInMemory(self)
+
+    def apply(self, changes: Changes) -> None:
+        """See `Store.apply`."""
+        from zarrc.storage.memory_staging import apply
+
+        self._check_writable()
+        for key in (*changes.expected, *changes.sets, *changes.deletes):
+            check_key(key)
+        apply(self, self._table, changes)
 
     def list_prefix(self, prefix: str) -> Iterator[str]:
         """See `Store.list_prefix`."""

@@ -1,0 +1,236 @@
+"""Doing what a transaction's plan says, so that doing it again does no harm.
+
+Staged contents are moved to their places: in a directory by renaming; elsewhere by copying on the server,
+after which the staged one is deleted. What is not staged any more is in its place already, and what others
+wrote there since stays.
+
+In this order, so that no document ever speaks of chunks that are those of another:
+
+1. the documents of nodes that are deleted, or made again, go;
+2. chunks and shards are set;
+3. of these nodes what else is to be deleted goes;
+4. documents are set: new nodes from above, changed ones from below;
+5. of the other nodes what is to be deleted goes: after their documents, as an array that shrinks does it.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from zarrc.engine.node_changes import node_lock
+from zarrc.engine.node_names import join
+from zarrc.engine.nodes import V3_DOCUMENT
+from zarrc.engine.objects import Objects
+from zarrc.errors import StoreError
+from zarrc.kernels.locks import all_changed
+from zarrc.storage.keys import RESERVED
+from zarrc.transactions.overlay import DOCUMENTS
+from zarrc.transactions.records import DIRECTORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from zarrc.storage.base import Store
+    from zarrc.transactions.records import Home, NodePlan, Plan
+
+__all__ = ["Target", "apply_plan", "locked_objects", "remove_empty"]
+
+# So many objects are moved, or deleted, between two looks at whether the right to do so is still held.
+_BATCH = 128
+
+_One = TypeVar("_One")
+
+
+class Target(NamedTuple):
+    """Where a node of a plan is: where the plan says, or where it was moved to since."""
+
+    store: Store
+    path: str
+
+
+def apply_plan(
+    home: Home, plan: Plan, targets: Mapping[int, Target], check: Callable[[], None], *, again: bool
+) -> None:
+    """Do what a plan says.
+
+    Parameters
+    ----------
+    home : Home
+        Where the transaction is.
+    plan : Plan
+        What to do.
+    targets : mapping of int to Target
+        The nodes that are not done yet, by their number in the plan.
+    check : callable
+        Raises if somebody else has the right to go on now.
+    again : bool
+        Whether a part of it may be done already: what is not staged any more is passed over.
+    """
+    doing = _Doing(home, plan, check, again)
+    try:
+        for number, target in targets.items():
+            doing.delete_first(plan.nodes[number], target)
+        for number, target in targets.items():
+            node = plan.nodes[number]
+            doing.move(target, [(name, n) for name, n in node.sets.items() if name not in DOCUMENTS])
+        for last in (False, True):
+            for number, target in targets.items():
+                if plan.nodes[number].last is last:
+                    doing.delete(target, plan.nodes[number].deletes)
+            if last:
+                break
+            for number, name in plan.documents:
+                if number in targets:
+                    doing.move_document(targets[number], name, plan.nodes[number].sets[name])
+    finally:
+        # Locks tell of single objects; of nodes that went or came nobody held one.
+        all_changed()
+
+
+class _Doing:
+    def __init__(self, home: Home, plan: Plan, check: Callable[[], None], again: bool) -> None:
+        self._home = home
+        self._locking = "file" if plan.locks_files else "thread"
+        self._check = check
+        self._left: set[str] | None = None
+        if again:
+            self._left = {key.rpartition("/")[2] for key in home.store.list_prefix(home.staged)}
+
+    def _is_left(self, number: int) -> bool:
+        return self._left is None or str(number) in self._left
+
+    def delete_first(self, node: NodePlan, target: Target) -> None:
+        # A document that is made again, and is no more staged, is in its place.
+        wanted = [name for name in node.first if name not in node.sets or self._is_left(node.sets[name])]
+        if wanted:
+            self._check()
+            with node_lock(target.store, target.path):
+                target.store.delete_many([join(target.path, name) for name in wanted])
+
+    def delete(self, target: Target, names: Sequence[str]) -> None:
+        for batch in _batches(names):
+            keys = [join(target.path, name) for name in batch]
+            self._check()
+            with locked_objects(target.store, target.path, keys, self._locking):
+                target.store.delete_many(keys)
+
+    def move(self, target: Target, contents: Iterable[tuple[str, int]]) -> None:
+        left = [(name, number) for name, number in contents if self._is_left(number)]
+        for batch in _batches(left):
+            pairs = [
+                (join(self._home.staged, str(number)), join(target.path, name)) for name, number in batch
+            ]
+            self._check()
+            with locked_objects(target.store, target.path, [key for _, key in pairs], self._locking):
+                self._move(target.store, pairs)
+
+    def move_document(self, target: Target, name: str, number: int) -> None:
+        if not self._is_left(number):
+            return
+        self._check()
+        with node_lock(target.store, target.path):
+            self._move(target.store, [(join(self._home.staged, str(number)), join(target.path, name))])
+
+    def _move(self, store: Store, pairs: list[tuple[str, str]]) -> None:
+        if self._home.store.local_root is not None and store.local_root is not None:
+            self._rename(store, pairs)
+        elif store is self._home.store:
+            store.copy_many(pairs)
+            store.delete_many([staged for staged, _ in pairs])
+        else:
+            for staged, key in pairs:
+                blob = self._home.store.get(staged)
+                if blob is None:
+                    raise _lost(self._home, staged)
+                store.set(key, blob)
+                self._home.store.delete(staged)
+
+    def _rename(self, store: Store, pairs: list[tuple[str, str]]) -> None:
+        source_root, target_root = self._home.store.local_root, store.local_root
+        assert source_root is not None
+        assert target_root is not None
+        for staged, key in pairs:
+            source, target = os.path.join(source_root, staged), os.path.join(target_root, key)
+            try:
+                self._rename_one(source, target)
+            except OSError as error:
+                if error.errno == errno.EXDEV:
+                    # A directory of the array is on another file system.
+                    self._across(store, staged, key)
+                    continue
+                if error.errno == errno.ENOENT and not os.path.lexists(source):
+                    raise _lost(self._home, staged) from error
+                made = StoreError(f"{error.strerror or error} [errno {error.errno}]", key=key)
+                made.errno = error.errno
+                raise made from error
+
+    @staticmethod
+    def _rename_one(source: str, target: str) -> None:
+        for _ in range(100):
+            try:
+                os.rename(source, target)
+                return
+            except FileNotFoundError:
+                if not os.path.lexists(source):
+                    raise
+                # Again where somebody removes a directory that is empty.
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.rename(source, target)
+
+    def _across(self, store: Store, staged: str, key: str) -> None:
+        blob = self._home.store.get(staged)
+        if blob is None:
+            raise _lost(self._home, staged)
+        store.set(key, blob)
+        self._home.store.delete(staged)
+
+
+def _lost(home: Home, key: str) -> StoreError:
+    return StoreError(f"what {home} staged was removed", key=key)
+
+
+def locked_objects(
+    store: Store, path: str, keys: Sequence[str], locking: str = "thread"
+) -> AbstractContextManager[object]:
+    """The locks that writing to objects of a node takes: none of their read-modify-writes is under way."""
+    # How chunk indices become names does not matter here: whole keys are given.
+    encoding = SimpleNamespace(prefix="c", separator="/")
+    objects = Objects(store, path, encoding, V3_DOCUMENT)
+    objects.know_locks(locking if store.lock_path(join(path, V3_DOCUMENT)) is not None else "thread")
+    return objects.locked(keys)
+
+
+def _batches(items: Iterable[_One]) -> Iterator[list[_One]]:
+    left = iter(items)
+    while batch := list(itertools.islice(left, _BATCH)):
+        yield batch
+
+
+def remove_empty(store: Store, paths: Iterable[str]) -> None:
+    """Remove directories, where a store has them, in which nothing is left."""
+    root = store.local_root
+    if root is None:
+        return
+    for path in paths:
+        _remove_empty(os.path.join(root, path))
+
+
+def _remove_empty(path: str) -> None:
+    with suppress(OSError), os.scandir(path) as entries:
+        for entry in list(entries):
+            if entry.is_dir(follow_symlinks=False):
+                _remove_empty(entry.path)
+            elif entry.name.startswith(f"{RESERVED}-") and not entry.name.startswith(DIRECTORY):
+                # What a writer that was killed left of an object that is gone.
+                with suppress(OSError):
+                    os.unlink(entry.path)
+    if not os.path.islink(path):
+        with suppress(OSError):
+            os.rmdir(path)
