@@ -55,7 +55,7 @@ def test_opening_and_reading_a_local_array_loads_what_it_needs(
     _, modules = run(place, child_environment, tmp_path / "cache")
     assert not modules & HEAVY
     ours = {name for name in modules if name.startswith("zarrc.")}
-    assert len(ours) <= 82, sorted(ours)
+    assert len(ours) <= 80, sorted(ours)
     assert len(modules - ours) <= 20, sorted(modules - ours)
 
 

@@ -256,7 +256,7 @@ cdef class ArrayAccess:
         if self.has_shards:
             return (<ShardedData>way).write(plan, self.objects, data, thread_count(), self.config)
         return _writer().write(plan, way, self.objects, data, thread_count() if plan.n_parts > 1 else 1,
-                          self.config.write_empty_chunks, is_locked)
+                               self.config.write_empty_chunks, is_locked)
 
     cdef int _write_plans(self, Plans plans, cnp.ndarray values, bint is_locked) except -1:
         """The same for several."""
@@ -269,7 +269,7 @@ cdef class ArrayAccess:
             return 0
         self.objects.know_locks(self.config.locking)
         return _writer().write_all(plans, ways, self.objects, <uint8_t *>cnp.PyArray_DATA(values),
-                           thread_count() if plans.n_parts > 1 else 1, self.config.write_empty_chunks, is_locked)
+                                   thread_count() if plans.n_parts > 1 else 1, self.config.write_empty_chunks, is_locked)
 
     cdef int _check_can_write(self) except -1:
         if self.unwritable is not None:
@@ -473,6 +473,18 @@ cdef class ArrayAccess:
             self.extent[d] = extents[d]
         self.extents = tuple(extents)
         return 0
+
+
+cdef ChunkWriter _loaded = None
+
+
+cdef ChunkWriter _writer():
+    global _loaded
+    if _loaded is None:
+        from zarrc.engine.write import writer       # not loaded for a handle that only reads
+
+        _loaded = writer
+    return _loaded
 
 
 cdef void _strides_of(cnp.ndarray array, int ndim, Py_ssize_t *strides):

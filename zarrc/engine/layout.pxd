@@ -44,6 +44,19 @@ cdef class ChunkLayout:
     cdef object decode_chunk(self, const uint8_t *data, size_t nbytes)
 
 
+# How chunks are written: write.pyx, which a handle that only reads does not load.
+cdef class ChunkWriter:
+    # Every part of the plan from 'value', which has the array's data type and byte order; the plan's result strides are the
+    # value's (0 along axes that it is broadcast over).  'objects' is the array's Objects.  'is_locked': the caller has the
+    # locks of the objects.
+    cdef int write(self, const zc_plan *plan, ChunkLayout layout, object objects, uint8_t *value, int n_threads,
+                   bint write_empty_chunks, bint is_locked) except -1
+
+    # The same for several plans, which are a Plans, as one job; 'layouts' are those of their chunks.
+    cdef int write_all(self, object plans, list layouts, object objects, uint8_t *value, int n_threads,
+                       bint write_empty_chunks, bint is_locked) except -1
+
+
 # How the shards of one array are read and written: shards.pyx, which arrays without shards do not load.
 cdef class ShardedData:
     cdef readonly str unwritable    # why data cannot be written, or None

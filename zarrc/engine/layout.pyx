@@ -127,6 +127,18 @@ cdef class ChunkLayout:
         return chunk.reshape(-1).view("u1")
 
 
+cdef class ChunkWriter:
+    """How chunks are written (`zarrc.engine.write`)."""
+
+    cdef int write(self, const zc_plan *plan, ChunkLayout layout, object objects, uint8_t *value, int n_threads,
+                   bint write_empty_chunks, bint is_locked) except -1:
+        raise NotImplementedError
+
+    cdef int write_all(self, object plans, list layouts, object objects, uint8_t *value, int n_threads,
+                       bint write_empty_chunks, bint is_locked) except -1:
+        raise NotImplementedError
+
+
 cdef class ShardedData:
     """How the shards of one array are read and written (`zarrc.engine.shards`)."""
 

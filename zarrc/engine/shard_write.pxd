@@ -7,7 +7,7 @@ from zarrc.engine.shard_build cimport zc_shard_list
 from zarrc.engine.shard_layout cimport ShardLayout
 from zarrc.indexing.plan cimport zc_plan
 
-# Write every part of the plan, which is over shards, from 'value' as write_plan does (write.pxd).
+# Write every part of the plan, which is over shards, from 'value' as ChunkWriter.write does (layout.pxd).
 cdef int write_shards(const zc_plan *plan, ShardLayout layout, Objects objects, uint8_t *value, int n_threads,
                       config) except -1
 

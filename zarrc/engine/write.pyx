@@ -12,6 +12,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
+from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -27,11 +28,13 @@ from zarrc.engine.failure cimport (
     zc_failure,
 )
 from zarrc.engine.job cimport detail_of, grain_of, group_is_full, job_at, threads_for
+from zarrc.engine.layout cimport ChunkLayout, ChunkWriter
 from zarrc.engine.objects cimport (
     MAX_KEY_NBYTES,
     PLACE_LOCAL,
     PLACE_MEMORY,
     PLACE_PYTHON,
+    Objects,
     all_of,
     given_bytes,
     object_fetch,
@@ -60,7 +63,8 @@ from zarrc.engine.write_part cimport (
     zc_encoded,
     zc_gather,
 )
-from zarrc.indexing.plan cimport PLAN_BOXES, plan_part, zc_part
+from zarrc.indexing.plan cimport PLAN_BOXES, plan_part, zc_part, zc_plan
+from zarrc.indexing.planner cimport Plans
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_EPYTHON, ZC_OK, check, zc_status
 from zarrc.kernels.table cimport zc_blob
@@ -101,8 +105,24 @@ ctypedef struct zc_outgoing_group:
     zc_outgoing outgoing[ENCODED_OBJECTS]
 
 
-cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uint8_t *value, int n_threads,
-                    bint write_empty_chunks, bint is_locked) except -1:
+@cython.final
+cdef class _Writer(ChunkWriter):
+    """What `ArrayAccess` writes by."""
+
+    cdef int write(self, const zc_plan *plan, ChunkLayout layout, object objects, uint8_t *value, int n_threads,
+                   bint write_empty_chunks, bint is_locked) except -1:
+        return _write_plan(plan, layout, objects, value, n_threads, write_empty_chunks, is_locked)
+
+    cdef int write_all(self, object plans, list layouts, object objects, uint8_t *value, int n_threads,
+                       bint write_empty_chunks, bint is_locked) except -1:
+        return _write_plans(plans, layouts, objects, value, n_threads, write_empty_chunks, is_locked)
+
+
+writer = _Writer()
+
+
+cdef int _write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, uint8_t *value, int n_threads,
+                     bint write_empty_chunks, bint is_locked) except -1:
     cdef zc_write_job job
     _begin(&job, plan, layout, objects, value, write_empty_chunks, is_locked)
     if objects.c.place == PLACE_PYTHON:
@@ -113,8 +133,8 @@ cdef int write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, ui
     return 0
 
 
-cdef int write_plans(Plans plans, list layouts, Objects objects, uint8_t *value, int n_threads, bint write_empty_chunks,
-                     bint is_locked) except -1:
+cdef int _write_plans(Plans plans, list layouts, Objects objects, uint8_t *value, int n_threads, bint write_empty_chunks,
+                      bint is_locked) except -1:
     cdef zc_write_jobs jobs
     cdef ChunkLayout layout
     cdef size_t nbytes = 0
