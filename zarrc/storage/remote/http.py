@@ -5,8 +5,9 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from zarrc.errors import StoreError
 from zarrc.storage.base import Stat
-from zarrc.storage.remote.answers import Expected, expected, finished, range_header, read_stream
+from zarrc.storage.remote.answers import Expected, expected, finished, ignored, range_header, read_stream
 from zarrc.storage.remote.driver import Driver
 from zarrc.storage.remote.outcomes import Absent, Answer, Broken, Refused
 
@@ -48,18 +49,31 @@ class HTTPDriver(Driver):
                 raise await refused(response)
             found = response.headers
             encoded = found.get("Content-Encoding", "identity").lower() not in ("identity", "")
+            length = found.get("Content-Length")
+            # Another body ends where the connection does, whole or not.
+            is_framed = length is not None or "chunked" in found.get("Transfer-Encoding", "").lower()
             if encoded and start is not None:
                 raise Broken("a part of a compressed copy came, where one of the object was asked for")
+            if status == 200 and not is_framed and start is not None:
+                raise ignored(None)
             due = expected(
-                status,
-                None if encoded else found.get("Content-Length"),
-                found.get("Content-Range"),
-                start,
-                nbytes,
-                most,
+                status, None if encoded else length, found.get("Content-Range"), start, nbytes, most
             )
             data = await read_body(response, due)
-            return Answer(data, version_in(found), due.object_nbytes if start is not None else len(data))
+        if status == 200 and not is_framed:
+            await self._check_whole(path, None if encoded else len(data))
+        return Answer(data, version_in(found), due.object_nbytes if start is not None else len(data))
+
+    async def _check_whole(self, path: str, nbytes: int | None) -> None:
+        """Refuse a body of so many bytes if nothing tells that it is whole."""
+        session = self.fs._session or await self.fs.set_session()
+        options = {"allow_redirects": True, **self._options}
+        async with session.head(self.fs.encode_url(path), headers=self._headers, **options) as response:
+            told = response.headers.get("Content-Length") if response.status == 200 else None
+        if told is None or nbytes is None:
+            raise StoreError("the server does not tell the length of the object, which may be cut short")
+        if told != str(nbytes):
+            raise Broken(f"{nbytes} bytes came of an object of {told[:20]}")
 
     async def put(self, path: str, data: bytes, condition: str | None) -> str | None:
         """Never asked."""
