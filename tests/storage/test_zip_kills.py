@@ -154,8 +154,8 @@ def test_kills_at_placed_points(
                 os.kill(os.getpid(), signal.SIGKILL)
 
         def prepare(reached: Callable[[str], None] = reached) -> None:
-            zip_commit.reached = reached
-            zip_home.reached = reached  # type: ignore[attr-defined]
+            monkeypatch.setattr(zip_commit, "reached", reached)
+            monkeypatch.setattr(zip_home, "reached", reached)
             # Points that this way of writing does not come to.
             signal.setitimer(signal.ITIMER_REAL, 0.5)
             signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
@@ -184,7 +184,7 @@ def test_readers_see_one_state_while_a_child_writes(tmp_path: Path, monkeypatch:
         os.kill(pid, signal.SIGKILL)
 
     def slow() -> None:
-        zip_commit.reached = lambda _: time.sleep(0.002)
+        monkeypatch.setattr(zip_commit, "reached", lambda _: time.sleep(0.002))
 
     killed_after(path, seed, watch, slow)
     assert len(seen) > 2

@@ -108,7 +108,7 @@ def _name(key: str) -> bytes:
 
 
 class SideFile:
-    """A new file that members are written to, one behind the other; it is never written over.
+    """A new file that members are written to, one behind the other; no member is written over.
 
     Its descriptor may be read in a forked child, also after this process gave the file another name.
     """
@@ -125,14 +125,13 @@ class SideFile:
         """Write a member at the end."""
         offset = self.nbytes
         start = offset + len(new.header)
-        # What is behind `nbytes`, after a failure, is written over by nobody: another member comes behind it.
-        self.nbytes = start + len(new.stored)
-        self.file.nbytes = self.nbytes
         if len(new.stored) <= _SMALL:
             write_all(self.file.fd, new.header + new.stored, offset)
         else:
             write_all(self.file.fd, new.header, offset)
             write_all(self.file.fd, new.stored, start)
+        # After a failure the next member is written over what is there of this one.
+        self.nbytes = self.file.nbytes = start + len(new.stored)
         return Entry(self.file, new.facts, offset, start)
 
     def drop(self) -> None:

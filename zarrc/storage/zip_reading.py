@@ -22,7 +22,7 @@ from zarrc.storage.zip_format import (
     Facts,
     header_nbytes,
 )
-from zarrc.storage.zip_source import Extent, LocalFile, Source
+from zarrc.storage.zip_source import Extent, Source
 
 __all__ = ["Piece", "Snapshot", "data_start", "decoded", "piece", "read_many", "read_one", "version_of"]
 
