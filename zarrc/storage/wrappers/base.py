@@ -37,8 +37,8 @@ class WrapperStore(Store):
     what was decoded, are shared with handles that go past the wrapper.
 
     `local_root` is None: the engine, which would else read and write the files by itself, goes through the
-    wrapper. So an array behind a wrapper is handled as one on a distant store: no ``locking="file"``, no
-    renames of directories.
+    wrapper. So an array behind a wrapper is handled as one on a distant store: its shards are written
+    anew, its directories are not renamed. Locks in files (``locking="file"``) work.
 
     A copy is on the same state as its original (`MeteredStore`: the same counts), a pickled one starts anew.
     """
@@ -161,6 +161,12 @@ class WrapperStore(Store):
         return self._store.is_conditional
 
     @property
+    def below(self) -> Store:
+        """Itself; around the store of a transaction, the same wrapper around the store below that."""
+        below = self._store.below
+        return self if below is self._store else self._around(below)
+
+    @property
     def identity(self) -> Hashable:
         """That of the wrapped store."""
         return self._store.identity
@@ -173,6 +179,15 @@ class WrapperStore(Store):
     def local_root(self) -> str | None:
         """None: what goes to the files directly would go past the wrapper."""
         return None
+
+    @property
+    def durable(self) -> bool:
+        """See `Store.durable`."""
+        return self._store.durable
+
+    def lock_path(self, key: str) -> str | None:
+        """See `Store.lock_path`."""
+        return self._store.lock_path(key)
 
     def missing_hint(self) -> str | None:
         """See `Store.missing_hint`."""

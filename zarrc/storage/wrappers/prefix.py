@@ -163,6 +163,11 @@ class PrefixStore(WrapperStore):
         root = self._store.local_root if is_direct(self._store) else None
         return None if root is None else os.path.join(root, self.prefix) if self._start else root
 
+    def lock_path(self, key: str) -> str | None:
+        """See `Store.lock_path`."""
+        with self._renaming():
+            return self._store.lock_path(self._full(key))
+
     def missing_hint(self) -> str | None:
         """See `Store.missing_hint`."""
         if self.local_root is not None:
