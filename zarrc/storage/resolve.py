@@ -122,8 +122,20 @@ def _new_store(store: Any, read_only: bool) -> Store:
         from zarrc.storage.memory import MemoryStore
 
         return MemoryStore()
+    if _is_of("fsspec.spec", "AbstractFileSystem", store):
+        from zarrc.storage.fsspec_store import FsspecStore
+
+        return FsspecStore.from_file_system(store, read_only=read_only)
     if _is_fsspec_mapper(store) or _is_universal_path(store):
         return _from_fsspec(store)
+    if _is_of("zarr.abc.store", "Store", store):
+        from zarrc.storage.zarr_python_store import from_zarr_python
+
+        return from_zarr_python(store)
+    if _is_obstore(store):
+        from zarrc.storage.obstore_store import from_obstore
+
+        return from_obstore(store, read_only=read_only)
     if isinstance(store, os.PathLike):
         return _from_path(os.fspath(store), read_only)
     # A group is a mapping too, of arrays.
@@ -197,6 +209,16 @@ def _is_fsspec_mapper(store: Any) -> bool:
     # Whoever made one has imported fsspec.
     mapping = sys.modules.get("fsspec.mapping")
     return mapping is not None and isinstance(store, mapping.FSMap)
+
+
+def _is_of(module: str, name: str, store: Any) -> bool:
+    """Whether it is an object of a class of a package, which whoever made one has imported."""
+    found = getattr(sys.modules.get(module), name, None)
+    return isinstance(found, type) and isinstance(store, found)
+
+
+def _is_obstore(store: Any) -> bool:
+    return any(kind.__module__ in ("obstore.store", "obstore._store") for kind in type(store).__mro__)
 
 
 def _is_universal_path(store: Any) -> bool:

@@ -13,6 +13,7 @@ class StoreFacts:
     pickles_by_place: bool = True
     keys_nest: bool = True
     forks: bool = True
+    refused_keys: tuple[str, ...] = ()
     effort: float = 1.0 if os.environ.get("ZARRC_SOAK", "") == "1" else 0.1
 
     def times(self, n: int) -> int:

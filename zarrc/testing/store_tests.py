@@ -25,6 +25,8 @@ class StoreTests(ObjectTests, KeyTests, CopyTests, SharingTests):
         Whether what is under "a" and what is under "a/b" may both be objects; else the second is refused.
     forks : bool, default True
         Whether the store is used in a forked child while threads of the parent are at work in it.
+    refused_keys : tuple of str, default ()
+        Legal keys with unusual letters that the store cannot have, and refuses with a `StoreError`.
     effort : float, default 0.1
         Part of the repetitions of the tests with several threads and processes. 1 with ``ZARRC_SOAK=1`` in
         the environment; less for a store where a request takes long.

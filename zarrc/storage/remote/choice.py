@@ -20,6 +20,8 @@ _DRIVERS = {
     "gcsfs.core.GCSFileSystem": ("gcs", "GCSDriver"),
     "adlfs.spec.AzureBlobFileSystem": ("azure", "AzureDriver"),
     "fsspec.implementations.http.HTTPFileSystem": ("http", "HTTPDriver"),
+    "zarrc.storage.remote.obstore.ObstoreFiles": ("obstore", "ObstoreDriver"),
+    "zarrc.storage.remote.zarr_python.ZarrPythonFiles": ("zarr_python", "ZarrPythonDriver"),
 }
 
 # What a subclass must not have changed, or it would be left out.
