@@ -111,7 +111,7 @@ def _taken(
         except MetadataError as error:
             warn(f"{place(store, path)} is left out of the consolidated metadata: {error}")
             return {}, {}
-        if blob.version is not None and store.local_root is not None:
+        if blob.version is not None and store.below.local_root is not None:
             stamps[join(inner, name)] = blob.version
     return documents, stamps
 
