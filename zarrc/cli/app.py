@@ -14,6 +14,7 @@ from zarrc.cli.copy_command import copy_command
 from zarrc.cli.failure import explain
 from zarrc.cli.import_command import import_command
 from zarrc.cli.info_command import info_command
+from zarrc.cli.pack_command import pack_command, unpack_command
 from zarrc.cli.tree_command import tree_command
 
 __all__ = ["zarrc_command"]
@@ -87,4 +88,6 @@ zarrc_command.add_command(compact_command)
 zarrc_command.add_command(copy_command)
 zarrc_command.add_command(import_command)
 zarrc_command.add_command(info_command)
+zarrc_command.add_command(pack_command)
 zarrc_command.add_command(tree_command)
+zarrc_command.add_command(unpack_command)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Literal
 
 import click
 
 import zarrc
+from zarrc.cli.progress import progress_bar
 from zarrc.cli.sizes import human_nbytes
-from zarrc.interop.extras import require
 
 __all__ = ["copy_command"]
 
@@ -41,7 +38,7 @@ def copy_command(
     zarrc copy air.zarr/temperature s3://bucket/temperature.zarr --overwrite
     """  # noqa: D301 - click's mark for lines that stay as they are
     began = time.perf_counter()
-    with _bar(quiet) as progress:
+    with progress_bar(quiet) as progress:
         copied = zarrc.copy_array(
             source,
             destination,
@@ -53,17 +50,3 @@ def copy_command(
     if not quiet:
         sizes = f"{human_nbytes(copied.nbytes)}, stored as {human_nbytes(copied.nbytes_stored())}"
         click.echo(f"{destination}: {sizes}, in {time.perf_counter() - began:.1f} s")
-
-
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on standard error; none where that is not a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    progress = require("rich.progress", extra="cli", purpose="the progress bar")
-    console = require("rich.console", extra="cli", purpose="the progress bar").Console(stderr=True)
-    columns = (progress.BarColumn(), progress.TaskProgressColumn(), progress.TimeRemainingColumn())
-    with progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda n_done, n_chunks: bar.update(task, completed=n_done, total=n_chunks)

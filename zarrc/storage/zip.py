@@ -338,6 +338,10 @@ class ZipStore(Store):
         """Flush, and close the file. The store can be used again."""
         self._archive.close()
 
+    def discard(self) -> None:
+        """Forget what was written since the last flush, by all stores of this process on the archive."""
+        self._archive.drop()
+
     def compact(self) -> tuple[int, int]:
         """Write the archive anew, without the bytes that replaced and deleted members left in it.
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from zarrc.tools.copying_stores import copy_store
     from zarrc.tools.hierarchies import Copied, copy, copy_all
     from zarrc.tools.moving import move, rename
+    from zarrc.tools.packing import pack, unpack
 
 __all__ = [
     "Comparison",
@@ -21,7 +22,9 @@ __all__ = [
     "copy_array",
     "copy_store",
     "move",
+    "pack",
     "rename",
+    "unpack",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -32,5 +35,6 @@ __getattr__, __dir__ = lazy(
         "copy_store": "copying_stores",
         **dict.fromkeys(("Copied", "copy", "copy_all"), "hierarchies"),
         **dict.fromkeys(("move", "rename"), "moving"),
+        **dict.fromkeys(("pack", "unpack"), "packing"),
     },
 )
