@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ _MOST_NBYTES = 200 * 2**40
 
 # As adlfs has it: its listings tell folders from blobs by this.
 _METADATA = {"is_directory": "false"}
+
+# A field of a blob's metadata that says which conditional write made it.
+_WRITE = "zarrc_write"
 
 # While the service copies, it is asked so often how far it is.
 _COPY_POLL_S = (0.02, 1.0)
@@ -90,16 +94,35 @@ class AzureDriver(Driver):
         from azure.core import MatchConditions
 
         blob, _ = self._blob(path)
+        write = uuid.uuid4().hex
         options = {"metadata": _METADATA, "max_concurrency": self._concurrency, **self._options}
-        if condition is None:
-            answer = await blob.upload_blob(data, overwrite=True, **options)
-        elif condition == MUST_NOT_EXIST:
-            answer = await blob.upload_blob(data, overwrite=False, **options)
-        else:
+        if condition is not None:
+            # The client sends again what had no answer, and then finds what it has written itself.
+            options["metadata"] = {**_METADATA, _WRITE: write}
+        if condition:
             options |= {"etag": condition, "match_condition": MatchConditions.IfNotModified}
-            answer = await blob.upload_blob(data, overwrite=True, **options)
+        try:
+            answer = await blob.upload_blob(data, overwrite=condition != MUST_NOT_EXIST, **options)
+        except Exception as error:
+            if condition is None or not isinstance(self.failure(error), Conflict):
+                raise
+            version = await self._version_of(blob, write)
+            if version is None:
+                raise
+            return version
         etag: str | None = answer.get("etag")
         return etag
+
+    async def _version_of(self, blob: Any, write: str) -> str | None:
+        """The version of a blob, if it is what this write has made of it."""
+        try:
+            found = await blob.get_blob_properties(**self._options)
+        except Exception as error:
+            if isinstance(self.failure(error), Absent):
+                return None
+            raise
+        etag: str | None = found.etag
+        return etag if (found.metadata or {}).get(_WRITE) == write else None
 
     async def delete(self, path: str) -> None:
         """See `Driver.delete`."""

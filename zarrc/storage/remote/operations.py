@@ -5,7 +5,7 @@ from __future__ import annotations
 from zarrc.errors import StoreError
 from zarrc.kernels.blob import resolve_range
 from zarrc.storage.remote.driver import Driver
-from zarrc.storage.remote.failures import is_absence
+from zarrc.storage.remote.failures import is_absence, is_passing
 from zarrc.storage.remote.outcomes import Answer, Broken, Conflict, Outside, Refused
 
 __all__ = ["copy", "delete", "head_of_range", "put", "put_if", "read_suffix", "read_to_end"]
@@ -115,7 +115,9 @@ async def put_if(driver: Driver, path: str, data: bytes, condition: str, tried: 
         return version
     try:
         answer = await driver.get(path, None, None, len(data))
-    except Exception:
+    except Exception as error:
+        if is_passing(driver.failure(error)):
+            raise  # nobody knows yet whose it is
         raise conflict from None
     if answer.data != data:
         raise conflict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -52,6 +53,9 @@ _STATUS = {
 }
 # Another conditional write of the object is on its way; S3 says to try again.
 _BUSY = frozenset(("ConditionalRequestConflict", "OperationAborted"))
+
+# A field of the object's metadata that says which conditional write made it.
+_WRITE = "zarrc-write"
 
 # A version that no object has.
 _NO_ETAG = '"00000000000000000000000000000000-zarrc"'
@@ -202,13 +206,38 @@ class S3Driver(Driver):
 
     async def _put(self, path: str, data: bytes, condition: dict[str, str]) -> str | None:
         bucket, key, _ = self.fs.split_path(path)
-        if len(data) < 2 * _PART_NBYTES:
-            answer = await self._conditional("put_object", condition, Bucket=bucket, Key=key, Body=data)
-        else:
-            answer = await self._put_parts(bucket, key, data, condition)
+        about: dict[str, Any] = {}
+        if condition:
+            # The client sends again what had no answer, and then finds what it has written itself.
+            known = getattr(self.fs, "s3_additional_kwargs", None) or {}
+            about = {"Metadata": {**known.get("Metadata", {}), _WRITE: uuid.uuid4().hex}}
+        try:
+            if len(data) < 2 * _PART_NBYTES:
+                arguments = {"Bucket": bucket, "Key": key, "Body": data, **about}
+                answer = await self._conditional("put_object", condition, **arguments)
+            else:
+                answer = await self._put_parts(bucket, key, data, condition, about)
+        except Exception as error:
+            if not isinstance(self.failure(error), Conflict):
+                raise
+            version = await self._ours(bucket, key, about)
+            if version is None:
+                raise
+            return version
         self._known.add(bucket)
         etag: str | None = answer.get("ETag")
         return etag
+
+    async def _ours(self, bucket: str, key: str, about: dict[str, Any]) -> str | None:
+        """The version of the object, if it is what this write has made of it."""
+        try:
+            found = await self._call("head_object", Bucket=bucket, Key=key)
+        except Exception as error:
+            if isinstance(self.failure(error), Absent):
+                return None
+            raise
+        etag: str | None = found.get("ETag")
+        return etag if found.get("Metadata", {}).get(_WRITE) == about["Metadata"][_WRITE] else None
 
     async def _conditional(self, method: str, condition: dict[str, str], **arguments: Any) -> Any:
         try:
@@ -219,7 +248,9 @@ class S3Driver(Driver):
                 raise Conflict from error
             raise
 
-    async def _put_parts(self, bucket: str, key: str, data: bytes, condition: dict[str, str]) -> Any:
+    async def _put_parts(
+        self, bucket: str, key: str, data: bytes, condition: dict[str, str], about: dict[str, Any]
+    ) -> Any:
         part_nbytes = max(_PART_NBYTES, -(-len(data) // _MOST_PARTS))
 
         async def send(upload: str, number: int) -> Any:
@@ -229,7 +260,7 @@ class S3Driver(Driver):
             )
 
         n_parts = -(-len(data) // part_nbytes)
-        return await self._in_parts(bucket, key, n_parts, send, condition)
+        return await self._in_parts(bucket, key, n_parts, send, condition, about)
 
     async def _in_parts(
         self,
@@ -238,9 +269,10 @@ class S3Driver(Driver):
         n_parts: int,
         send: Callable[[str, int], Awaitable[Any]],
         condition: dict[str, str],
+        about: dict[str, Any],
     ) -> Any:
         """An upload in parts, which ``send`` brings; nothing is left of one that fails."""
-        upload = (await self._call("create_multipart_upload", Bucket=bucket, Key=key))["UploadId"]
+        upload = (await self._call("create_multipart_upload", Bucket=bucket, Key=key, **about))["UploadId"]
         try:
             numbers = iter(range(1, n_parts + 1))
             etags: dict[int, str] = {}
@@ -334,7 +366,7 @@ class S3Driver(Driver):
                 **same,
             )
 
-        await self._in_parts(bucket, key, -(-found.nbytes // part_nbytes), send, {})
+        await self._in_parts(bucket, key, -(-found.nbytes // part_nbytes), send, {}, {})
 
     # Listings.
 
@@ -400,7 +432,7 @@ class S3Driver(Driver):
         if code in _ABSENT or (status == 404 and not code):
             return Absent()
         if status == 412 or code == "PreconditionFailed":
-            return Conflict(retried=about.get("RetryAttempts", 0) > 0)
+            return Conflict()
         if status == 416 or code == "InvalidRange":
             return Outside(_size(response["Error"].get("ActualObjectSize"), headers))
         if code in _BUSY:
