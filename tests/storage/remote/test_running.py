@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.storage.remote.in_memory import InFlight
-from zarrc.testing.together import at_once, in_child
 from zarrc.config import config
 from zarrc.errors import StoreError, StoreThrottledError, StoreTimeoutError
 from zarrc.storage import FsspecStore
 from zarrc.storage.remote import running
+from zarrc.testing.together import at_once, in_child
 
 serials = itertools.count()
 
@@ -549,8 +549,10 @@ START = """
         "answers = store.get_many(requests); next(answers)",
         "fs.faults['root/5'] = [forever]; answers = store.get_many(requests); next(answers)",
         "atexit.register(lambda: print(len(list(store.get_many(requests)))))",
-        "import threading; fs.faults['root/5'] = [forever]; "
-        "threading.Thread(target=store.get, args=('5',), daemon=True).start()",
+        (
+            "import threading; fs.faults['root/5'] = [forever]; "
+            "threading.Thread(target=store.get, args=('5',), daemon=True).start()"
+        ),
     ],
 )
 def test_the_interpreter_ends_without_waiting(end: str) -> None:

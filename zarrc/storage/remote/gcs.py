@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from yarl import URL
 
 from zarrc.errors import StoreError
 from zarrc.storage.base import Stat
@@ -27,6 +30,11 @@ _ERROR_NBYTES = 2**16
 # A page of a listing may be a megabyte or two.
 _DOCUMENT = Expected(None, 2**26, None)
 _PAGE = 1000
+
+_MEDIA = {"alt": "media"}
+
+# What is larger aiohttp sends by pieces, so that other requests go on meanwhile.
+_LARGE_NBYTES = 2**20
 
 
 class GCSDriver(Driver):
@@ -49,8 +57,14 @@ class GCSDriver(Driver):
         headers = {"Accept-Encoding": "identity"}
         if start is not None:
             headers["Range"] = range_header(start, nbytes)
-        url = self._object(path, "/download")
-        async with self._asked("GET", url, {"alt": "media"}, headers, passing=(416,)) as response:
+        fs = self.fs
+        session = fs._session or await fs._set_session()
+        async with self._request(
+            session, "GET", self._object(path, "/download"), _MEDIA, headers
+        ) as response:
+            status = response.status
+            if status >= 300 and status != 416:
+                raise await _refused(response)
             found = response.headers
             # What is stored compressed comes decompressed, and then its length is not told.
             length = (
@@ -58,7 +72,7 @@ class GCSDriver(Driver):
                 if found.get("Content-Encoding", "identity") != "identity"
                 else found.get("Content-Length")
             )
-            due = expected(response.status, length, found.get("Content-Range"), start, nbytes, most)
+            due = expected(status, length, found.get("Content-Range"), start, nbytes, most)
             data = await read_body(response, due)
             version = found.get("X-Goog-Generation")
             return Answer(data, version, due.object_nbytes if start is not None else len(data))
@@ -128,7 +142,8 @@ class GCSDriver(Driver):
     # Requests.
 
     def _split(self, path: str) -> tuple[str, str]:
-        bucket, name, _ = self.fs.split_path(path)
+        # As gcsfs has it; a generation in the path is part of the name here, as it is by default there.
+        bucket, _, name = path.lstrip("/").partition("/")
         if not bucket or not name:
             raise StoreError("a path in Google Cloud Storage starts with a bucket: gs://BUCKET/PATH")
         return bucket, name
@@ -141,7 +156,7 @@ class GCSDriver(Driver):
         self, path: str, options: dict[str, str]
     ) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
         """The pages of a listing of what is below a directory."""
-        bucket, name, _ = self.fs.split_path(path)
+        bucket, _, name = path.lstrip("/").partition("/")
         if not bucket:
             raise StoreError("a path in Google Cloud Storage starts with a bucket: gs://BUCKET/PATH")
         url = f"{self.fs._location}/storage/v1/b/{_quoted(bucket)}/o"
@@ -184,18 +199,33 @@ class GCSDriver(Driver):
         """The answer to a request, if it is no error."""
         fs = self.fs
         session = fs._session or await fs._set_session()
-        query = urlencode(fs._get_params(options))
-        request = session.request(
-            method,
-            _url(f"{url}?{query}" if query else url),
-            headers=fs._get_headers(headers),
-            data=data,
-            timeout=fs.requests_timeout,
-        )
-        async with request as response:
+        async with self._request(session, method, url, options, headers, data) as response:
             if response.status >= 300 and response.status not in passing:
                 raise await _refused(response)
             yield response
+
+    def _request(
+        self,
+        session: Any,
+        method: str,
+        url: str,
+        options: Mapping[str, str],
+        headers: Mapping[str, str] | None,
+        data: bytes | memoryview | None = None,
+    ) -> Any:
+        fs = self.fs
+        if fs.requester_pays:
+            options = fs._get_params(options)
+        query = urlencode(options) if options is not _MEDIA else "alt=media"
+        return session.request(
+            method,
+            URL(
+                f"{url}?{query}" if query else url, encoded=True
+            ),  # the names in it are quoted, slashes included
+            headers=fs._get_headers(headers),
+            data=io.BytesIO(data) if data is not None and len(data) > _LARGE_NBYTES else data,
+            timeout=fs.requests_timeout,
+        )
 
     async def _resumable(
         self, url: str, name: str, data: bytes, options: dict[str, str]
@@ -227,13 +257,6 @@ class GCSDriver(Driver):
                 async with self._asked("DELETE", place, passing=(499,)):
                     pass
             raise
-
-
-def _url(text: str) -> Any:
-    import yarl
-
-    # As it is: the names in it are quoted, slashes included.
-    return yarl.URL(text, encoded=True)
 
 
 def _quoted(name: str) -> str:

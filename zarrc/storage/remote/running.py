@@ -330,7 +330,8 @@ class _Flight:
                     if limits.timeout is None:
                         result = await request.call(*request.args)
                     else:
-                        async with asyncio.timeout(limits.timeout):
+                        # A second more for each MiB.
+                        async with asyncio.timeout(limits.timeout + (request.nbytes or 0) / 2**20):
                             result = await request.call(*request.args)
                 except Exception as error:
                     result = await self._failed(request, error)
@@ -347,10 +348,11 @@ class _Flight:
     async def _failed(self, request: Request, error: Exception) -> Any:
         """What comes of a request whose first try failed."""
         driver, limits = self.runner.driver, self.limits
+        timeout = None if limits.timeout is None else limits.timeout + (request.nbytes or 0) / 2**20
 
         async def attempt() -> Any:
             try:
-                async with asyncio.timeout(limits.timeout):
+                async with asyncio.timeout(timeout):
                     return await request.call(*request.args)
             except Exception as again_failed:
                 told = driver.failure(again_failed)
