@@ -75,6 +75,7 @@ typedef struct zc_worker {
 	void (*context_free[ZC_N_CONTEXTS])(void *context);
 	int error_number;		/* errno of the call that gave ZC_EOS */
 	const char *detail;		/* static text that says more about the last failure, or NULL */
+	const void *stopped;		/* an atomic bool of the pool: what waits is to give up.  NULL outside the pool */
 } zc_worker;
 
 /*

@@ -21,6 +21,12 @@ static inline int zc_flag_is_raised(const int *flag)
 	return __atomic_load_n(flag, __ATOMIC_RELAXED);
 }
 
+/* An atomic_bool: a byte. */
+static inline int zc_bool_is_set(const void *flag)
+{
+	return __atomic_load_n((const unsigned char *)flag, __ATOMIC_RELAXED);
+}
+
 /* For a few instructions; not across a call that may wait. */
 static inline void zc_spin_lock(int *lock)
 {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "zc_parents.h"
+#include "zc_thread.h"
 
 #define PREFIX ".zc-lock-"
 #define PREFIX_NBYTES (sizeof(PREFIX) - 1)
@@ -26,7 +27,9 @@
 #define MAX_ROUNDS 64
 
 #define FIRST_SLEEP_NS ((uint64_t)100000)
+/* Who waits without flock looks at the file each time; by flock the look is a system call, and the next one is waited for. */
 #define MAX_SLEEP_NS ((uint64_t)10000000)
+#define MAX_FLOCK_SLEEP_NS ((uint64_t)2000000)
 
 /* Who made a lock file: machine and process namespace, then the process. */
 #define OWNER_NBYTES 400
@@ -108,7 +111,7 @@ static void close_listed(zc_file_lock *lock)
 }
 
 /* Call 'make' until it has a descriptor, making the directories that are missing. */
-static zc_status make_file(zc_file_lock *lock, size_t root_nbytes, int (*make)(zc_file_lock *lock), int *errno_ret)
+static zc_status make_file(zc_file_lock *lock, size_t root, int (*make)(zc_file_lock *lock), int *errno_ret)
 {
 	for (int round = 0; round < MAX_ROUNDS; round++) {
 		zc_status status;
@@ -118,7 +121,7 @@ static zc_status make_file(zc_file_lock *lock, size_t root_nbytes, int (*make)(z
 		*errno_ret = errno;
 		if (errno != ENOENT)
 			return ZC_EOS;
-		status = zc_make_parents(lock->path, root_nbytes, errno_ret);
+		status = zc_make_parents(lock->path, root, errno_ret);
 		if (status != ZC_OK)
 			return status;
 	}
@@ -142,41 +145,60 @@ static int is_current(const zc_file_lock *lock)
 	       open_one.st_ino == named.st_ino;
 }
 
-static int flock_fd(int fd)
+static int is_given_up(const zc_file_lock_wait *wait)
 {
-	int failed;
-
-	if (__atomic_load_n(&refuse_flock, __ATOMIC_RELAXED)) {
-		errno = ENOLCK;
-		return -1;
-	}
-	do
-		failed = flock(fd, LOCK_EX);
-	while (failed != 0 && errno == EINTR);
-	return failed;
+	return wait->give_up != NULL && wait->give_up(wait->context);
 }
 
-/* ZC_EUNSUPPORTED where flock is refused. */
-static zc_status acquire_by_flock(zc_file_lock *lock, size_t root_nbytes, int *errno_ret)
+/* Sleep, longer each time. */
+static void pause_a_while(uint64_t *sleep_ns_io, uint64_t most_ns)
+{
+	struct timespec pause = { 0, (long)*sleep_ns_io };
+
+	(void)nanosleep(&pause, NULL);
+	*sleep_ns_io = *sleep_ns_io * 2 < most_ns ? *sleep_ns_io * 2 : most_ns;
+}
+
+/*
+ * ZC_EUNSUPPORTED where flock is refused.  A signal ends flock on the main thread, which gets the signals; there the system
+ * queues who waits.  Other threads try again and again, so as to see that they are to give up.
+ */
+static zc_status flock_fd(int fd, const zc_file_lock_wait *wait, int *errno_ret)
+{
+	int is_main = zc_is_main_thread();
+	uint64_t sleep_ns = FIRST_SLEEP_NS;
+
+	if (__atomic_load_n(&refuse_flock, __ATOMIC_RELAXED))
+		return ZC_EUNSUPPORTED;
+	while (flock(fd, is_main ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EINTR && errno != EWOULDBLOCK) {
+			*errno_ret = errno;
+			return is_refusal(errno) ? ZC_EUNSUPPORTED : ZC_EOS;
+		}
+		if (is_given_up(wait))
+			return ZC_ECANCELLED;
+		if (!is_main)
+			pause_a_while(&sleep_ns, MAX_FLOCK_SLEEP_NS);
+	}
+	return ZC_OK;
+}
+
+static zc_status acquire_by_flock(zc_file_lock *lock, size_t root, const zc_file_lock_wait *wait, int *errno_ret)
 {
 	for (;;) {
-		zc_status status = make_file(lock, root_nbytes, open_listed, errno_ret);
-		int failure;
+		zc_status status = make_file(lock, root, open_listed, errno_ret);
 
 		if (status != ZC_OK)
 			return status;
-		if (flock_fd(lock->fd) != 0) {
-			failure = errno;
-			if (is_refusal(failure) && is_current(lock))
-				(void)unlink(lock->path);
-			close_listed(lock);
-			*errno_ret = failure;
-			return is_refusal(failure) ? ZC_EUNSUPPORTED : ZC_EOS;
-		}
+		status = flock_fd(lock->fd, wait, errno_ret);
 		/* Its last holder may have removed it while we waited. */
-		if (is_current(lock))
+		if (status == ZC_OK && is_current(lock))
 			return ZC_OK;
+		if (status == ZC_EUNSUPPORTED && is_current(lock))
+			(void)unlink(lock->path);
 		close_listed(lock);
+		if (status != ZC_OK)
+			return status;
 	}
 }
 
@@ -194,6 +216,33 @@ static void release_flock(zc_file_lock *lock)
 typedef struct owner {
 	char text[OWNER_NBYTES];
 } owner;
+
+/* When a process of this machine began, as the system counts it; 0 if it does not tell. */
+static unsigned long long began(long pid)
+{
+#ifdef __linux__
+	char path[64], text[1024];
+	const char *at;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	/* The program's name is in parentheses and may hold anything; the 20th word after it is the time. */
+	at = strrchr(text, ')');
+	for (int i = 0; i < 20 && at != NULL; i++)
+		at = strchr(at + 1, ' ');
+	return at == NULL ? 0 : strtoull(at + 1, NULL, 10);
+#else
+	(void)pid;
+	return 0;
+#endif
+}
 
 /* What all processes of this machine that can see each other have in common. */
 static void name_machine(owner *machine)
@@ -223,7 +272,7 @@ static int make_exclusively(zc_file_lock *lock)
 		return -1;
 	name_machine(&machine);
 	/* The process first: it never has a space in it, a machine's name may. */
-	snprintf(me.text, sizeof(me.text), "%ld ", (long)getpid());
+	snprintf(me.text, sizeof(me.text), "%ld %llu ", (long)getpid(), began((long)getpid()));
 	nbytes = strlen(me.text);
 	snprintf(me.text + nbytes, sizeof(me.text) - nbytes, "%s", machine.text);
 	nbytes = strlen(me.text);
@@ -238,27 +287,60 @@ static int make_exclusively(zc_file_lock *lock)
 	return -1;
 }
 
-/* Whether the file was made by a process of this machine that is dead. */
+/* Who made the file; no text if it does not say. */
+static void read_owner(const char *path, owner *found)
+{
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	found->text[0] = '\0';
+	if (fd < 0)
+		return;
+	n = read(fd, found->text, sizeof(found->text) - 1);
+	close(fd);
+	found->text[n > 0 ? n : 0] = '\0';
+}
+
+/* Whether the file was made by a process of this machine that is dead, also if another one has its number now. */
 static int is_of_the_dead(const char *path)
 {
 	owner found, machine;
 	char *rest = NULL;
-	ssize_t n;
+	unsigned long long then, now;
 	long pid;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	if (fd < 0)
-		return 0;
-	n = read(fd, found.text, sizeof(found.text) - 1);
-	close(fd);
-	if (n <= 0)
-		return 0;
-	found.text[n] = '\0';
+	read_owner(path, &found);
 	name_machine(&machine);
 	pid = strtol(found.text, &rest, 10);
-	if (pid <= 0 || pid > INT_MAX || *rest != ' ' || strcmp(rest + 1, machine.text) != 0)
+	if (pid <= 0 || pid > INT_MAX || *rest != ' ')
 		return 0;
-	return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+	then = strtoull(rest + 1, &rest, 10);
+	if (*rest != ' ' || strcmp(rest + 1, machine.text) != 0)
+		return 0;
+	if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+		return 1;
+	now = began(pid);
+	return then != 0 && now != 0 && then != now;
+}
+
+/* What is said of a time-out.  Static, so that it outlives the thread; of two at once, one is told of. */
+static char timeout_text[PATH_MAX + 2 * OWNER_NBYTES];
+
+static void tell_of_timeout(const char *path)
+{
+	owner found;
+
+	read_owner(path, &found);
+	pthread_mutex_lock(&mutex);
+	snprintf(timeout_text, sizeof(timeout_text),
+		 "another process has the lock (its number, start and machine: %.200s); if it is gone, remove %s",
+		 found.text[0] != '\0' ? found.text : "it does not say", path);
+	pthread_mutex_unlock(&mutex);
+}
+
+const char *zc_file_lock_timeout_text(void)
+{
+	return timeout_text;
 }
 
 /*
@@ -291,30 +373,45 @@ static uint64_t clock_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static zc_status acquire_exclusively(zc_file_lock *lock, size_t root_nbytes, uint64_t timeout_ms, int *errno_ret)
+static zc_status acquire_exclusively(zc_file_lock *lock, size_t root, const zc_file_lock_wait *wait, int *errno_ret)
 {
-	uint64_t began = clock_ns(), sleep_ns = FIRST_SLEEP_NS;
+	uint64_t since = clock_ns(), sleep_ns = FIRST_SLEEP_NS;
 
 	memcpy(lock->path + strlen(lock->path), EXCLUSIVE_SUFFIX, SUFFIX_NBYTES + 1);
 	for (;;) {
-		zc_status status = make_file(lock, root_nbytes, make_exclusively, errno_ret);
-		struct timespec pause = { 0, (long)sleep_ns };
+		zc_status status = make_file(lock, root, make_exclusively, errno_ret);
 
 		if (status != ZC_EOS || *errno_ret != EEXIST)
 			return status;
 		break_dead(lock);
-		if ((clock_ns() - began) / 1000000 >= timeout_ms) {
+		if ((clock_ns() - since) / 1000000 >= wait->timeout_ms) {
+			tell_of_timeout(lock->path);
 			*errno_ret = ETIMEDOUT;
 			return ZC_EOS;
 		}
-		(void)nanosleep(&pause, NULL);
-		sleep_ns = sleep_ns * 2 < MAX_SLEEP_NS ? sleep_ns * 2 : MAX_SLEEP_NS;
+		if (is_given_up(wait))
+			return ZC_ECANCELLED;
+		pause_a_while(&sleep_ns, MAX_SLEEP_NS);
 	}
 }
 
 /* Both. */
 
-zc_status zc_file_lock_acquire(const char *path, size_t root_nbytes, uint64_t timeout_ms, zc_file_lock **lock_ret,
+static zc_status acquire(zc_file_lock *lock, size_t root, const zc_file_lock_wait *wait, int *errno_ret)
+{
+	zc_status status = ZC_EUNSUPPORTED;
+
+	if (wait->way != ZC_FILE_LOCK_EXCLUSIVE)
+		status = acquire_by_flock(lock, root, wait, errno_ret);
+	if (status != ZC_EUNSUPPORTED)
+		return status;
+	if (wait->way != ZC_FILE_LOCK_FLOCK)
+		return acquire_exclusively(lock, root, wait, errno_ret);
+	*errno_ret = ENOLCK;
+	return ZC_EOS;
+}
+
+zc_status zc_file_lock_acquire(const char *path, size_t root, const zc_file_lock_wait *wait, zc_file_lock **lock_ret,
 			       int *errno_ret)
 {
 	const char *slash = strrchr(path, '/');
@@ -332,9 +429,7 @@ zc_status zc_file_lock_acquire(const char *path, size_t root_nbytes, uint64_t ti
 	lock->fd = -1;
 	lock->next = NULL;
 	lock->pid = getpid();
-	status = acquire_by_flock(lock, root_nbytes, errno_ret);
-	if (status == ZC_EUNSUPPORTED)
-		status = acquire_exclusively(lock, root_nbytes, timeout_ms, errno_ret);
+	status = acquire(lock, root, wait, errno_ret);
 	if (status != ZC_OK)
 		free(lock);
 	else

@@ -247,6 +247,7 @@ static void work_on(zc_job *job, zc_poll poll, zc_worker *worker)
 	long long polled_ns = now_ns();
 	size_t first, count;
 
+	worker->stopped = &job->stopped;
 	while (take_items(job, &first, &count)) {
 		if (job->task(job->context, first, count, worker) != 0)
 			stop_job(job);
@@ -256,6 +257,7 @@ static void work_on(zc_job *job, zc_poll poll, zc_worker *worker)
 			polled_ns = now_ns();
 		}
 	}
+	worker->stopped = NULL;
 }
 
 static void wait_a_slice(zc_job *job)

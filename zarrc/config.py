@@ -82,6 +82,8 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Callable[[object], str | None]]]] = Map
         "default_zarr_format": (3, _one_of(2, 3)),
         "json_indent": (2, _count_or_none(0)),
         "storage.durable": (False, _one_of(True, False)),
+        "storage.lock": ("auto", _one_of("auto", "flock", "lockfile")),
+        "storage.lock_timeout": (60.0, _seconds()),
         "storage.max_requests": (64, _count(1)),
         "storage.max_requests_per_process": (256, _count(1)),
         "storage.retries": (5, _count(0)),
@@ -206,6 +208,9 @@ class Config:
     json_indent                           2           indentation of metadata documents; None: compact
     storage.durable                       False       flush what new stores of directories and SQLite files
                                                       write to the disk before a call returns
+    storage.lock                          "auto"      what array.locking="file" locks by: "flock", "lockfile",
+                                                      or "auto": flock, and a lockfile where that is refused
+    storage.lock_timeout                  60.0        seconds to wait for a lockfile that somebody else has
     storage.max_requests                  64          requests that one remote store has in flight
     storage.max_requests_per_process      256         requests that all remote stores have in flight together
     storage.retries                       5           how often a request that failed for a passing reason is

@@ -453,16 +453,16 @@ class Consolidated:
     def lock(self) -> Iterator[None]:
         """Keep other writers of the document out: threads, and on local stores processes."""
         with node_lock(self.store, self.path):
-            root = self.store.local_root
+            key = f"{self.path}/{self.key}" if self.path else self.key
+            path = self.store.lock_path(key) if self.checks else None
             me = os.getpid(), get_ident()
             # Held by this thread already, by whoever changes the group's own document.
-            if root is None or self._holder == me:
+            if path is None or self._holder == me:
                 yield
                 return
-            from zarrc.kernels.locks import FileLock
+            from zarrc.metadata_lock import lock_of_file
 
-            name = os.path.join(root, self.path, self.key)
-            with FileLock(os.fsencode(name), len(os.fsencode(root))):
+            with lock_of_file(path):
                 self._holder = me
                 try:
                     yield

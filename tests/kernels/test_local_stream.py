@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zarrc.errors import CorruptChunkError, StoreError
-from zarrc.kernels import local_io
+from zarrc.kernels import local_io, local_probes
 from zarrc.kernels.local_shards import Stream
 
 KIB = 1024

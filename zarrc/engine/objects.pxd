@@ -29,9 +29,10 @@ ctypedef struct zc_objects:
     bint bare_zero          # a 0-d array's only chunk: the prefix alone, or the prefix and "0"
     char separator
     unsigned char is_durable    # what is written is to be on the disk when the call returns (local)
+    unsigned short lock_timeout_s
     zc_table *table
     uint64_t lock_seed
-    bint locks_files        # against other processes too
+    int locks_files         # against other processes too: 0, or 1 + zc_file_lock_way
     zc_shard_cache *shards  # what was read of shards' indexes; NULL: nothing is kept
     zc_chunk_cache *chunks  # what was decoded; NULL: nothing is kept
 

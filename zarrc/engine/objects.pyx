@@ -4,11 +4,13 @@
 import os
 
 cimport cython
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport ETIMEDOUT
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from zarrc.config import config
 from zarrc.errors import StoreError
 
 from zarrc.indexing.plan cimport plan_part, zc_part
@@ -22,8 +24,16 @@ from zarrc.kernels.local_io cimport (
     local_replace_pieces,
     local_stamp_path,
 )
-from zarrc.kernels.locks cimport ZC_FILE_LOCK_TIMEOUT_MS, file_lock_acquire, file_lock_release, lock_acquire, lock_release
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_ELENGTH, ZC_ENOMEM, ZC_EOS, ZC_ETOOLARGE, ZC_OK, check
+from zarrc.kernels.locks cimport (
+    file_lock_acquire,
+    file_lock_release,
+    file_lock_timeout_text,
+    is_interrupted,
+    lock_acquire,
+    lock_release,
+    zc_file_lock_wait,
+)
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_ECANCELLED, ZC_ELENGTH, ZC_ENOMEM, ZC_EOS, ZC_ETOOLARGE, ZC_OK, check
 from zarrc.kernels.table cimport (
     ZC_TABLE_BATCH,
     blob_data,
@@ -37,6 +47,11 @@ from zarrc.kernels.table cimport (
     table_remove,
 )
 from zarrc.kernels.worker cimport ZC_SCRATCH_ENCODED, lease_worker, return_worker, zc_worker_scratch
+
+from zarrc.kernels.locks import WAYS, FileLock
+
+cdef extern from "zc_atomic.h":
+    int zc_bool_is_set(const void *flag) noexcept nogil
 
 _OBJECT_METHODS = frozenset({"get", "get_many", "get_into", "set", "set_many", "delete", "delete_many"})
 
@@ -99,11 +114,13 @@ cdef class Objects:
         if self.c.lock_seed == 0:
             # Equal for equal places in this process and its forks, which is as far as locks go.
             self.c.lock_seed = <uint64_t>hash(repr(self.store.identity_of(self.node_path))) or 1
-        if locking == "file":
-            if self.c.place != PLACE_LOCAL:
-                raise StoreError("locking='file' is for directories of this machine or its network file systems; "
+        if locking == "file" and not self.c.locks_files:
+            if self.c.place != PLACE_LOCAL and self.store.lock_path(self.metadata_key) is None:
+                raise StoreError("locking='file' is for directories of this machine or its network file systems, and "
+                                 "SQLite files; "
                                  f"{type(self.store).__name__} is none")
-            self.c.locks_files = True
+            self.c.lock_timeout_s = <unsigned short>min(max(config.get("storage.lock_timeout"), 1), 65535)
+            self.c.locks_files = 1 + WAYS.index(config.get("storage.lock"))
 
     cdef keep_shards(self, cache, zc_shard_cache *shards):
         """Keep in 'shards', which is the object 'cache', what is read of shards' indexes."""
@@ -201,11 +218,13 @@ cdef class _Locked:
     cdef list names
     cdef zc_object_lock *locks
     cdef size_t n_held
+    cdef list keys
+    cdef list files     # the locks of files, of a store in Python
 
     def __cinit__(self, Objects objects, list keys):
         skipped = len(objects.node_path) + 1 if objects.node_path else 0
         node = objects._prefix[: objects.c.lock_from]
-        self.objects = objects
+        self.objects, self.keys, self.files = objects, keys, []
         # As compiled code names them.
         self.names = [node + os.fsencode(key[skipped:]) for key in keys]
         self.locks = <zc_object_lock *>malloc(max(len(keys), 1) * sizeof(zc_object_lock))
@@ -229,8 +248,12 @@ cdef class _Locked:
                 worker.detail = NULL
                 with nogil:
                     status = object_lock(&self.objects.c, &self.locks[self.n_held], worker, data, nbytes)
+                if status == ZC_ECANCELLED:
+                    PyErr_CheckSignals()
                 check(status, worker.detail, worker.error_number, None)
                 self.n_held += 1
+            if self.objects.c.locks_files and self.objects.c.place == PLACE_PYTHON:
+                self._lock_files()
         except BaseException:
             self._release()
             raise
@@ -241,7 +264,17 @@ cdef class _Locked:
     def __exit__(self, *exc):
         self._release()
 
+    cdef int _lock_files(self) except -1:
+        for key in self.keys:
+            path = os.fsencode(self.objects.store.lock_path(key))
+            lock = FileLock(path, 0, self.objects.c.lock_timeout_s, WAYS[self.objects.c.locks_files - 1])
+            lock.__enter__()
+            self.files.append(lock)
+        return 0
+
     cdef void _release(self):
+        while self.files:
+            self.files.pop().__exit__(None, None, None)
         while self.n_held:
             self.n_held -= 1
             object_unlock(&self.locks[self.n_held])
@@ -281,17 +314,28 @@ cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndi
 
 cdef zc_status object_lock(const zc_objects *objects, zc_object_lock *lock, zc_worker *worker, const char *name,
                            size_t name_nbytes) noexcept nogil:
+    cdef zc_file_lock_wait wait
     cdef zc_status status
     lock_acquire(&lock.lock, objects.lock_seed, name + objects.lock_from, name_nbytes - objects.lock_from)
     lock.file = NULL
-    if not objects.locks_files:
+    # Of a store in Python, _Locked takes them.
+    if not objects.locks_files or objects.place != PLACE_LOCAL:
         return ZC_OK
-    status = file_lock_acquire(name, object_root(objects), ZC_FILE_LOCK_TIMEOUT_MS, &lock.file, &worker.error_number)
+    wait.way, wait.timeout_ms = objects.locks_files - 1, objects.lock_timeout_s * <uint64_t>1000
+    wait.give_up, wait.context = _is_to_give_up, worker
+    status = file_lock_acquire(name, object_root(objects), &wait, &lock.file, &worker.error_number)
     if status != ZC_OK:
         if status == ZC_EOS and worker.error_number == ETIMEDOUT:
-            worker.detail = b"another process holds the lock; if it is gone, remove '.zc-lock-NAME.x' beside the object"
+            worker.detail = file_lock_timeout_text()
+        elif status == ZC_ECANCELLED:
+            worker.detail = b"interrupted while it waited for a lock"
         lock_release(&lock.lock)
     return status
+
+
+cdef int _is_to_give_up(void *context) noexcept nogil:
+    cdef const zc_worker *worker = <const zc_worker *>context
+    return (worker.stopped is not NULL and zc_bool_is_set(worker.stopped)) or is_interrupted()
 
 
 cdef void object_unlock(zc_object_lock *lock) noexcept nogil:

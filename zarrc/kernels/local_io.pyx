@@ -10,6 +10,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
 
 from zarrc.errors import StoreError
 
@@ -76,6 +77,9 @@ cdef extern from "zc_local_fault.h":
     uint64_t zc_local_fault_count() noexcept nogil
     void zc_local_fault_fail_flushes(int is_directory, int error_number) noexcept nogil
     uint64_t zc_local_fault_count_flushes(int is_directory) noexcept nogil
+
+cdef enum:
+    COPY_NBYTES = 256 << 10
 
 DURABLE = ZC_LOCAL_DURABLE
 
@@ -370,8 +374,8 @@ def create(bytes path not None, size_t root, data):
     return _version(&stamp) if _put(zc_local_create, path, root, data, &stamp) else None
 
 
-def copy(bytes source not None, bytes path not None, size_t root, uint64_t nbytes):
-    """`replace` with the first ``nbytes`` bytes of another file, which the system copies or shares where it can.
+def copy(bytes source not None, bytes path not None, size_t root, nbytes=None):
+    """`replace` with another file, or its first ``nbytes`` bytes, which the system copies or shares where it can.
 
     Returns
     -------
@@ -379,20 +383,27 @@ def copy(bytes source not None, bytes path not None, size_t root, uint64_t nbyte
         False if the file is not there, or the root is not.
     """
     cdef const char *text = path
-    cdef uint8_t buffer[4096]
+    cdef uint8_t *buffer
+    cdef uint64_t n
     cdef zc_local_stamp stamp
     cdef int fd = -1
     cdef int errno = 0
     cdef zc_status status
     if not _open(source, &fd, &stamp):
         return False
-    with nogil:
-        status = zc_local_copy(fd, nbytes, text, root, buffer, sizeof(buffer), &errno)
+    n = stamp.nbytes if nbytes is None else nbytes
+    buffer = <uint8_t *>malloc(COPY_NBYTES)
+    if buffer is NULL:
         zc_local_close(fd)
+        raise MemoryError(f"{COPY_NBYTES} bytes")
+    with nogil:
+        status = zc_local_copy(fd, n, text, root, buffer, COPY_NBYTES, &errno)
+        zc_local_close(fd)
+        free(buffer)
     if status == ZC_ABSENT:
         return False
     if status == ZC_ETRUNCATED:
-        raise StoreError(f"the file has fewer than {nbytes} bytes")
+        raise StoreError(f"the file has fewer than {n} bytes")
     check(status, NULL, errno, None)
     return True
 

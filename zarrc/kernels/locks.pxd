@@ -20,8 +20,20 @@ cdef uint64_t lock_changes(uint64_t seed, const char *key, size_t key_nbytes) no
 cdef extern from "zc_file_lock.h":
     ctypedef struct zc_file_lock:
         pass
+    ctypedef int (*zc_file_lock_give_up)(void *context) noexcept nogil
+    ctypedef struct zc_file_lock_wait:
+        int way
+        uint64_t timeout_ms
+        zc_file_lock_give_up give_up
+        void *context
     const uint64_t ZC_FILE_LOCK_TIMEOUT_MS
 
-cdef zc_status file_lock_acquire(const char *path, size_t root_nbytes, uint64_t timeout_ms, zc_file_lock **lock_ret,
+cdef zc_status file_lock_acquire(const char *path, size_t root, const zc_file_lock_wait *wait, zc_file_lock **lock_ret,
                                  int *errno_ret) noexcept nogil
+
+# Static text: who has which file, of the last time-out.
+cdef const char *file_lock_timeout_text() noexcept nogil
+
+# Whether Ctrl-C was pressed and not seen yet: asked on the main thread, which is to give up what it waits for.
+cdef int is_interrupted() noexcept nogil
 cdef void file_lock_release(zc_file_lock *lock) noexcept nogil

@@ -4,7 +4,7 @@
 import errno
 import os
 
-from zarrc.errors import CodecError, CorruptChunkError, StoreDeniedError, StoreError
+from zarrc.errors import CodecError, CorruptChunkError, StoreDeniedError, StoreError, StoreTimeoutError
 
 cdef extern from "zc_local.h":
     const int ZC_LOCAL_NOT_REGULAR
@@ -51,6 +51,8 @@ def _os_error(int error_number, str detail):
         error.errno = errno.EINVAL
         return error
     cls = StoreDeniedError if error_number in (1, 13, 30) else StoreError    # EPERM, EACCES, EROFS
+    if error_number == errno.ETIMEDOUT:
+        cls = StoreTimeoutError
     error = cls(f"{os.strerror(error_number)} [errno {error_number}]{detail}")
     error.errno = error_number
     return error

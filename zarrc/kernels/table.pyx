@@ -179,7 +179,7 @@ cdef class Table:
         return [None if found[i] is NULL else _wrap(found[i]) for i in range(n)]
 
     def share(self, str key not None, str other not None):
-        """Make the bytes of ``key``, not copied, the value of ``other`` too, for tests of the kernel; whether there are any."""
+        """Make the bytes of ``key``, not copied, the value of ``other`` too; whether there are any."""
         cdef Py_ssize_t key_nbytes, other_nbytes
         cdef const char *text = PyUnicode_AsUTF8AndSize(key, &key_nbytes)
         cdef const char *other_text = PyUnicode_AsUTF8AndSize(other, &other_nbytes)

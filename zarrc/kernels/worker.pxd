@@ -11,6 +11,7 @@ cdef extern from "zc.h":
     ctypedef struct zc_worker:
         int error_number
         const char *detail
+        const void *stopped
     uint8_t *zc_worker_scratch(zc_worker *worker, zc_scratch_id id, size_t nbytes) noexcept nogil
 
 # NULL when memory is short.

@@ -18,6 +18,8 @@ from zarrc.storage.keys import RESERVED, check_key, check_prefix, is_key
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from zarrc.kernels.locks import FileLock
+
 __all__ = ["LocalStore"]
 
 # What link() says where the file system knows no hard links.
@@ -46,9 +48,10 @@ class LocalStore(Store):
     disk, and a power cut can take what was written in the last seconds: the new content, or the old and the
     new, on file systems that do not keep renames behind the data.
 
-    `set_if` with ``version=None`` decides among all processes where the file system knows hard links; with
-    a version, among the threads of this process. Two plain `set` within one tick of the file system's clock
-    can give one version.
+    `set_if` decides among all processes: it makes a hard link, where the object must not be there and the
+    file system knows links, and else has a lock file (``flock``) beside the object while it compares and
+    replaces. A plain `set` takes no lock: one that comes between the two is replaced. Two plain `set` within
+    one tick of the file system's clock can give one version.
 
     Symbolic links are followed. Access, locks and caches go by where they lead.
     """
@@ -78,6 +81,11 @@ class LocalStore(Store):
     def local_root(self) -> str | None:
         """The absolute path of the directory."""
         return self._root
+
+    @property
+    def is_conditional(self) -> bool:
+        """True: `set_if` decides among all processes that use it."""
+        return True
 
     @property
     def durable(self) -> bool:
@@ -149,6 +157,18 @@ class LocalStore(Store):
             return self._create(key, data) if version is None else self._swap(key, data, version)
         except StoreError as error:
             error.key = key
+            raise
+
+    def copy(self, source: str, target: str) -> None:
+        """See `Store.copy`; the system copies the file, or shares its blocks where it can."""
+        check_key(source)
+        check_key(target)
+        self._check_writable(target)
+        try:
+            if not local_io.copy(self._path(source), self._path(target), self._place):
+                raise StoreError("there is no such object to copy", key=source)
+        except StoreError as error:
+            error.key = error.key or target
             raise
 
     def delete(self, key: str) -> None:
@@ -258,13 +278,22 @@ class LocalStore(Store):
         return version
 
     def _create_without_links(self, key: str, data: Buffer) -> str:
-        """Among the threads of this process only."""
-        with self._lock_of(key):
+        with self._lock_of(key), self._file_lock(key):
             self._check_version(key, None, None, local_io.stat(self._path(key)) is not None)
             return self._replace_stamped(key, data)
 
+    def _file_lock(self, key: str) -> FileLock:
+        from zarrc.kernels.locks import FileLock
+
+        # Of another name than that of locking="file", which the caller may have.
+        return FileLock(
+            self._path(key) + b".if", 0, config.get("storage.lock_timeout"), config.get("storage.lock")
+        )
+
     def _swap(self, key: str, data: Buffer, version: str) -> str:
-        with self._lock_of(key):
+        if local_io.stat(self._path(key)) is None:  # no lock file, and no directory for one
+            self._check_version(key, version, None, exists=False)
+        with self._lock_of(key), self._file_lock(key):
             found = local_io.stat(self._path(key))
             self._check_version(key, version, None if found is None else found[1], found is not None)
             return self._replace_stamped(key, data)

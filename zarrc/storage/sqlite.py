@@ -297,8 +297,10 @@ class SQLiteStore(Store):
                     (prefixes if slash else keys).append(name)
                 below = f"{start}{name}/" if slash else ""
             if below:
-                first = _after(below)
-            n = min(2 * n, _PAGE)
+                # Past all that is further below; where much is, little is read in vain.
+                first, n = _after(below), 16
+            else:
+                n = min(2 * n, _PAGE)
         # In SQLite's order "a.x" comes between "a" and "a/x".
         return DirListing(sorted(set(keys)), sorted(set(prefixes)))
 
@@ -306,9 +308,7 @@ class SQLiteStore(Store):
         """Give the room of what was deleted back to the file system. Others wait meanwhile."""
         self._check_writable()
         if os.path.lexists(self._path):
-            self._attempt(
-                lambda made, birth: made.execute("PRAGMA incremental_vacuum").fetchall(), None, make=False
-            )
+            self._write(_give_back_pages, None)
 
     def missing_hint(self) -> str | None:
         """See `Store.missing_hint`."""
@@ -425,6 +425,12 @@ class _Reads:
             if nbytes >= _BATCH_NBYTES:
                 break
         return found
+
+
+def _give_back_pages(made: sqlite3.Connection, birth: str) -> None:
+    # Python takes one step of the statement, which is one page.
+    for _ in range(made.execute("PRAGMA freelist_count").fetchone()[0]):
+        made.execute("PRAGMA incremental_vacuum")
 
 
 def _version(number: Any, birth: str) -> str:
