@@ -13,13 +13,11 @@
 #define ZC_CHUNK_CACHE_H
 
 #include "zc.h"
+#include "zc_lru.h"
 
 typedef struct zc_chunk_cache zc_chunk_cache;
 
-/* The key is not kept: 128 seeded bits stand for it. */
-typedef struct zc_chunk_name {
-	uint64_t words[2];
-} zc_chunk_name;
+typedef zc_lru_name zc_chunk_name;
 
 /*
  * What tells one content of the stored object from the next, as far as the store can tell: of a local file the words of
