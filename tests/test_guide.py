@@ -46,6 +46,13 @@ PROGRAMS: dict[str, dict[str, tuple[str, str]]] = {
         "Stream large arrays": ("memory_management.py", "stream"),
         "Use ETS for caching": ("memory_management.py", "array_in_memory"),
     },
+    "Cloud Storage Best Practices": {
+        "1. Use larger chunks": ("cloud_costs.py", "larger_chunks"),
+        "2. Enable sharding": ("cloud_costs.py", "sharding"),
+        "3. Use compression": ("cloud_costs.py", "compression"),
+        "4. Batch operations": ("cloud_costs.py", "batch_operations"),
+        "5. Monitor costs": ("cloud_costs.py", "monitor_costs"),
+    },
     "Lazy Loading": {"Lazy Loading": ("lazy_loading.py", "chunks_on_first_access")},
 }
 EXAMPLES = SOURCE_ROOT / "examples"
