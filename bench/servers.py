@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,29 @@ class RemotePlace:
         """The URL that an object's bytes are posted to, of the Google server."""
         quoted = urllib.parse.quote(f"{self.path}/{name}", safe="")
         return f"{self.endpoint}/upload/storage/v1/b/{self.bucket}/o?uploadType=media&name={quoted}"
+
+
+def new_bucket(place: RemotePlace, name: str) -> RemotePlace:
+    """A bucket of its own: the server looks through all objects of a bucket for each that is written."""
+    body = json.dumps({"name": name}).encode()
+    headers = {"Content-Type": "application/json"}
+    url = f"{place.endpoint}/storage/v1/b?project=p"
+    urllib.request.urlopen(urllib.request.Request(url, body, headers)).close()
+    return RemotePlace(kind=place.kind, endpoint=place.endpoint, bucket=name)
+
+
+def empty_bucket(place: RemotePlace) -> None:
+    """Delete all objects of a bucket, which are in the server's memory."""
+    url = f"{place.endpoint}/storage/v1/b/{place.bucket}/o"
+    with urllib.request.urlopen(f"{url}?fields=items(name)") as answer:
+        names = [item["name"] for item in json.load(answer).get("items", [])]
+
+    def delete(name: str) -> None:
+        request = urllib.request.Request(f"{url}/{urllib.parse.quote(name, safe='')}", method="DELETE")
+        urllib.request.urlopen(request).close()
+
+    with ThreadPoolExecutor(32) as threads:
+        list(threads.map(delete, names))
 
 
 def remote_place(directory: Path, kind: str) -> RemotePlace:

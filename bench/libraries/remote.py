@@ -97,6 +97,8 @@ class TensorstoreRemote(Tensorstore):
         else:
             # Read when it first makes a request.
             os.environ["TENSORSTORE_GCS_HTTP_URL"] = where.endpoint
+            # Else it looks for credentials on the network first.
+            os.environ["GOOGLE_AUTH_TOKEN_FOR_TESTING"] = "none"
             kvstore = {"driver": "gcs", "bucket": where.bucket, "path": f"{where.path}/"}
         spec: dict[str, Any] = {}
         if self.concurrency:

@@ -15,7 +15,7 @@ from bench.arrays import ArraySpec
 from bench.bare import Threads, bare, flat
 from bench.bare_remote import BareClient, Range
 from bench.libraries.base import Library
-from bench.servers import RemotePlace, remote_place
+from bench.servers import RemotePlace, empty_bucket, new_bucket, remote_place
 from bench.workloads.base import Place, Task, Workload, chunk_of, equal_to, unchecked
 
 LIBRARIES = (
@@ -139,42 +139,65 @@ class Write(Remote):
 
     def prepare(self, library: Library, place: Place) -> Task:
         data = place.field(self.spec)
-        here = self.remote(place)
-        serial = itertools.count()
+        buckets = _Buckets(self.remote(place), place)
         now: dict[str, Any] = {}
 
         def before() -> None:
-            now["location"] = library.remote(here.at(f"{place.own.name}-{next(serial)}"))
+            now["location"] = library.remote(buckets.next().at("array"))
             now["array"] = library.create(now["location"], self.spec)
             now["write"] = library.writer(now["array"], ..., data)
 
         def check(_: Any) -> None:
             equal_to(data)(library.reader(library.open(now["location"]), ...)())
 
-        return Task(lambda: now["write"](), check, before, check_once=True)
+        return Task(lambda: now["write"](), check, before, buckets.forget, check_once=True)
 
     def limit(self, place: Place) -> Task:
         spec, codec, threads, client = self.spec, bare(self.spec), Threads(place.threads), BareClient()
-        here = self.remote(place)
+        buckets = _Buckets(self.remote(place), place)
         chunks = [
             flat(np.ascontiguousarray(chunk_of(spec, place.field(spec), i))) for i in range(spec.n_chunks)
         ]
         encoded: list[Any] = [None] * len(chunks)
-        serial = itertools.count()
+        now: dict[str, Any] = {}
 
         def encode(i: int) -> None:
             encoded[i] = codec.encoded(chunks[i])
 
+        def before() -> None:
+            now["where"] = buckets.next().at("array")
+
         def call() -> None:
             threads.map(encode, range(len(chunks)))
-            where = here.at(f"{place.own.name}-{next(serial)}")
+            where = now["where"]
             client.post([(where.put_url(f"c/{i}"), one.tobytes()) for i, one in enumerate(encoded)])
 
         def close() -> None:
+            buckets.forget()
             client.close()
             threads.close()
 
-        return Task(call, unchecked, close=close)
+        return Task(call, unchecked, before, close)
+
+
+class _Buckets:
+    """A new bucket for each call; the one before is emptied."""
+
+    def __init__(self, server: RemotePlace, place: Place) -> None:
+        self.server = server
+        self.name = place.own.name
+        self.serial = itertools.count()
+        self.now: RemotePlace | None = None
+
+    def next(self) -> RemotePlace:
+        self.forget()
+        self.now = new_bucket(self.server, f"{self.name}-{next(self.serial)}")
+        return self.now
+
+    def forget(self) -> None:
+        if self.now is not None:
+            empty_bucket(self.now)
+        self.now = None
 
 
 def workloads(size: str) -> Iterator[Workload]:

@@ -9,9 +9,9 @@ chunks of uncompressed local files are gathered while they are written (raw_writ
 from contextlib import nullcontext
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -20,7 +20,6 @@ from zarrc.errors import StoreError
 
 from zarrc.engine.failure cimport (
     drop_failure,
-    keep_exception,
     keep_failure,
     poll_signals,
     raise_failure,
@@ -66,15 +65,17 @@ from zarrc.engine.write_part cimport (
 from zarrc.indexing.plan cimport PLAN_BOXES, plan_part, zc_part, zc_plan
 from zarrc.indexing.planner cimport Plans
 from zarrc.kernels.pool cimport pool_run
-from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_EPYTHON, ZC_OK, check, zc_status
+from zarrc.kernels.status cimport ZC_ABSENT, ZC_EINVAL, ZC_ENOMEM, ZC_OK, check, zc_status
 from zarrc.kernels.table cimport zc_blob
 from zarrc.kernels.worker cimport zc_worker
 
 cdef enum:
-    # Chunks that are encoded together for a store in Python, which takes them as they come: one for each thread, and bytes
-    # enough that it pays to wake one, while what was encoded before is on its way.
+    # Chunks that are encoded together for a store in Python, which takes them as they come, and about their bytes for each
+    # thread. At first they are fewer, so that something is soon on its way; but after each group the caller may wait 5 ms for
+    # the GIL, if the store is busy in a thread of its own.
     ENCODED_OBJECTS = 64
-    ENCODED_NBYTES = 512 << 10      # for each thread
+    FIRST_ENCODED_NBYTES = 512 << 10
+    ENCODED_NBYTES = 4 << 20
 
 # Shared by the threads of one write, for the parts of one plan.
 ctypedef struct zc_write_job:
@@ -96,7 +97,9 @@ ctypedef struct zc_outgoing:
     size_t part_index
     const uint8_t *old          # what is stored, of a part that changes it; NULL: nothing is
     size_t old_nbytes
-    PyObject *encoded           # bytes (owned); NULL: the object is removed
+    uint8_t *encoded            # its new bytes (owned)
+    size_t encoded_nbytes
+    PyObject *owner             # or an object that has them (owned); neither: the object is removed
 
 # Those that are encoded together.
 ctypedef struct zc_outgoing_group:
@@ -382,8 +385,9 @@ cdef class _Outgoing:
     cdef void _drop(self):
         cdef size_t i
         for i in range(self.c.n):
-            Py_XDECREF(self.c.outgoing[i].encoded)
-            self.c.outgoing[i].encoded = NULL
+            free(self.c.outgoing[i].encoded)
+            Py_XDECREF(self.c.outgoing[i].owner)
+            self.c.outgoing[i].encoded, self.c.outgoing[i].owner = NULL, NULL
         self.c.n = self.taken = 0
 
     cdef bint add(self, size_t job_index, size_t part_index) except -1:
@@ -441,8 +445,13 @@ cdef class _Outgoing:
             outgoing = &self.c.outgoing[self.taken]
             key = self.keys[self._n_taken()]
             self.taken += 1
+            if outgoing.owner is not NULL:
+                return key, take_owned(&outgoing.owner)
             if outgoing.encoded is not NULL:
-                return key, take_owned(&outgoing.encoded)
+                data = PyBytes_FromStringAndSize(<const char *>outgoing.encoded, outgoing.encoded_nbytes)
+                free(outgoing.encoded)
+                outgoing.encoded = NULL
+                return key, data
             self.empty.append(key)
         raise StopIteration
 
@@ -450,11 +459,12 @@ cdef class _Outgoing:
         """Encode the next ones; False where there are none, or one failed."""
         cdef size_t nbytes = 0
         cdef size_t i
+        cdef size_t most_nbytes = <size_t>(ENCODED_NBYTES if self.n_encoded else FIRST_ENCODED_NBYTES) * <size_t>self.n_threads
         cdef list held = []         # the old bytes
         cdef zc_status status
         self._drop()
         while (not self.failed and self.n_encoded + self.c.n < <size_t>len(self.keys) and self.c.n < ENCODED_OBJECTS
-               and (nbytes < <size_t>ENCODED_NBYTES * <size_t>self.n_threads or self.c.n < <size_t>self.n_threads)):
+               and (nbytes < most_nbytes or self.c.n < <size_t>self.n_threads)):
             nbytes += self._prepare(&self.c.outgoing[self.c.n], self.n_encoded + self.c.n, held)
             self.c.n += 1
         if self.c.n == 0:
@@ -478,7 +488,7 @@ cdef class _Outgoing:
         cdef const uint8_t[::1] view
         job_index, part_index = self.parts[number]
         outgoing.job, outgoing.part_index = &self.jobs[<size_t>job_index], part_index
-        outgoing.old, outgoing.old_nbytes, outgoing.encoded = NULL, 0, NULL
+        outgoing.old, outgoing.old_nbytes, outgoing.encoded, outgoing.owner = NULL, 0, NULL, NULL
         old = given_bytes(self.old.pop(number), self.keys[number]) if number in self.old else None
         if old is not None:
             view = old
@@ -527,28 +537,15 @@ cdef zc_status _encode_item(zc_outgoing *outgoing, zc_worker *worker, int *step)
         status = gather_covering(gather, &part, outgoing.part_index, worker, &encoded, step)
     else:
         status = gather_change(gather, &part, outgoing.part_index, outgoing.old, outgoing.old_nbytes, worker, &encoded, step)
-    if status == ZC_OK and not encoded.is_empty:
-        outgoing.encoded = _as_bytes(gather, outgoing.part_index, &encoded)
-        if outgoing.encoded is NULL:
-            return ZC_EPYTHON
-    return status
-
-
-cdef PyObject *_as_bytes(zc_gather *gather, size_t part_index, zc_encoded *encoded) noexcept nogil:
-    """The encoded bytes as an owned bytes object; NULL when memory is short."""
-    cdef char *data
-    cdef PyObject *made
+    if status != ZC_OK or encoded.is_empty:
+        return status
     if encoded.owner is not NULL:
-        return encoded.owner
-    with gil:
-        try:
-            owner = PyBytes_FromStringAndSize(NULL, encoded.nbytes)
-        except BaseException as error:
-            keep_exception(&gather.failure, part_index, error)
-            return NULL
-        Py_INCREF(owner)
-        made = <PyObject *>owner
-        data = PyBytes_AS_STRING(owner)
-    # Nobody else has it yet: the store's own thread goes on meanwhile.
-    memcpy(data, encoded.data, encoded.nbytes)
-    return made
+        outgoing.owner = encoded.owner
+        return ZC_OK
+    # Not a Python object yet: for each the thread would wait for the GIL, and so the others.
+    outgoing.encoded = <uint8_t *>malloc(max(encoded.nbytes, <size_t>1))
+    if outgoing.encoded is NULL:
+        return ZC_ENOMEM
+    memcpy(outgoing.encoded, encoded.data, encoded.nbytes)
+    outgoing.encoded_nbytes = encoded.nbytes
+    return ZC_OK
