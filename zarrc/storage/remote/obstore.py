@@ -123,7 +123,7 @@ class ObstoreDriver(Driver):
         if condition is None:
             written = await self._obstore.put_async(self._store, path, data)
         else:
-            mode = "create" if condition == MUST_NOT_EXIST else {"e_tag": condition}
+            mode: Any = "create" if condition == MUST_NOT_EXIST else {"e_tag": condition}
             # A condition goes with one request only.
             written = await self._obstore.put_async(self._store, path, data, mode=mode, use_multipart=False)
         version: str | None = written["e_tag"]
@@ -187,7 +187,7 @@ class ObstoreDriver(Driver):
         return OSError(text) if type(error).__module__.startswith("obstore") else error
 
 
-def _options(start: int | None, nbytes: int | None) -> dict[str, Any] | None:
+def _options(start: int | None, nbytes: int | None) -> Any:
     if start is None:
         return None
     if start < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,24 @@ import fsspec.asyn
 
 from zarrc.kernels.blob import content_version
 from zarrc.storage.base import Stat
-from zarrc.storage.remote.driver import MUST_NOT_EXIST, Absent, Answer, Conflict, Driver, Outside, Refused, TooLarge
+from zarrc.storage.remote.driver import (
+    MUST_NOT_EXIST,
+    Absent,
+    Answer,
+    Conflict,
+    Driver,
+    Outside,
+    Refused,
+    TooLarge,
+)
 
 __all__ = ["ZarrPythonDriver", "ZarrPythonFiles"]
 
 # How many names of one directory are looked at together.
 _N_TOGETHER = 64
+
+# icechunk knows the documents and chunks of Zarr only, and this is how it says so.
+_NO_KEY = re.compile("invalid zarr key|bad key prefix|v2 key not found")
 
 
 class ZarrPythonFiles:
@@ -82,10 +95,15 @@ class ZarrPythonDriver(Driver):
         except Exception as error:
             if _is_no_key(error):
                 raise Absent from error
-            # Some refuse a range that leaves the object, each in its own way.
-            if start is None or not await self._leaves(path, start, nbytes):
+            if start is None:
                 raise
-            raise Outside from None
+            # Some refuse a range that leaves the object, or is empty at its end, each in its own way.
+            size = await self.nbytes(path)
+            if _leaves(size, start, nbytes):
+                raise Outside(size) from None
+            if start == size:
+                return Answer(b"", None, size)
+            raise
         if found is None:
             raise Absent
         data: bytes = found.to_bytes()
@@ -97,7 +115,7 @@ class ZarrPythonDriver(Driver):
         wanted = -start if start < 0 else nbytes
         if wanted is not None and len(data) != wanted:
             raise Outside
-        if not data and await self._leaves(path, start, nbytes):
+        if not data and _leaves(await self.nbytes(path), start, nbytes):
             raise Outside
         return Answer(data, None, None)
 
@@ -112,7 +130,9 @@ class ZarrPythonDriver(Driver):
             await self._store.set_if_not_exists(path, content)
         except Exception as error:
             if _is_no_key(error):
-                raise Refused(400, message="the store takes only keys of Zarr's documents and chunks") from error
+                raise Refused(
+                    400, message="the store takes only keys of Zarr's documents and chunks"
+                ) from error
             raise
         # It does not say whether it wrote.
         written = await self._store.get(path, self._prototype)
@@ -150,7 +170,18 @@ class ZarrPythonDriver(Driver):
     async def find(self, path: str) -> Mapping[str, int | None]:
         """See `Driver.find`."""
         await self._open()
-        return {key: None async for key in self._store.list_prefix(f"{path}/" if path else "")}
+        start = f"{path}/" if path else ""
+        above = path
+        while True:
+            try:
+                keys = [key async for key in self._store.list_prefix(f"{above}/" if above else "")]
+            except Exception as error:
+                # icechunk lists nodes, and no part of one.
+                if not above or not _is_no_key(error):
+                    raise
+                above = above.rpartition("/")[0]
+            else:
+                return {key: None for key in keys if key.startswith(start)}
 
     async def ls(self, path: str) -> Sequence[Mapping[str, Any]]:
         """See `Driver.ls`."""
@@ -170,9 +201,17 @@ class ZarrPythonDriver(Driver):
         """What a name in a listing stands for: an object, a directory, or both."""
         is_object = await self._exists(name)
         entries = [{"name": name, "type": "file"}] if is_object else []
-        if not is_object or not await self._store.is_empty(name):
+        if not is_object or await self._leads_on(name):
             entries.append({"name": name, "type": "directory"})
         return [*entries]
+
+    async def _leads_on(self, name: str) -> bool:
+        try:
+            return not await self._store.is_empty(name)
+        except Exception as error:
+            if _is_no_key(error):
+                return False
+            raise
 
     async def _exists(self, path: str) -> bool:
         try:
@@ -186,11 +225,6 @@ class ZarrPythonDriver(Driver):
         if not getattr(self._store, "_is_open", True):
             await self._store._ensure_open()
 
-    async def _leaves(self, path: str, start: int, nbytes: int | None) -> bool:
-        """Whether a range leaves the object."""
-        size = await self.nbytes(path)
-        return start > size or -start > size or (start >= 0 and start + (nbytes or 0) > size)
-
     def _byte_request(self, start: int | None, nbytes: int | None) -> Any:
         if start is None:
             return None
@@ -202,5 +236,10 @@ class ZarrPythonDriver(Driver):
 
 
 def _is_no_key(error: BaseException) -> bool:
-    """Whether a store says that it can have no such object: icechunk knows documents and chunks of Zarr only."""
-    return type(error).__name__ == "InvalidInputError" and "invalid zarr key" in str(error)
+    """Whether a store says that it can have no such object, or directory."""
+    return type(error).__module__.startswith("icechunk") and _NO_KEY.search(str(error)) is not None
+
+
+def _leaves(size: int, start: int, nbytes: int | None) -> bool:
+    """Whether a range leaves an object of this size."""
+    return start > size or -start > size or (start >= 0 and start + (nbytes or 0) > size)
