@@ -157,10 +157,18 @@ def _text(error: Exception) -> str:
         return f"the object has {size} where at most {error.most} can be right"
     if isinstance(error, (Broken, Refused)):
         return str(error)
-    text = str(error)
+    text = _said(error)
     if isinstance(error, TimeoutError) and not text:
         return "there was no answer in time"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _said(error: BaseException) -> str:
+    """Its text; some clients' errors have none, and fail for that."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def _kind(error: Exception) -> type[StoreError]:
@@ -188,10 +196,10 @@ def _cause(error: BaseException, secrets: Iterable[str]) -> BaseException:
         at = at.__cause__ if at.__cause__ is not None or at.__suppress_context__ else at.__context__
     if not any(_tells(one, secrets) for one in seen):
         return error
-    stand_in = Cause(masked(f"{type(error).__module__}.{type(error).__qualname__}: {error}", secrets))
+    stand_in = Cause(masked(f"{type(error).__module__}.{type(error).__qualname__}: {_said(error)}", secrets))
     return stand_in.with_traceback(error.__traceback__)
 
 
 def _tells(error: BaseException, secrets: Iterable[str]) -> bool:
-    texts: list[Any] = [str(error), repr(error), *getattr(error, "__notes__", ())]
+    texts: list[Any] = [_said(error), repr(error), *getattr(error, "__notes__", ())]
     return any(masked(text, secrets) != text for text in texts if isinstance(text, str))

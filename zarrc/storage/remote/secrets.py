@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 __all__ = ["masked", "secrets_in"]
 
@@ -67,7 +67,8 @@ def secrets_in(options: Any) -> tuple[str, ...]:
     found: set[str] = set()
     for value in _values(options, secret=False):
         if len(value) >= _LEAST:
-            found |= {value, quote(value), quote(value, safe=""), quote_plus(value)}
+            for text in (value, unquote(value)):
+                found |= {text, quote(text), quote(text, safe=""), quote_plus(text)}
     return tuple(sorted(found, key=len, reverse=True))
 
 
@@ -75,10 +76,11 @@ def _values(options: Any, *, secret: bool) -> Iterator[str]:
     if isinstance(options, str):
         if secret:
             yield options
-            # A connection string is told in parts too.
-            yield from (
-                part.partition("=")[2] for part in options.split(";") if _NAME.search(part.partition("=")[0])
-            )
+            # A connection string or a signature of a URL is told in parts too.
+            for part in re.split("[;&?]", options):
+                name, _, value = part.partition("=")
+                if _NAME.search(name):
+                    yield value
         else:
             yield from _userinfo(options)
     elif isinstance(options, bytes):
