@@ -151,6 +151,8 @@ class GcsServer(RemoteServer):
             str(program),
             *("-scheme", "http", "-backend", "memory", "-log-level", "error"),
             *("-host", "127.0.0.1", "-port", str(port), "-external-url", f"http://127.0.0.1:{port}"),
+            # Where it speaks the XML interface too, which obstore uses.
+            *("-public-host", "127.0.0.1"),
         ]
 
     def make_bucket(self, name: str) -> None:
