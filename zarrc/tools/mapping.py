@@ -33,7 +33,7 @@ from zarrc.grids.base import ChunkGrid
 from zarrc.grids.regular import RegularChunkGrid
 from zarrc.new_array import create_array_at, keywords_like, refuse_self
 from zarrc.reading import show
-from zarrc.storage import FsspecStore, Store
+from zarrc.storage import FsspecStore, Store, WrapperStore
 from zarrc.walking import box_of
 
 __all__ = ["map_array"]
@@ -298,6 +298,8 @@ def _submit(job: _Job, region: Region, pool: Executor, *, in_threads: bool, alon
 
 def _travels(store: Store) -> bool:
     """Whether another process that gets the store reads and writes the same objects."""
+    while isinstance(store, WrapperStore):
+        store = store.store
     if store.local_root is not None:
         return True
     if not isinstance(store, FsspecStore):

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -648,3 +649,121 @@ def test_the_store_contract_of_versions_holds(inner: MeteredStore, where: Any) -
     assert again is not None
     assert blob.version == again.version
     store.set_if("a/x", b"next", again.version)
+
+
+# Against the plain store.
+
+
+class Direct(MemoryStore):
+    """Its ranges have versions and sizes, as those of a server."""
+
+
+@pytest.mark.parametrize("short_way", [True, False])
+@pytest.mark.parametrize("revalidate", ["etag", "always"])
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_a_cache_answers_as_its_store_does(
+    tmp_path_factory: pytest.TempPathFactory, short_way: bool, revalidate: Any, seed: int
+) -> None:
+    """Also the short way to a hit: without it everything is the same."""
+    chance = random.Random(seed)
+    inner = Direct()
+    directory = tmp_path_factory.mktemp("cache") if chance.random() < 0.5 else None
+    store = CacheStore(inner, directory, max_nbytes=chance.choice([0, 5000, 100_000]), revalidate=revalidate)
+    if not short_way:
+        store._cache.hit = lambda *args: None  # type: ignore[method-assign]
+    keys = ["a", "b/c", "b/d", "zarr.json"]
+
+    def some_range() -> ByteRange | None:
+        start = chance.randrange(-40, 40)
+        return chance.choice([None, (start, None), (start, chance.randrange(30))])
+
+    def outcome(action: Any) -> Any:
+        try:
+            return action()
+        except StoreError as error:
+            return type(error), error.key
+
+    for _ in range(60):
+        key = chance.choice(keys)
+        body = bytes(chance.randrange(256) for _ in range(chance.randrange(60)))
+        others = inner if revalidate == "always" and chance.random() < 0.3 else store
+        what = chance.randrange(12)
+        if what == 0:
+            others.set(key, body)
+        elif what == 1:
+            others.delete(key)
+        elif what == 2:
+            others.delete_prefix(chance.choice(["b", "", "none"]))
+        elif what == 3:
+            outcome(partial(others.copy, key, chance.choice(keys)))
+        elif what < 6:
+            wanted = [(chance.choice(keys), some_range()) for _ in range(4)]
+            try:
+                expected = {n: body_of(blob) for n, blob in inner.get_many(wanted)}
+            except StoreError:
+                with pytest.raises(StoreError):
+                    list(store.get_many(wanted))
+            else:
+                assert {n: body_of(blob) for n, blob in store.get_many(wanted)} == expected
+        elif what == 6:
+            assert store.stat(key) == inner.stat(key)
+        else:
+            asked = (key, some_range())
+            mine, plain = outcome(partial(store.get, *asked)), outcome(partial(inner.get, *asked))
+            if isinstance(plain, Blob):
+                assert bytes(mine) == bytes(plain)
+                assert (mine.version, mine.object_nbytes) == (plain.version, plain.object_nbytes)
+            else:
+                assert mine == plain
+
+
+def body_of(blob: Blob | None) -> bytes | None:
+    return None if blob is None else bytes(blob)
+
+
+def test_a_shard_that_others_replace_is_read_as_one(where: Any) -> None:
+    inner = MemoryStore()
+    old = np.arange(65536, dtype="i4").reshape(256, 256)
+    options: dict[str, Any] = {"chunks": (16, 16), "shards": (256, 256), "compressors": None}
+    zarr.create_array(inner, data=old, **options)
+    with zarr.config.set({"array.sharding_coalesce_max_gap_bytes": 0}):
+        array = zarr.open_array(CacheStore(inner, where), mode="r")
+        np.testing.assert_array_equal(array[:16, :16], old[:16, :16])
+        for number in range(1, 4):
+            new = old + number
+            zarr.open_array(inner, mode="r+")[:] = new
+            # The index is kept from before, and something is fetched: all that comes is of the new one.
+            box = (slice(16 * number, 16 * number + 32), slice(0, 48))
+            np.testing.assert_array_equal(array[box], new[box])
+
+
+def test_a_killed_process_leaves_nothing_wrong(tmp_path: Path) -> None:
+    data = LocalStore(tmp_path / "data")
+    for number in range(20):
+        data.set(f"k{number}", bytes([number]) * (5000 * number + 1))
+    script = """
+import random, sys
+from zarrc.storage import CacheStore, LocalStore
+store = CacheStore(LocalStore(sys.argv[1]), sys.argv[2], max_nbytes=500_000)
+chance = random.Random()
+print("ready", flush=True)
+while True:
+    n = chance.randrange(20)
+    blob = store.get(f"k{n}", chance.choice([None, (0, chance.randrange(5000 * n + 1))]))
+    assert set(bytes(blob)) <= {n}
+    if chance.random() < 0.05:
+        store.set(f"k{n}", bytes([n]) * (5000 * n + 1))
+"""
+    for turn in range(count(50)):
+        command = [sys.executable, "-c", script, str(tmp_path / "data"), str(tmp_path / "cache")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(0.05 + 0.01 * (turn % 7))
+            assert process.poll() is None
+            process.kill()
+        store = CacheStore(LocalStore(tmp_path / "data"), tmp_path / "cache", max_nbytes=500_000)
+        for number in range(20):
+            assert got(store.get(f"k{number}")) == bytes([number]) * (5000 * number + 1)
+    assert store.cache_info().damaged == 0

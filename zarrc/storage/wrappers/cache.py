@@ -266,13 +266,20 @@ class CacheStore(WrapperStore):
         requests = list(requests)
         for key, _ in requests:
             check_key(key)
-        asks = [self._asked(key, range, self._name(key)) for key, range in requests]
-        stale = [ask for ask in asks if ask.state == _STALE]
+        asks: dict[int, _Ask] = {}
+        for number, (key, range) in enumerate(requests):
+            name = self._name(key)
+            hit = None if name is None else self._cache.hit(name, range, self._oldest())
+            if hit is None:
+                asks[number] = self._asked(key, range, name)
+            else:
+                yield number, self._hit(hit)
+        stale = [ask for ask in asks.values() if ask.state == _STALE]
         if stale:
             for number, found in self._store.stat_many([ask.key for ask in stale]):
                 self._looked(stale[number], found)
         open_asks = []
-        for number, ask in enumerate(asks):
+        for number, ask in asks.items():
             if ask.state == _ABSENT:
                 self._counts.add(_HIT)
                 yield number, None

@@ -26,7 +26,7 @@ __all__ = ["DirectoryCache"]
 # Each has a checksum of its own, so that a small range of a large part is checked by reading little more.
 _BLOCK_NBYTES = 32 << 10
 # Below this a part is read as a whole.
-_WHOLE_NBYTES = 128 << 10
+_WHOLE_NBYTES = 64 << 10
 # Files take space in such pieces.
 _PIECE_NBYTES = 4096
 # More than the files of one directory: 256 of them, with a million objects.
