@@ -22,6 +22,7 @@ from zarrc.storage.remote.driver import (
     Outside,
     Refused,
 )
+from zarrc.storage.remote.limits import settings
 
 __all__ = ["S3Driver"]
 
@@ -83,6 +84,8 @@ class S3Driver(Driver):
 
     def __init__(self, fs: Any) -> None:
         super().__init__(fs)
+        # botocore has 10 connections unless told otherwise; not in the options, which stay as they were.
+        fs.config_kwargs = {"max_pool_connections": settings().max_requests, **fs.config_kwargs}
         # Where the client sends requests, once it is there; "" for Amazon's.
         self._endpoint = ""
         # Buckets of which some answer has shown that they are there.
