@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -827,3 +828,54 @@ def test_threads_read_large_members(tmp_path: Path) -> None:
         for number, _ in store.get_many([(key, None) for key in keys]):
             if number > 2:
                 break
+
+
+def test_a_deflated_member_is_decoded_once_for_many_ranges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zarrc.storage import zip_reading
+
+    pieces = {key: bytes(range(256)) * 40 for key in "abc"}
+    with ZipStore(tmp_path / "x.zip", compression="deflate") as store:
+        store.set_many(pieces.items())
+        store.flush()
+        n_decoded = 0
+        decoded = zip_reading.decoded
+
+        def counted(*arguments: Any) -> Any:
+            nonlocal n_decoded
+            n_decoded += 1
+            return decoded(*arguments)
+
+        monkeypatch.setattr(zip_reading, "decoded", counted)
+        wanted = [(key, (start, 10)) for start in range(0, 1000, 100) for key in "ab"]
+        requests = [*wanted, ("c", (5, 5)), ("a", None), ("none", None)]
+        found = dict(store.get_many(requests))
+        assert sorted(found) == list(range(len(requests)))
+        for number, (key, part) in enumerate(wanted):
+            assert body(found[number]) == pieces[key][part[0] :][: part[1]]
+            assert found[number].object_nbytes == len(pieces[key])  # type: ignore[union-attr]
+        assert body(found[20]) == pieces["c"][5:10]
+        assert body(found[21]) == pieces["a"]
+        assert found[22] is None
+        assert n_decoded == 4
+
+
+def test_wide_offsets_are_found_wherever_their_field_is() -> None:
+    facts = zip_format.Facts(b"name", 0, 0, 0, 0, 2**33, 2**34)
+    other = struct.pack("<2H", 7, 4) + b"more"
+    plain = zip_format.directory_entry(facts._replace(stored_nbytes=1, nbytes=1), 500)
+    usual = zip_format.directory_entry(facts, 2**35, extra=other)
+    wide = usual[50 : 50 + 28]
+    assert wide[:2] == b"\1\0"
+    behind = usual.replace(wide + other, other + wide)
+    assert behind != usual
+    short = zip_format.directory_entry(facts, 100)
+    for raw in (usual, behind):
+        directory = Directory(raw + plain + short, 3, 2**36)
+        members = [directory.member(number) for number in range(3)]
+        assert [member.offset for member in members] == [2**35, 500, 100]
+        assert [member.end for member in members] == [2**36, 2**35, 500]
+    cut = usual.replace(wide[:4], struct.pack("<2H", 1, 16), 1)
+    with pytest.raises(StoreError, match="zip64 field"):
+        Directory(cut, 1, 2**36)

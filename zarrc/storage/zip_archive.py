@@ -113,10 +113,11 @@ class Archive:
         return None if self._stamp() == view.base.stamp else self._reload()
 
     def is_still(self, view: View) -> bool:
-        """Whether the place is that of ``view``, so that what was just read from it is right."""
-        if self._writing is not None or not self.home.changes_by_itself:
+        """Whether what was just read from ``view`` is right: nobody changed what it shows."""
+        if self._writing is not None or not self.home.changes_by_itself or self._stamp() == view.base.stamp:
             return True
-        return self._stamp() == view.base.stamp
+        # Somebody may be appending: the same archive, and bytes behind it that are none of it yet.
+        return self._reload().base.snapshot is view.base.snapshot
 
     def _stamp(self) -> Hashable:
         return _of_the_system(self.home, self.home.stamp)

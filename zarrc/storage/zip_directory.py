@@ -241,7 +241,8 @@ class Directory:
         offsets = _numbers(data, self._starts + _OFFSET, 4)
         wide = (offsets == 0xFFFFFFFF) | (_numbers(data, self._starts + _STORED, 4) == 0xFFFFFFFF)
         wide |= _numbers(data, self._starts + _STORED + 4, 4) == 0xFFFFFFFF
-        for number in np.flatnonzero(wide):
+        offsets, rest = self._wide_offsets(data, offsets, np.flatnonzero(wide))
+        for number in rest:
             start, fields = self._fields(int(number))
             offset = zip64_numbers(self._texts(start, fields)[1], fields[11], fields[10], fields[18])[2]
             offsets[number] = min(offset, 2**62)
@@ -255,6 +256,25 @@ class Directory:
             ends[np.isin(offsets, sorted_offsets[1:][same])] = 0
         result: _Numbers = ends
         return result
+
+    def _wide_offsets(self, data: _Bytes, offsets: _Numbers, wide: _Numbers) -> tuple[_Numbers, _Numbers]:
+        """The offsets with those of zip64 as they usually are stored, and the numbers of the other ones.
+
+        That is in the first extra field, behind the sizes that are wide too; in archives of more than 4 GiB
+        most entries have it.
+        """
+        starts = self._starts[wide]
+        n_sizes = sum((_numbers(data, starts + at, 4) == 0xFFFFFFFF).astype(np.int64) for at in (20, 24))
+        nbytes = 8 * (n_sizes + 1)
+        usual = (offsets[wide] == 0xFFFFFFFF) & (_numbers(data, starts + 30, 2) >= 4 + nbytes)
+        wide, rest = wide[usual], wide[~usual]
+        field, nbytes = self._names_end[wide], nbytes[usual]
+        usual = (_numbers(data, field, 2) == 1) & (_numbers(data, field + 2, 2) >= nbytes)
+        wide, field, rest = wide[usual], field[usual], np.concatenate((rest, wide[~usual]))
+        at = field + 4 + nbytes[usual] - 8
+        high = np.minimum(_numbers(data, at + 4, 4), 2**30 - 1)
+        offsets[wide] = _numbers(data, at, 4) | high << 32
+        return offsets, rest
 
 
 def _numbers(data: _Bytes, at: _Numbers, nbytes: int) -> _Numbers:

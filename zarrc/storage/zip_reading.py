@@ -140,6 +140,13 @@ def read_one(snapshot: Snapshot, wanted: Piece) -> Blob:
 
 def read_many(snapshot: Snapshot, wanted: Sequence[Piece]) -> Iterator[tuple[int, Blob]]:
     """The same for many, as they come: by one batch of requests, or by threads that read a file."""
+    shared: dict[int, list[Piece]] = {}
+    for one in wanted:
+        if one.member.facts.method == DEFLATED and not one.is_whole:
+            shared.setdefault(one.member.number, []).append(one)
+    if any(len(parts) > 1 for parts in shared.values()):
+        yield from _share(snapshot, wanted, shared)
+        return
     if not snapshot.source.is_near:
         yield from _fetch(snapshot, wanted)
         return
@@ -161,6 +168,35 @@ def read_many(snapshot: Snapshot, wanted: Sequence[Piece]) -> Iterator[tuple[int
         finally:
             for future in pending:
                 future.cancel()
+
+
+def _share(
+    snapshot: Snapshot, wanted: Sequence[Piece], shared: dict[int, list[Piece]]
+) -> Iterator[tuple[int, Blob]]:
+    """A member that can only be decoded whole is decoded once for all ranges of it."""
+    owners: list[list[Piece]] = []
+    pieces = []
+    for one in wanted:
+        parts = shared.pop(one.member.number, None) if not one.is_whole else [one]
+        if parts is None:
+            if one.member.facts.method != DEFLATED:
+                parts = [one]
+            else:
+                continue  # with the first of its member
+        nbytes = one.member.facts.nbytes
+        whole = Piece(len(owners), one.member, 0, nbytes) if len(parts) > 1 else one
+        pieces.append(whole._replace(number=len(owners)))
+        owners.append(parts)
+    for at, blob in read_many(snapshot, pieces):
+        if len(owners[at]) == 1:
+            yield owners[at][0].number, blob
+            continue
+        for part in owners[at]:
+            nbytes = part.member.facts.nbytes
+            yield (
+                part.number,
+                Blob(blob, start=part.start, nbytes=part.nbytes, version=blob.version, object_nbytes=nbytes),
+            )
 
 
 def _read_group(snapshot: Snapshot, group: list[Piece]) -> list[tuple[int, Blob]]:
