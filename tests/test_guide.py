@@ -19,6 +19,7 @@ import pytest
 
 import zarrc as zarr
 from tests.conftest import SOURCE_ROOT
+from tests.servers.servers import Servers
 from zarrc.errors import MetadataError
 
 # Every block of these sections of the guide, by its heading and its number below it, and its counterpart:
@@ -46,6 +47,15 @@ PROGRAMS: dict[str, dict[str, tuple[str, str]]] = {
         "Stream large arrays": ("memory_management.py", "stream"),
         "Use ETS for caching": ("memory_management.py", "array_in_memory"),
     },
+    "Cloud Storage": {
+        "Amazon S3": ("cloud_storage.py", "amazon_s3"),
+        "Google Cloud Storage": ("cloud_storage.py", "google_cloud_storage"),
+        "Azure Blob Storage": ("cloud_storage.py", "azure_blob_storage"),
+    },
+    "Custom Storage Backends": {
+        "Backend Behavior": ("custom_storage.py", "backend_behavior"),
+        "Register Custom Backend": ("custom_storage.py", "register_custom_backend"),
+    },
     "Cloud Storage Best Practices": {
         "1. Use larger chunks": ("cloud_costs.py", "larger_chunks"),
         "2. Enable sharding": ("cloud_costs.py", "sharding"),
@@ -59,14 +69,29 @@ EXAMPLES = SOURCE_ROOT / "examples"
 _PROGRAM_FILES = sorted({file for blocks in PROGRAMS.values() for file, _ in blocks.values()})
 
 
+def _clouds(servers: Servers) -> dict[str, str]:
+    """The variables of the environment by which the clients of the clouds find our servers."""
+    s3, gcs, azure = (servers.server(kind) for kind in ("s3", "gcs", "azure"))
+    for server, bucket in ((s3, "my-data-bucket"), (gcs, "my-gcs-bucket"), (azure, "data-container")):
+        server.make_bucket(bucket)
+    return {
+        "AWS_ENDPOINT_URL": s3.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "STORAGE_EMULATOR_HOST": gcs.url,
+        "AZURE_STORAGE_CONNECTION_STRING": azure.options(azure.url)["connection_string"],
+    }
+
+
 @pytest.mark.parametrize("file", _PROGRAM_FILES)
 def test_a_program_for_each_block_of_the_guide_runs(
-    file: str, tmp_path: Path, child_environment: dict[str, str]
+    file: str, tmp_path: Path, child_environment: dict[str, str], request: pytest.FixtureRequest
 ) -> None:
+    environment = child_environment
+    if file == "cloud_storage.py":
+        environment = child_environment | _clouds(request.getfixturevalue("servers"))
     program = [sys.executable, str(EXAMPLES / file), str(tmp_path)]
-    done = subprocess.run(
-        program, cwd=tmp_path, env=child_environment, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     ran = {line.split()[1].rstrip(":") for line in done.stdout.splitlines() if line.startswith("--- ")}
     wanted = {name for blocks in PROGRAMS.values() for where, name in blocks.values() if where == file}
