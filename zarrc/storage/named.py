@@ -110,6 +110,8 @@ def gcs(
         token = os.fspath(credentials)
         if not os.path.isfile(token):
             raise StoreError("credentials= of storage='gcs' names a file that is not there")
+    elif isinstance(credentials, Mapping):
+        token = _google_credentials(credentials)
     if anon:
         if token is not None:
             raise TypeError("storage='gcs' takes either credentials= or anon=True, not both")
@@ -139,6 +141,24 @@ def azure_blob(
         anon=anon,
     )
     return _bucket("az", "container", container, prefix, path, options, storage_options)
+
+
+def _google_credentials(fields: Mapping[str, Any]) -> Any:
+    """What gcsfs takes for the content of a credentials file: its own dictionaries hold something else."""
+    if fields.get("type") != "service_account":
+        return dict(fields)
+    try:
+        from google.oauth2.service_account import Credentials
+    except ImportError:  # so is gcsfs, which is told below
+        return dict(fields)
+    scopes = ["https://www.googleapis.com/auth/devstorage.full_control"]
+    try:
+        return Credentials.from_service_account_info(dict(fields), scopes=scopes)
+    except Exception as error:
+        failure = type(error).__name__  # its text may hold a part of the key
+    raise StoreError(
+        f"credentials= of storage='gcs' is no service account that Google's library takes: {failure}"
+    )
 
 
 def _given(**options: Any) -> dict[str, Any]:
