@@ -30,6 +30,17 @@ class SharedStore(WrapperStore):
         return True
 
 
+class ElsewhereStore(SharedStore):
+    """The same as another process has it: their locks do not know each other."""
+
+    @property
+    def identity(self) -> Any:
+        return "elsewhere", id(self)
+
+    def identity_of(self, prefix: str) -> Any:
+        return "elsewhere", id(self), prefix
+
+
 def make_store(kind: str, folder: Path) -> Store:
     """A new store of a kind."""
     if kind == "memory":
@@ -43,9 +54,13 @@ def make_store(kind: str, folder: Path) -> Store:
 
 @contextlib.contextmanager
 def lease(seconds: float) -> Iterator[None]:
-    """Have owners taken for dead after so many seconds, where a lease tells."""
-    with zarrc.config.set({"storage.transaction_lease": seconds}):
+    """Have owners taken for dead after so many seconds, where a lease tells: in all threads."""
+    old = zarrc.config.get("storage.transaction_lease")
+    zarrc.config.set({"storage.transaction_lease": seconds})
+    try:
         yield
+    finally:
+        zarrc.config.set({"storage.transaction_lease": old})
 
 
 def contents(store: Store) -> dict[str, bytes]:

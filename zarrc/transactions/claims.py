@@ -32,6 +32,7 @@ __all__ = ["Claim", "Decision", "begin", "take"]
 
 Decision = Literal["open", "commit", "rollback"]
 _DECISIONS = ("open", "commit", "rollback")
+_MAX_LEASE_S = 24 * 3600.0
 
 
 class Claim(Protocol):
@@ -381,7 +382,7 @@ class _LeasedClaim:
         self._home = home
         self._fields = fields
         self._version = version
-        self._lease = float(config.get("storage.transaction_lease"))
+        self._lease = _lease_of(fields)
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._is_lost = False
@@ -406,9 +407,9 @@ class _LeasedClaim:
 
     @classmethod
     def take(cls, home: Home, deadline: float) -> _LeasedClaim | None:
-        lease = float(config.get("storage.transaction_lease"))
         key = home.key("state")
         seen: str | None = None
+        holder: object = None
         since = time.monotonic()
         is_first = True
         lives = False
@@ -425,6 +426,11 @@ class _LeasedClaim:
                     )
                 return None
             fields = load(blob, key)
+            lease = _lease_of(fields)
+            if fields.get("holder") != holder:
+                # Whoever took it over is given time to finish it.
+                deadline = deadline if holder is None else max(deadline, now + lease)
+                holder = fields.get("holder")
             if blob.version != seen:
                 seen, since, lives, is_first = blob.version, now, not is_first, False
             if fields.get("ended") is True or time.monotonic() - since > lease:
@@ -507,7 +513,16 @@ def _renew(known: weakref.ref[_LeasedClaim], ended: threading.Event, lease: floa
 
 
 def _new_fields(decision: Decision) -> dict[str, Any]:
-    return {"state": decision, "holder": secrets.token_hex(16), "beat": 0, **signature()}
+    lease = float(config.get("storage.transaction_lease"))
+    return {"state": decision, "holder": secrets.token_hex(16), "beat": 0, "lease": lease, **signature()}
+
+
+def _lease_of(fields: dict[str, Any]) -> float:
+    """How long the owner may be without a sign of life: that is for it to say."""
+    found = fields.get("lease")
+    if not isinstance(found, (int, float)) or not 0 < found <= _MAX_LEASE_S:
+        raise StoreError("the record of a transaction is damaged", key=f"{DIRECTORY}/.../state")
+    return float(found)
 
 
 def _decision(fields: dict[str, Any]) -> Decision:

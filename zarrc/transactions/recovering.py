@@ -234,7 +234,8 @@ def _finish(home: Home, claim: Claim, marker: Marker | None, target: Target | No
             finish_committed(home, plan, left, claim.check)
         else:
             _unmark(home, left, claim.check, undo=True)
-    elif commits:
+    elif commits and target is not None:
+        # It goes when all markers are gone.
         raise StoreError(f"the plan of {home} is gone, and it is not known what it was to do", key=key)
     elif target is not None:
         _unmark(home, {0: target}, claim.check, undo=True)
