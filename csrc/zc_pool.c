@@ -121,9 +121,11 @@ static void help(zc_job *job)
 
 	if (worker == NULL)
 		return;		/* the caller does it all */
+	worker->stopped = &job->stopped;
 	while (take_items(job, &first, &count))
 		if (job->task(job->context, first, count, worker) != 0)
 			stop_job(job);
+	worker->stopped = NULL;
 	give_back_worker(worker);
 }
 

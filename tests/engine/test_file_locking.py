@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,9 +17,11 @@ from typing import Any
 import pytest
 
 import zarrc
-from tests.engine.children import start_module
+from tests.engine.children import environment, start_module
 from tests.soak import count
-from zarrc.errors import StoreError
+from zarrc.errors import StoreError, StoreTimeoutError
+from zarrc.kernels import locks
+from zarrc.kernels.locks import FileLock
 from zarrc.storage import LocalStore, MappingStore, MemoryStore
 
 N_PROCESSES = 4
@@ -94,13 +102,123 @@ def test_a_store_without_files_says_that_it_cannot(store: Any, sharded: bool) ->
     assert (locked[...] == 1).all()
 
 
-def test_a_store_around_a_local_one_says_that_it_cannot(tmp_path: Path) -> None:
-    class Counting(LocalStore):
-        def set(self, key: str, data: Any) -> None:
-            super().set(key, data)
+class Counting(LocalStore):
+    def set(self, key: str, data: Any) -> None:
+        super().set(key, data)
 
+
+def test_a_store_around_a_local_one_has_the_locks_of_its_files(tmp_path: Path) -> None:
     array = zarrc.create_array(
         Counting(tmp_path), shape=(100,), chunks=(10,), dtype="i4", config={"locking": "file"}
     )
-    with pytest.raises(StoreError, match=r"Counting is none"):
-        array[3] = 2
+    array[3] = 2
+    assert array[:5].tolist() == [0, 0, 0, 2, 0]
+    with (
+        zarrc.config.set({"storage.lock": "lockfile", "storage.lock_timeout": 1}),
+        FileLock(os.fsencode(tmp_path / "c" / "0"), way="lockfile"),
+    ):
+        other = zarrc.open_array(Counting(tmp_path), mode="r+", config={"locking": "file"})
+        with pytest.raises(StoreTimeoutError, match=str(tmp_path / "c" / ".zc-lock-0.x")):
+            other[3] = 4
+    assert [str(left) for left in tmp_path.rglob(".zc-*")] == []
+
+
+HOLDS = """
+import sys, time
+from zarrc.kernels.locks import FileLock
+with FileLock(sys.argv[1].encode(), way=sys.argv[2]):
+    print("held", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[Callable[[str, Path], None]]:
+    """What has another process take a lock."""
+    processes = []
+
+    def hold(way: str, path: Path) -> None:
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", HOLDS, str(path), way],
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment(),
+            )
+        )
+        assert processes[-1].stdout is not None
+        assert processes[-1].stdout.readline() == "held\n"
+
+    yield hold
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def do(array: Any, deed: str) -> None:
+    """Change one chunk, several chunks or shards, or the metadata."""
+    if deed == "attribute":
+        array.attrs["x"] = 1
+    elif deed == "append":
+        array.append([1])
+    else:
+        array[350 if deed == "chunk" else slice(5, -5)] = 2
+
+
+@pytest.mark.parametrize("way", ["flock", "lockfile"])
+@pytest.mark.parametrize("deed", ["chunk", "chunks", "shards", "attribute", "append"])
+def test_who_waits_for_a_lock_can_be_interrupted(
+    deed: str, way: str, holder: Callable[[str, Path], None], tmp_path: Path
+) -> None:
+    shards = {"shards": (100,)} if deed == "shards" else {}
+    with zarrc.config.set({"storage.lock": way}):
+        array = zarrc.create_array(
+            tmp_path / "a",
+            shape=(1000,),
+            chunks=(100,) if deed != "shards" else (50,),
+            dtype="f8",
+            config={"locking": "file"},
+            **shards,
+        )
+        array[...] = 1
+        holder(way, tmp_path / "a" / ("zarr.json" if deed in ("attribute", "append") else "c/3"))
+        timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            do(array, deed)
+        assert 0.4 < time.monotonic() - began < 10
+        timer.join()
+
+
+@pytest.mark.parametrize("deed", ["chunk", "chunks", "attribute"])
+def test_a_lock_that_nobody_gives_back_is_an_error_that_names_its_file(
+    deed: str, holder: Callable[[str, Path], None], tmp_path: Path
+) -> None:
+    with zarrc.config.set({"storage.lock": "lockfile", "storage.lock_timeout": 1}):
+        array = zarrc.create_array(
+            tmp_path / "a", shape=(1000,), chunks=(100,), dtype="i4", config={"locking": "file"}
+        )
+        array[...] = 1
+        name = tmp_path / "a" / ("zarr.json" if deed == "attribute" else "c/3")
+        holder("lockfile", name)
+        with pytest.raises(StoreTimeoutError) as caught:
+            do(array, deed)
+        assert f"if it is gone, remove {name.parent}/.zc-lock-{name.name}.x" in str(caught.value)
+        (name.parent / f".zc-lock-{name.name}.x").unlink()
+        array[350] = 3
+
+
+def test_without_flock_nothing_else_is_tried_where_that_is_asked_for(tmp_path: Path) -> None:
+    with zarrc.config.set({"storage.lock": "flock"}):
+        array = zarrc.create_array(
+            tmp_path / "a", shape=(10,), chunks=(10,), dtype="i4", config={"locking": "file"}
+        )
+        locks._refuse_flock(True)
+        try:
+            with pytest.raises(StoreError, match="errno"):
+                array[3] = 1
+        finally:
+            locks._refuse_flock(False)
+        array[3] = 1
+    assert [str(left) for left in tmp_path.rglob(".zc-*")] == []
