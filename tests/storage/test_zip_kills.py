@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.soak import count
-from zarrc.errors import StoreError
+from zarrc.errors import StoreConflictError, StoreError
 from zarrc.storage import Blob, ZipStore, zip_commit, zip_home
+from zarrc.storage.base import Changes
 from zarrc.storage.zip_undo import beside
 
 POINTS = ("recorded", "member", "directory", "appended", "committed", "members", "completed", "renamed")
@@ -214,3 +215,36 @@ def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
         assert os.waitpid(pid, 0)[1] == 0
         assert contents(store) == {"a": b"1"}
     assert plain_contents(path) == {"a": b"1"}
+
+
+def test_processes_that_change_in_one_step_wait_for_each_other(tmp_path: Path) -> None:
+    path, rounds = tmp_path / "x.zip", count(200)
+    with ZipStore(path) as store:
+        store.set("n", b"0")
+
+    def add() -> None:
+        done = 0
+        store = ZipStore(path)
+        while done < rounds:
+            blob = store.get("n")
+            assert blob is not None
+            with store.staging() as staged:
+                staged.set("0", b"%d" % (int(bytes(blob)) + 1))
+                try:
+                    store.apply(Changes({"n": blob.version}, staged, {"n": "0"}, ()))
+                except StoreConflictError:
+                    continue
+            done += 1
+
+    children = []
+    for _ in range(4):
+        children.append(os.fork())
+        if children[-1] == 0:
+            try:
+                add()
+                os._exit(0)
+            finally:
+                os._exit(1)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    assert plain_contents(path) == {"n": b"%d" % (4 * rounds)}
+    assert os.listdir(tmp_path) == ["x.zip"]

@@ -166,7 +166,8 @@ def _from_text(text: str, storage_options: Mapping[str, Any] | None, read_only: 
         found = open_scheme(text, storage_options=storage_options, read_only=read_only)
         if found is not None:
             return found
-    if _names_zip(text) and "::" not in text:
+    path = text.partition("?")[0] if text.lower().startswith("http") else text
+    if _names_zip(path) and "::" not in text:
         return zip_store(text, storage_options, read_only)
     from zarrc.storage.fsspec_store import FsspecStore
 

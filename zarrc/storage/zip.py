@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
+from zarrc.config import config
 from zarrc.errors import StoreConflictError, StoreError
 from zarrc.storage.base import Blob, ByteRange, Changes, DirListing, Stat, Store
 from zarrc.storage.keys import check_key, check_prefix, keys_below
@@ -297,12 +298,15 @@ class ZipStore(Store):
         return not isinstance(self._archive.home, StreamHome)
 
     def apply(self, changes: Changes) -> None:
-        """See `Store.apply`; what was written before and not flushed yet appears with it."""
+        """See `Store.apply`; what was written before and not flushed yet appears with it.
+
+        Another process that writes is waited for, as long as ``storage.lock_timeout`` says.
+        """
         for key in (*changes.expected, *changes.sets, *changes.deletes):
             check_key(key)
         self._check_writable()
         archive = self._archive
-        with archive.changing():
+        with archive.changing(wait=config.get("storage.lock_timeout")):
             self._check_expected(changes)
             entries = dict(self._staged(changes))
             with archive.all_or_nothing():
@@ -436,10 +440,14 @@ def _remote_home(url: str, storage_options: Mapping[str, Any] | None) -> Home:
 
     # Of chained URLs the path is the first one's.
     first, chain, rest = url.partition("::")
+    query = ""
+    if first.lower().startswith(("http://", "https://")):  # "?" is a letter elsewhere
+        first, mark, query = first.partition("?")
+        query = mark + query
     above, slash, name = first.rpartition("/")
     if not slash or not name or "://" not in first:
         raise StoreError("the URL of a zip archive ends with its name")
-    store = FsspecStore.from_url(f"{above}/{chain}{rest}", storage_options=storage_options)
+    store = FsspecStore.from_url(f"{above}/{query}{chain}{rest}", storage_options=storage_options)
     if store.local_root is not None:
         return LocalHome(os.path.join(store.local_root, name))
     return ObjectHome(store, name)

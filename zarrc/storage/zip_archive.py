@@ -145,10 +145,10 @@ class Archive:
     # Writing. `write` and `publish` are called within `changing`.
 
     @contextmanager
-    def changing(self) -> Iterator[View]:
+    def changing(self, wait: float = 0.0) -> Iterator[View]:
         """Keep other writers out, see the archive as it is then, and change it."""
         with self.lock:
-            self._begun()
+            self._begun(wait)
             try:
                 yield self._view
             finally:
@@ -178,9 +178,9 @@ class Archive:
                 self._view = View(self._view.base, before)
             raise
 
-    def _begun(self) -> Writing:
+    def _begun(self, wait: float = 0.0) -> Writing:
         if self._writing is None:
-            writing = _of_the_system(self.home, self.home.begin)
+            writing = _of_the_system(self.home, lambda: self.home.begin(wait))
             try:
                 # What it was is not looked at: the archive may be a new one, in place of one that is gone.
                 base = _of_the_system(self.home, lambda: self.home.load(self._view.base))

@@ -89,8 +89,8 @@ class Home(ABC):
         """The state of the place; ``old`` spares reading what did not change."""
 
     @abstractmethod
-    def begin(self) -> Writing:
-        """Begin to change the archive.
+    def begin(self, wait: float = 0.0) -> Writing:
+        """Begin to change the archive; wait so many seconds for somebody else.
 
         Raises
         ------
@@ -178,11 +178,11 @@ class LocalHome(Home):
         """Whether the file became longer or shorter, or somebody began to append, since it was looked at."""
         return file.stamp()[2] != file.nbytes or zip_undo.record_bytes(self.path) != record
 
-    def begin(self) -> Writing:
+    def begin(self, wait: float = 0.0) -> Writing:
         """See `Home.begin`."""
         directory = os.path.dirname(self.path)
         os.makedirs(directory, exist_ok=True)
-        lock = zip_undo.WriterLock(self.path)
+        lock = zip_undo.WriterLock(self.path, wait)
         try:
             zip_undo.repair(self.path)
             return Writing(zip_undo.beside(self.path, "new"), lock)
@@ -281,7 +281,7 @@ class _Remote(Home):
 
     changes_by_itself = False
 
-    def begin(self) -> Writing:
+    def begin(self, wait: float = 0.0) -> Writing:
         """See `Home.begin`."""
         return Writing(_temporary_path(), None, 0o600)
 

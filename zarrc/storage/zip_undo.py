@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import struct
+import time
 import zlib
 from typing import Final
 
@@ -25,6 +26,8 @@ __all__ = ["WriterLock", "beside", "remove_record", "repair", "translated", "und
 _RECORD: Final = struct.Struct("<8s3QI")
 _MARK: Final = b"zczip\0\0\1"
 _TAIL_NBYTES: Final = 4096
+# Seconds between two looks at a lock.
+_PAUSE: Final = 0.01
 # What flock says where the file system knows no locks: there, writers must be kept apart by the user.
 _NO_LOCKS: Final = {errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL}
 
@@ -38,19 +41,27 @@ def beside(path: str, kind: str) -> str:
 
 
 class WriterLock:
-    """The right to write an archive, among processes, until `release` or the end of this one."""
+    """The right to write an archive, among processes, until `release` or the end of this one.
 
-    def __init__(self, path: str) -> None:
+    ``wait`` is for how many seconds to wait for another process that has it.
+    """
+
+    def __init__(self, path: str, wait: float = 0.0) -> None:
         self._path = beside(path, "lock")
-        self._fd = self._taken(path)
+        self._fd = self._taken(path, time.monotonic() + wait)
 
-    def _taken(self, path: str) -> int:
+    def _taken(self, path: str, until: float) -> int:
         while True:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
+                    if time.monotonic() < until:
+                        os.close(fd)
+                        fd = -1
+                        time.sleep(_PAUSE)
+                        continue
                     other = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
                     who = f"process {other}" if other.isdigit() else "another process"
                     raise StoreError(
@@ -67,7 +78,8 @@ class WriterLock:
                     return fd
                 os.close(fd)
             except BaseException:
-                os.close(fd)
+                if fd >= 0:
+                    os.close(fd)
                 raise
 
     def _is_file(self, fd: int) -> bool:
