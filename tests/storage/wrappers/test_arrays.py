@@ -118,6 +118,28 @@ def test_groups(store: Store) -> None:
     np.testing.assert_array_equal(zarr.open_array(store, path="inner")[:], DATA)
 
 
+def test_transactions(store: Store) -> None:
+    zarr.create_array(store, name="x", data=DATA, chunks=(20, 20))
+    with zarr.transaction(store) as tx:
+        array = zarr.open_array(tx, path="x", mode="r+")
+        array[:30] = 7
+        array.resize((70, 50))
+        np.testing.assert_array_equal(zarr.open_array(store, path="x", mode="r")[:], DATA)
+    found = zarr.open_array(store, path="x")
+    assert found.shape == (70, 50)
+    assert (found[:30] == 7).all()
+    np.testing.assert_array_equal(found[30:60], DATA[30:])
+
+    def fail() -> None:
+        with zarr.transaction(store) as tx:
+            zarr.open_array(tx, path="x", mode="r+")[:] = 8
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert (zarr.open_array(store, path="x")[:30] == 7).all()
+
+
 def test_two_handles_on_wrapped_and_plain_store_lock_alike(store: Store) -> None:
     """Parts of one chunk, written through the wrapper and past it by several threads."""
     from zarrc.testing.together import at_once

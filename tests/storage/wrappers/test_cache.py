@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import zarrc as zarr
 from tests.soak import count
-from zarrc.errors import StoreConflictError, StoreError
+from zarrc.errors import StoreConflictError, StoreError, TransactionConflictError
 from zarrc.storage import (
     Blob,
     ByteRange,
@@ -32,6 +32,7 @@ from zarrc.storage import (
     MemoryStore,
     MeteredStore,
     PrefixStore,
+    SQLiteStore,
     Stat,
     Store,
 )
@@ -112,16 +113,20 @@ def test_only_the_rest_of_a_range_is_fetched(inner: MeteredStore, where: Any) ->
     assert requests(inner) == {"get": 1}
 
 
-def test_absent_objects_and_stats_are_kept(inner: MeteredStore, where: Any) -> None:
+def test_absent_objects_are_kept_and_stats_are_not(inner: MeteredStore, where: Any) -> None:
     store = CacheStore(inner, where)
     for _ in range(2):
         assert store.get("none") is None
         assert store.stat("none") is None
         assert list(store.get_many([("none", (0, 4))])) == [(0, None)]
         assert store.stat("a/x") == inner.store.stat("a/x")
-    assert requests(inner) == {"get": 1, "stat": 1}
+    assert requests(inner) == {"get": 1, "stat": 4}
     assert dict(store.stat_many(["none", "a/x"])) == {0: None, 1: inner.store.stat("a/x")}
-    assert requests(inner) == {}
+    # What it tells is used.
+    store.get("a/x")
+    inner.store.set("a/x", b"other")
+    store.stat("a/x")
+    assert got(store.get("a/x")) == b"other"
     store.set("none", b"1")
     assert got(store.get("none")) == b"1"
 
@@ -283,6 +288,26 @@ def test_a_conflict_makes_it_read_anew(inner: MeteredStore, where: Any) -> None:
     assert now is not None
     store.set_if("a/x", b"mine", now.version)
     assert got(store.get("a/x")) == b"mine"
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_transaction_finds_out_what_others_wrote(where: Any, tmp_path: Path, atomic: bool) -> None:
+    inner: Store = SQLiteStore(tmp_path / "x.sqlite") if atomic else LocalStore(tmp_path / "x")
+    zarr.create_array(inner, name="n", data=np.arange(4), chunks=(2,))
+    store = CacheStore(inner, where)
+    assert zarr.open_array(store, path="n", mode="r")[:].sum() == 6  # all is kept
+    zarr.open_array(inner, path="n", mode="r+")[0] = 100
+
+    def add() -> None:
+        with zarr.transaction(store) as tx:
+            array = zarr.open_array(tx, path="n", mode="r+")
+            array[0] = array[0] + 1
+
+    with pytest.raises(TransactionConflictError):
+        add()
+    add()
+    assert zarr.open_array(inner, path="n", mode="r")[0] == 101
+    assert zarr.open_array(store, path="n", mode="r")[0] == 101
 
 
 def test_what_is_being_fetched_while_it_is_written_is_not_kept(where: Any) -> None:

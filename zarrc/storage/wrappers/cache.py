@@ -165,14 +165,18 @@ class CacheStore(WrapperStore):
     Requests: what is kept and not stale, none. What is stale, one look (in a batch all looks together), and
     one GET if it changed. What is not kept, one GET; of a range of which the start or the end is kept, one
     GET for the rest. Reads of a shard share its index and its inner chunks, whatever ranges they were read
-    in. Absent objects are kept too, and `stat`. Listings are not. Names that start with ``.zc`` (locks,
-    journals) always go to the store.
+    in. That an object is absent is kept too. `stat` and listings are not: a version that is asked for is the
+    true one, so that transactions and conditional writes find out what others wrote. Names that start with
+    ``.zc`` (locks, journals) always go to the store.
 
     All that is kept of an object is of one version. When an answer has another one, the rest is dropped.
     Ranges are kept only if the store tells the version of ranges and the size of the object.
 
     What is written or deleted through this store, or through one that shares the cache, is forgotten, also
     if it is being fetched meanwhile.
+
+    A write to a part of a chunk reads the chunk first, perhaps from the cache: where several processes write
+    parts of the same chunks, use ``revalidate="always"`` or a transaction.
 
     What is damaged in a directory is found by its checksum, and fetched again; a cache that cannot be
     written (full, read-only) costs hits, not errors, except when something has to be forgotten. Whoever can
@@ -298,29 +302,24 @@ class CacheStore(WrapperStore):
         """See `Store.get_into`."""
         return Store.get_into(self, key, buffer, range)
 
+    # Who asks for a version wants the true one, to compare it, as a transaction that commits does.
+
     def stat(self, key: str) -> Stat | None:
-        """See `Store.stat`."""
+        """See `Store.stat`; the store is always asked, and what is kept of another version goes."""
         check_key(key)
-        ask = self._asked(key, None, self._name(key), only_stat=True)
-        if ask.state in (_ABSENT, _KEPT):
-            return self._kept_stat(ask)
-        return self._noted(ask, self._store.stat(key))
+        name = self._name(key)
+        epoch = 0 if name is None else self._cache.epoch(name)
+        return self._noted(name, epoch, self._store.stat(key))
 
     def stat_many(self, keys: Sequence[str]) -> Iterator[tuple[int, Stat | None]]:
-        """See `Store.stat_many`."""
+        """See `Store.stat_many`, and `stat`."""
         keys = list(keys)
         for key in keys:
             check_key(key)
-        asks = [self._asked(key, None, self._name(key), only_stat=True) for key in keys]
-        open_asks = []
-        for number, ask in enumerate(asks):
-            if ask.state in (_ABSENT, _KEPT):
-                yield number, self._kept_stat(ask)
-            else:
-                open_asks.append(number)
-        if open_asks:
-            for place, found in self._store.stat_many([asks[number].key for number in open_asks]):
-                yield open_asks[place], self._noted(asks[open_asks[place]], found)
+        names = [self._name(key) for key in keys]
+        epochs = [0 if name is None else self._cache.epoch(name) for name in names]
+        for number, found in self._store.stat_many(keys):
+            yield number, self._noted(names[number], epochs[number], found)
 
     def _oldest(self) -> float:
         """When the store must have been asked for something at least, for that not to be stale."""
@@ -335,19 +334,19 @@ class CacheStore(WrapperStore):
                 counts.sums[_HIT_NBYTES] += blob.nbytes
         return blob
 
-    def _asked(self, key: str, range: ByteRange | None, name: str | None, *, only_stat: bool = False) -> _Ask:
+    def _asked(self, key: str, range: ByteRange | None, name: str | None) -> _Ask:
         """Look up what is known and kept."""
         ask = _Ask(key, range, name)
         if name is None:
             return ask
         known = self._cache.look(name)
-        self._judged(ask, known, only_stat)
+        self._judged(ask, known)
         if ask.state in (_OPEN, _STALE):
             # What is written from now on may not be what comes, and will not be kept.
             ask.epoch = self._cache.epoch(name)
         return ask
 
-    def _judged(self, ask: _Ask, known: Known | None, only_stat: bool) -> None:
+    def _judged(self, ask: _Ask, known: Known | None) -> None:
         """Decide what is to be asked, by what is known."""
         if known is None:
             return
@@ -356,8 +355,6 @@ class CacheStore(WrapperStore):
         fresh = self._ttl is None or self._oldest() < known.checked <= time.time() + 1
         if known.absent:
             ask.state = _ABSENT if fresh else _OPEN
-        elif only_stat:
-            ask.state = _KEPT if fresh else _OPEN
         elif fresh:
             self._covered(ask)
         elif self._revalidates and known.version is not None:
@@ -487,19 +484,13 @@ class CacheStore(WrapperStore):
         known = Known(blob.version, size, False, time.time())
         self._try(self._cache.keep, ask.name, known, ask.epoch, start, blob)
 
-    def _kept_stat(self, ask: _Ask) -> Stat | None:
-        self._counts.add(_HIT)
-        assert ask.known is not None
-        return None if ask.known.absent else Stat(ask.known.nbytes, ask.known.version)
-
-    def _noted(self, ask: _Ask, found: Stat | None) -> Stat | None:
-        self._counts.add(_LOOK)
-        if ask.name is not None:
+    def _noted(self, name: str | None, epoch: int, found: Stat | None) -> Stat | None:
+        if name is not None:
             now = time.time()
             known = (
                 Known(None, 0, True, now) if found is None else Known(found.version, found.nbytes, False, now)
             )
-            self._try(self._cache.note, ask.name, known, ask.epoch)
+            self._try(self._cache.note, name, known, epoch)
         return found
 
     def _try(self, action: Callable[..., None], *arguments: object) -> None:
@@ -529,7 +520,8 @@ class CacheStore(WrapperStore):
 
     def apply(self, changes: Changes) -> None:
         """See `Store.apply`."""
-        self._change([*changes.sets, *changes.deletes], lambda: self._store.apply(changes))
+        # What was expected may be what was kept, and the reason of a conflict.
+        self._change([*changes.expected, *changes.sets, *changes.deletes], lambda: self._store.apply(changes))
 
     def set_many(self, items: Iterable[tuple[str, Buffer]]) -> None:
         """See `Store.set_many`."""
