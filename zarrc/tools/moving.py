@@ -17,7 +17,7 @@ from zarrc.errors import MemberNotFoundError, ReadOnlyError, StoreError, ZarrcEr
 from zarrc.group import Group
 from zarrc.metadata.model import ArrayMetadata, GroupMetadata
 from zarrc.tools.raw_objects import copy_below
-from zarrc.tools.renaming import directory_of, is_renamable, rename_directory
+from zarrc.tools.renaming import directory_of, flush_names, is_renamable, rename_directory
 
 if TYPE_CHECKING:
     from zarrc.consolidated import Consolidated
@@ -277,4 +277,6 @@ def _rename(source: _Spot, target: _Spot, *, replaces: bool) -> bool:
         if error.errno == errno.EXDEV:
             return False
         raise _said(error, f"nothing was moved: the node is whole at its old place, {source}") from error
+    if target.store.durable:
+        flush_names(new, old)
     return True

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from zarrc.errors import StoreError
 from zarrc.kernels.locks import all_changed
-from zarrc.storage.directories import remove_contents
+from zarrc.storage.directories import flush_directory, make_durably, remove_contents
 
 if TYPE_CHECKING:
     from zarrc.storage.base import Store
 
-__all__ = ["directory_of", "is_renamable", "put_in_place", "rename_directory", "staging_path"]
+__all__ = ["directory_of", "flush_names", "is_renamable", "put_in_place", "rename_directory", "staging_path"]
 
 
 def is_renamable(store: Store) -> bool:
@@ -37,10 +37,11 @@ def directory_of(store: Store, path: str) -> str:
 
 def put_in_place(store: Store, staged: str, path: str, *, replaces: bool) -> None:
     """Rename what was made at ``staged``; what was at ``path`` steps aside, and back if that fails."""
-    rename_directory(directory_of(store, staged), directory_of(store, path), replaces=replaces)
+    source, target = directory_of(store, staged), directory_of(store, path)
+    rename_directory(source, target, replaces=replaces, durable=store.durable)
 
 
-def rename_directory(source: str, target: str, *, replaces: bool) -> None:
+def rename_directory(source: str, target: str, *, replaces: bool, durable: bool = False) -> None:
     """Make a directory's name another one.
 
     Parameters
@@ -49,6 +50,8 @@ def rename_directory(source: str, target: str, *, replaces: bool) -> None:
         Its paths, before and after.
     replaces : bool
         Whether what is at ``target`` is deleted; otherwise nothing but an empty directory may be there.
+    durable : bool, default False
+        Whether the new name is on the disk at the end.
 
     Raises
     ------
@@ -57,6 +60,8 @@ def rename_directory(source: str, target: str, *, replaces: bool) -> None:
     """
     aside = None
     try:
+        if durable:
+            make_durably(os.path.dirname(target))
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if replaces and os.path.lexists(target):
             above, name = os.path.split(target)
@@ -70,6 +75,8 @@ def rename_directory(source: str, target: str, *, replaces: bool) -> None:
         raise
     # Files are elsewhere, and others in their places: what is kept of any is looked at again.
     all_changed()
+    if durable:
+        flush_names(target, source)
     if aside is not None:
         # Nobody sees it any more; what cannot be deleted is no reason to fail.
         with suppress(OSError):
@@ -77,6 +84,15 @@ def rename_directory(source: str, target: str, *, replaces: bool) -> None:
                 os.unlink(aside)
             else:
                 remove_contents(aside, itself=True)
+
+
+def flush_names(*paths: str) -> None:
+    """Have it on the disk which names the directories above have."""
+    try:
+        for above in dict.fromkeys(map(os.path.dirname, paths)):
+            flush_directory(above)
+    except OSError as error:
+        raise _translated(error, paths[0], "") from error
 
 
 def _put_back(aside: str | None, target: str) -> str:
