@@ -58,6 +58,9 @@ REMARKS: dict[str, str] = {
     "column/*": "the system reads each file, for 4 bytes in each row",
     "step*": "the whole chunk is read for a part of it",
     "reversed/*": "the copy runs against the grain",
+    "remote-read/*": "the floor asks for all, and decodes when all has come; zarrc decodes meanwhile",
+    "remote-write/256-large/*": "libzstd, the proxy and the server keep two processors busy",
+    "remote-write/*": "libzstd is asked for the next chunks while others are on their way",
     "transposed/*": "tiles that stay in the first cache are turned in registers",
 }
 

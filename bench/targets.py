@@ -228,7 +228,7 @@ TARGETS: tuple[Target, ...] = (
         _arrays(f"10⁴ appends: last 1000 over first, {title}", "none", 1.1, f"append/{which}", kind="inner")
         for which, title in (("aligned", "whole chunks"), ("across", "across chunks"))
     ),
-    *_remote("read 256 chunks", "remote-read/256/*"),
+    *_remote("read 256 chunks", "remote-read/256*"),
     *_remote("read 1,000 inner chunks of 4 shards", "remote-read/sharded/*"),
     *_remote("write 256 chunks", "remote-write/256/*"),
 )

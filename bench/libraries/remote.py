@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from bench.arrays import ArraySpec
@@ -19,14 +20,20 @@ _CONCURRENCY = 64
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
 
+@dataclass(frozen=True)
+class _Url:
+    url: str
+    storage_options: Any
+
+
 class ZarrcRemote(Zarrc):
     name = "zarrc"
 
-    def remote(self, where: RemotePlace) -> Any:
-        return where
+    def remote(self, where: Any) -> Any:
+        return _Url(where.url, where.storage_options)
 
     def create(self, location: Any, spec: ArraySpec) -> Any:
-        if not isinstance(location, RemotePlace):
+        if not isinstance(location, _Url):
             return super().create(location, spec)
         store = self.module.storage.FsspecStore.from_url(
             location.url, storage_options=location.storage_options
@@ -34,7 +41,7 @@ class ZarrcRemote(Zarrc):
         return super().create(store, spec)
 
     def open(self, location: Any) -> Any:
-        if not isinstance(location, RemotePlace):
+        if not isinstance(location, _Url):
             return super().open(location)
         return self.module.open_array(location.url, mode="r", storage_options=location.storage_options)
 
