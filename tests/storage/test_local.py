@@ -9,6 +9,8 @@ import random
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -514,3 +516,48 @@ def test_conditional_counting_through_stores_with_other_roots_loses_nothing(tmp_
         (LocalStore(tmp_path), "link/n"),
     ]
     assert count_together(*places, rounds=count(200)) == 3 * count(200)
+
+
+def test_a_copy_is_made_by_the_system(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    body = os.urandom(3_000_000)
+    store.set("x", body)
+    store.copy("x", "deep/y")
+    assert bytes(store.get("deep/y") or b"") == body
+    store.copy("deep/y", "deep/y")
+    assert bytes(store.get("deep/y") or b"") == body
+    with pytest.raises(StoreError, match="no such object"):
+        store.copy("nothing", "x")
+    assert bytes(store.get("x") or b"") == body
+    assert sorted(os.listdir(tmp_path)) == ["deep", "x"]
+
+
+COUNTS = """
+import sys
+from zarrc.errors import StoreConflictError
+from zarrc.storage import LocalStore
+store, left = LocalStore(sys.argv[1]), int(sys.argv[2])
+while left:
+    blob = store.get("counter")
+    try:
+        store.set_if("counter", b"%d" % (int(bytes(blob)) + 1), blob.version)
+        left -= 1
+    except StoreConflictError:
+        pass
+"""
+
+
+def test_processes_that_count_by_versions_lose_nothing(
+    tmp_path: Path, child_environment: dict[str, str]
+) -> None:
+    store = LocalStore(tmp_path)
+    assert store.is_conditional
+    store.set_if("counter", b"0", None)
+    n = count(1000)
+    children = [
+        subprocess.Popen([sys.executable, "-c", COUNTS, str(tmp_path), str(n)], env=child_environment)
+        for _ in range(4)
+    ]
+    assert [child.wait(120) for child in children] == [0] * 4
+    assert bytes(store.get("counter") or b"") == b"%d" % (4 * n)
+    assert os.listdir(tmp_path) == ["counter"]

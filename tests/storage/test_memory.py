@@ -110,3 +110,24 @@ def test_a_forked_child_has_a_table_of_its_own(name: str) -> None:
 def test_a_name_is_text() -> None:
     with pytest.raises(TypeError, match="int"):
         MemoryStore(name=3)  # type: ignore[arg-type]
+
+
+def test_the_names_are_listed(name: str) -> None:
+    assert name not in MemoryStore.names()
+    MemoryStore(name=name)
+    assert name in MemoryStore.names()
+    assert MemoryStore.names() == sorted(MemoryStore.names())
+    MemoryStore.forget(name)
+    assert name not in MemoryStore.names()
+
+
+def test_a_copy_shares_the_bytes() -> None:
+    store = MemoryStore({"x": bytes(10_000)})
+    store.copy("x", "a/y")
+    one, other = store.get("x"), store.get("a/y")
+    assert np.frombuffer(one, "u1").ctypes.data == np.frombuffer(other, "u1").ctypes.data  # type: ignore[arg-type]
+    store.set("x", b"new")
+    assert bytes(store.get("a/y") or b"") == bytes(10_000)
+    with pytest.raises(StoreError, match="no such object"):
+        store.copy("nothing", "x")
+    assert bytes(store.get("x") or b"") == b"new"
