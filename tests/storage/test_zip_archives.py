@@ -879,3 +879,33 @@ def test_wide_offsets_are_found_wherever_their_field_is() -> None:
     cut = usual.replace(wide[:4], struct.pack("<2H", 1, 16), 1)
     with pytest.raises(StoreError, match="zip64 field"):
         Directory(cut, 1, 2**36)
+
+
+def test_a_new_store_looks_at_the_place_as_it_is(tmp_path: Path) -> None:
+    outer = MemoryStore()
+    old = ZipStore.from_store(outer, "x.zip")
+    old.set("a", b"1")
+    old.flush()
+    outer.set("x.zip", made(tmp_path / "x.zip", {"b": b"2"}).read_bytes())
+    assert contents(ZipStore.from_store(outer, "x.zip")) == {"b": b"2"}
+    outer.delete("x.zip")
+    assert contents(ZipStore.from_store(outer, "x.zip")) == {}
+    local = ZipStore(tmp_path / "x.zip")
+    assert contents(local) == {"b": b"2"}
+    (tmp_path / "x.zip").unlink()
+    with pytest.raises(StoreError, match="was removed"):
+        local.get("b")
+    assert contents(ZipStore(tmp_path / "x.zip")) == {}
+    with ZipStore(tmp_path / "x.zip") as store:
+        store.set("c", b"3")
+    assert judged(tmp_path / "x.zip") == contents(local) == {"c": b"3"}
+
+
+def test_links_under_our_names_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("text")
+    for kind in ("lock", "new", "undo"):
+        Path(beside(str(tmp_path / "x.zip"), kind)).symlink_to(tmp_path / "victim")
+    store = ZipStore(tmp_path / "x.zip")
+    with pytest.raises(StoreError, match="symbolic links"):
+        store.set("a", b"1")
+    assert (tmp_path / "victim").read_text() == "text"

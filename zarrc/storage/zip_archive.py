@@ -91,6 +91,7 @@ class Archive:
         self.lock = threading.RLock()
         self._view: View = View(Base(None, _UNKNOWN), {})
         self._writing: Writing | None = None
+        self._is_new_user = False
         self.lease: Callable[[], Lease | None] = lambda: None
 
     # Reading.
@@ -101,7 +102,7 @@ class Archive:
         if self._writing is not None:
             return view
         known = view.base.stamp
-        if known is _UNKNOWN or (self.home.changes_by_itself and self._stamp() != known):
+        if self._is_new_user or known is _UNKNOWN or (self.home.changes_by_itself and self._stamp() != known):
             return self._reload()
         return view
 
@@ -128,7 +129,8 @@ class Archive:
                 return self._view
             old = self._view.base
             base = _of_the_system(self.home, lambda: self.home.load(old))
-            if base.snapshot is None and old.snapshot is not None:
+            is_new_user, self._is_new_user = self._is_new_user, False
+            if base.snapshot is None and old.snapshot is not None and not is_new_user:
                 raise StoreError(f"the zip archive {self.home} was removed while it was in use")
             # What a parent of this process had written was not ours to write, and is done by now, or lost.
             changes = self._view.changes if base is old or base.stamp == old.stamp else {}
@@ -137,10 +139,7 @@ class Archive:
 
     def look_again(self) -> None:
         """Accept that the archive is another one, or gone: a new store looks at the place as it is."""
-        with self.lock:
-            is_known = self._writing is None and self._view.base.snapshot is not None
-            if is_known and self.home.changes_by_itself and self._stamp() is None:
-                self._view = View(Base(None, _UNKNOWN), {})
+        self._is_new_user = True
 
     # Writing. `write` and `publish` are called within `changing`.
 

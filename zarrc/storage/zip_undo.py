@@ -26,6 +26,8 @@ __all__ = ["WriterLock", "beside", "remove_record", "repair", "translated", "und
 _RECORD: Final = struct.Struct("<8s3QI")
 _MARK: Final = b"zczip\0\0\1"
 _TAIL_NBYTES: Final = 4096
+# In a directory that others can write to, too, a name of ours may be their link to something else.
+_OURS: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 # Seconds between two looks at a lock.
 _PAUSE: Final = 0.01
 # What flock says where the file system knows no locks: there, writers must be kept apart by the user.
@@ -52,7 +54,7 @@ class WriterLock:
 
     def _taken(self, path: str, until: float) -> int:
         while True:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | _OURS, 0o666)
             try:
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,7 +109,7 @@ def write_record(archive: LocalFile, nbytes: int) -> None:
     device, inode, _, _ = archive.stamp()
     record = _RECORD.pack(_MARK, device, inode, nbytes, _tail_checksum(archive, nbytes))
     path = beside(archive.path, "undo")
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _OURS, 0o666)
     try:
         write_all(fd, record + struct.pack("<I", zlib.crc32(record)), 0)
         os.fsync(fd)
