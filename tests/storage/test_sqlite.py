@@ -28,7 +28,7 @@ from zarrc.errors import (
     StoreTimeoutError,
     TransactionConflictError,
 )
-from zarrc.storage import MemoryStore, SQLiteStore
+from zarrc.storage import LocalStore, MemoryStore, SQLiteStore, make_store
 from zarrc.storage.base import Changes
 from zarrc.testing import StoreTests
 from zarrc.testing.together import in_child
@@ -488,3 +488,14 @@ def test_a_writer_that_is_killed_leaves_what_it_committed(journal: str, tmp_path
         store.close()
         with tables_of(path) as look:
             assert look.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_path_that_ends_as_sqlite_files_do_is_one(tmp_path: Path) -> None:
+    for name in ("x.sqlite", "x.sqlite3"):
+        store, path = make_store(tmp_path / name, mode="r")
+        assert (type(store), store.read_only, path) == (SQLiteStore, True, "")
+    assert isinstance(make_store(str(tmp_path / "x.db"))[0], LocalStore)
+    (tmp_path / "folder.sqlite").mkdir()
+    assert isinstance(make_store(tmp_path / "folder.sqlite")[0], LocalStore)
+    store = zarrc.storage.open_named("sqlite", path=tmp_path / "y", journal="wal", timeout=3)
+    assert str(store) == str(make_store(str(store))[0]) == f"sqlite:///{tmp_path}/y"

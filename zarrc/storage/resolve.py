@@ -203,6 +203,10 @@ def _from_path(path: str, read_only: bool) -> Store:
 
     if _names_zip(path) and not os.path.isdir(path):
         return zip_store(path, None, read_only)
+    if path.endswith((".sqlite", ".sqlite3")) and not os.path.isdir(path):
+        from zarrc.storage.sqlite import SQLiteStore
+
+        return SQLiteStore(path, read_only=read_only)
     return LocalStore(path, read_only=read_only)
 
 
