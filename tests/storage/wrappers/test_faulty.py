@@ -108,6 +108,10 @@ def test_a_delay() -> None:
     start = time.perf_counter()
     store.get("b")
     assert time.perf_counter() - start > 0.04
+    store = faulty(Fault(kind="delay", seconds=0.05, key="b"))
+    start = time.perf_counter()
+    assert len(list(store.get_many([("b", None), ("a/x", None), ("b", (0, 1))]))) == 3
+    assert time.perf_counter() - start > 0.04
 
 
 def test_at_counts_the_calls_that_match() -> None:

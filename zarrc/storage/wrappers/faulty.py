@@ -286,6 +286,9 @@ class FaultyStore(WrapperStore):
         for key, _ in requests:
             check_key(key)
         befalls = [self._call("get" if range is None else "get_range", key) for key, range in requests]
+        delays = [one.seconds for faults in befalls for one in faults if one.kind == "delay"]
+        if delays:
+            time.sleep(max(delays))  # they are waited for together
         good = [n for n, faults in enumerate(befalls) if not any(one.kind in _BEFORE for one in faults)]
         for place, blob in self._store.get_many([requests[n] for n in good]):
             number = good[place]

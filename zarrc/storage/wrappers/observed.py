@@ -151,7 +151,8 @@ class ObservedStore(WrapperStore):
             except BaseException as error:
                 # Which request it was is not known where the error does not name the key; they are alike.
                 waited += perf_counter_ns() - start
-                self._seen(name(requests[0]), getattr(error, "key", None), waited, error=error)
+                if requests:
+                    self._seen(name(requests[0]), getattr(error, "key", None), waited, error=error)
                 raise
             waited += perf_counter_ns() - start
             yield number, answer, waited
