@@ -30,17 +30,17 @@ from zarrc.errors import (
 )
 from zarrc.storage import LocalStore, MemoryStore, SQLiteStore, make_store
 from zarrc.storage.base import Changes
-from zarrc.testing import StoreTests
+from zarrc.testing import AtomicStoreTests
 from zarrc.testing.together import in_child
 
 
-class TestDeleteJournal(StoreTests):
+class TestDeleteJournal(AtomicStoreTests):
     @pytest.fixture
     def store(self, tmp_path: Path) -> SQLiteStore:
         return SQLiteStore(tmp_path / "x.sqlite")
 
 
-class TestWal(StoreTests):
+class TestWal(AtomicStoreTests):
     @pytest.fixture
     def store(self, tmp_path: Path) -> SQLiteStore:
         return SQLiteStore(tmp_path / "x.sqlite", journal="wal")

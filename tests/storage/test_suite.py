@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.storage.four_methods import FourMethods
 from zarrc.storage import FsspecStore, LocalStore, MappingStore, MemoryStore, Store, make_store
-from zarrc.testing import StoreTests
+from zarrc.testing import AtomicStoreTests, StoreTests
 
 numbers = itertools.count()
 
@@ -49,7 +49,7 @@ class TestLocalMapper(StoreTests):
         return store
 
 
-class TestMemory(StoreTests):
+class TestMemory(AtomicStoreTests):
     pickles_by_place = False
 
     @pytest.fixture
@@ -57,7 +57,7 @@ class TestMemory(StoreTests):
         return MemoryStore()
 
 
-class TestNamedMemory(StoreTests):
+class TestNamedMemory(AtomicStoreTests):
     @pytest.fixture
     def store(self) -> Iterator[Store]:
         name = f"suite {next(numbers)}"

@@ -10,10 +10,10 @@ import pytest
 
 from zarrc.storage import Blob, ByteRange, DirListing, MemoryStore, Stat, Store
 from zarrc.storage.zip import ZipStore
-from zarrc.testing import StoreTests
+from zarrc.testing import AtomicStoreTests, StoreTests
 
 
-class TestZipStore(StoreTests):
+class TestZipStore(AtomicStoreTests):
     forks = False  # a child cannot write while its parent does
 
     @pytest.fixture(params=["stored", "deflate"])
@@ -22,7 +22,7 @@ class TestZipStore(StoreTests):
             yield store
 
 
-class TestZipInAnotherStore(StoreTests):
+class TestZipInAnotherStore(AtomicStoreTests):
     forks = False
 
     @pytest.fixture
@@ -69,7 +69,7 @@ class FlushedStore(ZipStore):
         return super().stat(key)
 
 
-class TestFlushedZipStore(StoreTests):
+class TestFlushedZipStore(AtomicStoreTests):
     forks = False
     effort = 0.02
 

@@ -13,9 +13,10 @@ pytest.register_assert_rewrite(
     "zarrc.testing.keys",
     "zarrc.testing.objects",
     "zarrc.testing.sharing",
+    "zarrc.testing.steps",
     "zarrc.testing.together",
 )
 
-from zarrc.testing.store_tests import StoreTests  # noqa: E402
+from zarrc.testing.store_tests import AtomicStoreTests, StoreTests  # noqa: E402
 
-__all__ = ["StoreTests"]
+__all__ = ["AtomicStoreTests", "StoreTests"]

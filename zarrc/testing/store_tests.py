@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from zarrc.storage import Store
 from zarrc.testing.copying import CopyTests
 from zarrc.testing.keys import KeyTests
 from zarrc.testing.objects import ObjectTests
 from zarrc.testing.sharing import SharingTests
+from zarrc.testing.steps import StepTests
 
-__all__ = ["StoreTests"]
+__all__ = ["AtomicStoreTests", "StoreTests"]
 
 
 class StoreTests(ObjectTests, KeyTests, CopyTests, SharingTests):
@@ -45,3 +47,10 @@ class StoreTests(ObjectTests, KeyTests, CopyTests, SharingTests):
     ...     def store(self, tmp_path):
     ...         return LocalStore(tmp_path)
     """
+
+    def test_a_store_that_changes_much_in_one_step_is_held_to_it(self, store: Store) -> None:
+        assert not store.is_atomic or isinstance(self, AtomicStoreTests), "subclass AtomicStoreTests"
+
+
+class AtomicStoreTests(StoreTests, StepTests):
+    """`StoreTests`, for a store whose `Store.is_atomic` is True: what `Store.apply` promises comes to it."""

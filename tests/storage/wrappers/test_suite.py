@@ -22,10 +22,10 @@ from zarrc.storage import (
     Store,
     WrapperStore,
 )
-from zarrc.testing import StoreTests
+from zarrc.testing import AtomicStoreTests, StoreTests
 
 
-class OverMemory(StoreTests):
+class OverMemory(AtomicStoreTests):
     pickles_by_place = False
 
     @pytest.fixture
