@@ -16,7 +16,7 @@ from zarrc.config import config
 
 DOCS = SOURCE_ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
-# They are about files, commands and servers, which have tests of their own: what is Python there is not run here.
+# They are about files, commands and servers, which have tests of their own: their Python is not run here.
 NOT_RUN = {"cli.md", "import.md", "interop.md", "cloud.md"}
 EXAMPLES = ["parallel_write.py", "sharded_writers.py"]
 

@@ -4,7 +4,8 @@
 
 Faults are drawn from a seeded generator for each request; see ``FAULTS``.  Commands (``--control``):
 ``requests`` (method, path, query, range, conditions, status and fault of each since ``clear``), ``clear``,
-and ``faults`` (``rate=``, ``seed=``, ``kinds=``, ``match=``).
+``faults`` (``rate=``, ``seed=``, ``kinds=``, ``match=``), and ``conditions`` (``how=``: as servers that do
+not know them).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _DELAY_S = (0.02, 0.15)
 _ERRORS = {
     403: ("Forbidden", "AccessDenied"),
     500: ("Internal Server Error", "InternalError"),
+    501: ("Not Implemented", "NotImplemented"),
     503: ("Service Unavailable", "SlowDown"),
 }
 
@@ -123,6 +125,7 @@ class Relay:
         self.host, self.port = host, int(port)
         self.records: list[dict[str, Any]] = []
         self.faults = Faults()
+        self.conditions = "keep"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client."""
@@ -173,10 +176,14 @@ class Relay:
         if fault == "drop_before":
             writer.transport.abort()
             return False
-        if fault in ("403", "500", "503"):
+        if self.conditions == "refuse" and (record["if_match"] or record["if_none_match"]):
+            fault = "501"
+        if fault in ("403", "500", "501", "503"):
             record["status"] = int(fault)
             writer.write(_error(int(fault), method))
             return True
+        if self.conditions == "ignore":
+            head = head.without("if-match", "if-none-match")
         answer, answer_body = await self._ask(head, body, server, method)
         record["status"], record["nbytes"] = int(answer.first.split(" ")[1]), len(answer_body)
         if fault == "delay":
@@ -231,7 +238,14 @@ class Relay:
             "requests": lambda: self.records,
             "clear": self.records.clear,
             "faults": self.faults.set,
+            "conditions": self.set_conditions,
         }
+
+    def set_conditions(self, how: str = "keep") -> None:
+        """What becomes of If-Match and If-None-Match: "keep", "ignore" or "refuse" (501)."""
+        if how not in ("keep", "ignore", "refuse"):
+            raise ValueError(how)
+        self.conditions = how
 
 
 def _error(status: int, method: str) -> bytes:

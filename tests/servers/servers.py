@@ -293,6 +293,7 @@ class Servers:
         found = self._kept(f"relay-{kind}", lambda: Proxy("relay", self.server(kind), self.folder))
         assert isinstance(found, Proxy)
         found.ask("faults")
+        found.ask("conditions")
         found.ask("clear")
         return found
 

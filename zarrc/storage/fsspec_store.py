@@ -287,7 +287,7 @@ class FsspecStore(Store):
             current = self._current_version(key, version)
             self._check_version(key, version, current, current is not None)
             try:
-                runner.run(
+                written: str | None = runner.run(
                     key,
                     operations.put,
                     runner.driver,
@@ -299,7 +299,7 @@ class FsspecStore(Store):
             except StoreConflictError as error:
                 conflict = error
             else:
-                return content_version(body)
+                return written if runner.driver.versions else content_version(body)
         raise StoreConflictError("the object is there already", key=key) from conflict.__cause__
 
     def _current_version(self, key: str, like: str | None) -> str | None:

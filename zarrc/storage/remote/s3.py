@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import uuid
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -86,8 +87,9 @@ class S3Driver(Driver):
         super().__init__(fs)
         # botocore has 10 connections unless told otherwise; not in the options, which stay as they were.
         fs.config_kwargs = {"max_pool_connections": settings().max_requests, **fs.config_kwargs}
-        # Where the client sends requests, once it is there; "" for Amazon's.
-        self._endpoint = ""
+        # Where the client sends requests: as far as is known before it is there, "" for Amazon's.
+        self._endpoint = _endpoint(_told(fs))
+        self._is_endpoint_known = False
         # Buckets of which some answer has shown that they are there.
         self._known: set[str] = set()
 
@@ -154,8 +156,12 @@ class S3Driver(Driver):
         kind = "create" if condition == MUST_NOT_EXIST else "match"
         asked = {"IfNoneMatch": "*"} if kind == "create" else {"IfMatch": condition}
         await self._client(self.fs.split_path(path)[0])
-        if not self._endpoint or (self._endpoint, kind) in _keeps:
+        keeps = _keeps.get((self._endpoint, kind)) if self._endpoint else True
+        if keeps:
             return await self._put(path, data, asked)
+        if keeps is not None:
+            await self._look(path, condition)
+            return await self._put(path, data, {})
         return await self._put_first(path, data, condition, kind, asked)
 
     async def _put_first(
@@ -410,8 +416,9 @@ class S3Driver(Driver):
     async def _client(self, bucket: str) -> Any:
         await self.fs.set_session()
         client = await self.fs.get_s3(bucket)
-        if not self._endpoint:
-            self._endpoint = _endpoint(client)
+        if not self._is_endpoint_known:
+            self._endpoint = _endpoint(client.meta.endpoint_url)
+            self._is_endpoint_known = True
         return client
 
     async def _call(self, method: str, **arguments: Any) -> Any:
@@ -448,11 +455,20 @@ class S3Driver(Driver):
         )
 
 
-def _endpoint(client: Any) -> str:
-    """Where a client sends its requests; ``""`` for Amazon, which keeps conditions."""
-    url = str(client.meta.endpoint_url)
+def _told(fs: Any) -> str:
+    """The endpoint that a file system or the environment names; botocore also looks into files."""
+    named = (
+        getattr(fs, "endpoint_url", None),
+        (getattr(fs, "client_kwargs", None) or {}).get("endpoint_url"),
+    )
+    variables = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    return next(filter(None, (*named, *variables)), "")
+
+
+def _endpoint(url: str) -> str:
+    """A URL that a client sends its requests to; ``""`` for Amazon, which keeps conditions."""
     host = url.partition("://")[2].partition("/")[0].partition(":")[0]
-    return "" if host.endswith((".amazonaws.com", ".amazonaws.com.cn")) else url
+    return "" if host.endswith((".amazonaws.com", ".amazonaws.com.cn")) else url.rstrip("/")
 
 
 def _size(said: Any, headers: Mapping[str, str]) -> int | None:
