@@ -31,6 +31,7 @@ LIBRARIES = (
 _FLOOR = "an aiohttp client, 64 requests at once, through the same proxy"
 _SERVERS = {"http": "a web server", "gcs": "a Google server"}
 _ABSENT = 2**64 - 1
+_serials = itertools.count()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,12 +187,11 @@ class _Buckets:
     def __init__(self, server: RemotePlace, place: Place) -> None:
         self.server = server
         self.name = place.own.name
-        self.serial = itertools.count()
         self.now: RemotePlace | None = None
 
     def next(self) -> RemotePlace:
         self.forget()
-        self.now = new_bucket(self.server, f"{self.name}-{next(self.serial)}")
+        self.now = new_bucket(self.server, f"{self.name}-{next(_serials)}")
         return self.now
 
     def forget(self) -> None:

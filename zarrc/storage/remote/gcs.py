@@ -93,6 +93,10 @@ class GCSDriver(Driver):
         url = f"{self.fs._location}/upload/storage/v1/b/{_quoted(bucket)}/o"
         if len(data) > _PART_NBYTES:
             found = await self._resumable(url, name, data, options)
+        elif condition is None:
+            # No body is put together, neither here nor taken apart there.
+            options.update(uploadType="media", name=name)
+            found = await self._json("POST", url, options, {"Content-Type": "application/octet-stream"}, data)
         else:
             boundary = uuid.uuid4().hex
             found = await self._json(
