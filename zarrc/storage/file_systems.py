@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
+import weakref
 from typing import Any
+
+from fsspec.asyn import AsyncFileSystem
 
 __all__ = ["fingerprint", "remade", "synchronous"]
 
-# Those of the parent, in a forked child: the end of their sessions would wait for an event loop that is not
-# there.
+# Those that stores have; in a forked child, those of the parent are kept there besides.
+_in_use: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _of_parents: list[Any] = []
+
+
+def _disarm() -> None:
+    """Keep a forked child from closing the connections of its parent.
+
+    When a file system goes, or the interpreter ends, it closes its sessions in an event loop whose thread the
+    child does not have: the child would wait for it, for some of them forever.
+    """
+    ours = dict(_in_use)
+    _of_parents.extend(ours.values())
+    # There is no other way to the finalizers of somebody else.
+    for finalizer in list(getattr(weakref.finalize, "_registry", ())):
+        alive = finalizer.peek()
+        if alive is not None and id(alive[0]) in ours:
+            finalizer.detach()
+
+
+os.register_at_fork(after_in_child=_disarm)
 
 
 def synchronous(fs: Any) -> Any:
     """The file system, made anew where it is one for use inside an event loop only."""
-    if not getattr(fs, "asynchronous", False):
-        return fs
-    return type(fs)(*fs.storage_args, **{**fs.storage_options, "asynchronous": False})
+    if getattr(fs, "asynchronous", False):
+        fs = type(fs)(*fs.storage_args, **{**fs.storage_options, "asynchronous": False})
+    if isinstance(fs, AsyncFileSystem):
+        _in_use[id(fs)] = fs
+    return fs
 
 
 def remade(fs: Any) -> Any:
     """The same file system for a forked child."""
-    _of_parents.append(fs)
     # Pickling makes it from its arguments, and so those of them that are file systems themselves.
-    return pickle.loads(pickle.dumps(fs))
+    return synchronous(pickle.loads(pickle.dumps(fs)))
 
 
 def fingerprint(fs: Any) -> str:
