@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.soak import count
-from zarrc.errors import StoreError
+from zarrc.errors import StoreError, StoreTimeoutError
 from zarrc.kernels import locks
 from zarrc.kernels.locks import FileLock
 
@@ -308,3 +308,51 @@ def test_a_forked_child_neither_has_the_lock_nor_releases_it(tmp_path: Path, way
     finally:
         os.kill(child, signal.SIGKILL)
         process.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there the system tells when a process began")
+def test_a_number_that_was_given_out_anew_is_not_its_old_holder(tmp_path: Path) -> None:
+    path = tmp_path / ".zc-lock-x.x"
+    with FileLock(os.fsencode(tmp_path / "x"), way="lockfile"):
+        mine = path.read_text()
+    number, began, machine = mine.split(" ", 2)
+    assert int(number) == os.getpid()
+    path.write_text(f"{number} {int(began) - 1} {machine}")
+    with FileLock(os.fsencode(tmp_path / "x"), timeout=5, way="lockfile"):
+        assert path.read_text() == mine
+    path.write_text(mine)  # of this process, which is there
+    with (
+        pytest.raises(StoreTimeoutError) as caught,
+        FileLock(os.fsencode(tmp_path / "x"), timeout=0.1, way="lockfile"),
+    ):
+        pass
+    assert f"remove {path}" in str(caught.value)
+    assert number in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "-5 3 y", f"{10**30} 3 y", "4", "4 ", "4 5", "4 99999999999999999999999 z", "\0" * 900]
+)
+def test_a_lock_file_that_says_nothing_is_waited_for(text: str, tmp_path: Path) -> None:
+    (tmp_path / ".zc-lock-x.x").write_text(text)
+    with (
+        pytest.raises(StoreTimeoutError, match="zc-lock-x"),
+        FileLock(os.fsencode(tmp_path / "x"), timeout=0.1, way="lockfile"),
+    ):
+        pass
+    assert (tmp_path / ".zc-lock-x.x").read_text() == text
+
+
+def test_the_way_can_be_chosen(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the way of a lock is one of"):
+        FileLock(b"x", way="other")
+    locks._refuse_flock(True)
+    try:
+        with pytest.raises(StoreError) as caught, FileLock(os.fsencode(tmp_path / "x"), way="flock"):
+            pass
+        assert caught.value.errno == errno.ENOLCK
+        with FileLock(os.fsencode(tmp_path / "x")):
+            assert os.listdir(tmp_path) == [".zc-lock-x.x"]
+    finally:
+        locks._refuse_flock(False)
+    assert os.listdir(tmp_path) == []

@@ -101,6 +101,8 @@ cdef class FileLock:
     cdef zc_file_lock *lock
 
     def __cinit__(self, bytes path not None, size_t root_nbytes=0, double timeout=60.0, way="auto"):
+        if way not in WAYS:
+            raise ValueError(f"the way of a lock is one of {', '.join(map(repr, WAYS))}, not {way!r}")
         self.path, self.root_nbytes = path, root_nbytes
         self.wait.way, self.wait.timeout_ms = WAYS.index(way), <uint64_t>(max(timeout, 0.0) * 1000)
         self.wait.give_up = _ask
