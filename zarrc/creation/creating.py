@@ -42,8 +42,11 @@ def create(
     path : str, optional
         Path inside ``store``; without ``store``, where the data are: a directory or URL.
     storage : str, optional
-        Name of a registered kind of store in place of ``store``: ``"filesystem"`` (with ``path``),
-        ``"memory"`` or ``"ets"`` (with ``table_name``: arrays of one name share their data in this process).
+        Name of a kind of store in place of ``store``, with the keywords that the store takes
+        (`zarrc.storage.info` tells which): ``"filesystem"``, ``"zip"``, ``"sqlite"`` (``path``), ``"memory"``
+        or ``"ets"`` (``table_name``: arrays of one name share their data in this process), ``"s3"``, ``"gcs"``
+        (``bucket``, ``prefix``), ``"azure_blob"`` (``container``, ``prefix``), ``"http"`` (``url``), or what
+        `zarrc.storage.register` was given.
     mode : {"w", "w-", "a"}, optional
         "w" is ``overwrite=True``.
     overwrite : bool, default False
@@ -53,7 +56,7 @@ def create(
     zarr_version : {2, 3}, optional
         The same as ``zarr_format``.
     storage_options : Mapping, optional
-        For the file system of a URL.
+        For the file system of a URL, or of ``storage``.
     **keywords
         As for `create_array`; further ones go to the store of ``storage``.
 
