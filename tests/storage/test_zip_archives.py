@@ -206,8 +206,9 @@ def test_a_damaged_entry_is_an_error_of_its_member(
         lambda: list(store.get_many([("c", None), ("a/b", None)])),
         lambda: store.get_into("a/b", bytearray(2**20)),
     ):
-        with pytest.raises(StoreError, match=message):
+        with pytest.raises(StoreError, match=message) as caught:
             read()
+        assert caught.value.key == "a/b"
     assert body(store.get("c")) == b"2"
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.soak import count
 from zarrc.errors import StoreConflictError, StoreError
-from zarrc.storage import Blob, ZipStore, zip_commit, zip_home
+from zarrc.storage import Blob, ZipStore, zip_archive, zip_commit, zip_home
 from zarrc.storage.base import Changes
 from zarrc.storage.zip_undo import beside
 
@@ -248,3 +248,68 @@ def test_processes_that_change_in_one_step_wait_for_each_other(tmp_path: Path) -
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
     assert plain_contents(path) == {"n": b"%d" % (4 * rounds)}
     assert os.listdir(tmp_path) == ["x.zip"]
+
+
+def test_a_forked_child_reads_what_its_parent_wrote_and_leaves_it_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appending(monkeypatch, 0)
+    path = tmp_path / "x.zip"
+    store = ZipStore(path)
+    store.set("old", b"old" * 100)
+    store.flush()
+    store.set("a", b"1" * 3000)
+    to_child, to_parent = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            assert (body(store.get("a")), body(store.get("old"))) == (b"1" * 3000, b"old" * 100)
+            view = store._archive.view()
+            os.write(to_parent[1], b".")
+            os.read(to_child[0], 1)
+            # The parent has appended, and begun anew: what was seen before is where it was.
+            entry = view.changes["a"]
+            assert entry is not None
+            assert entry.file.read(entry.data_start, 3000) == b"1" * 3000
+            assert contents(store) == {"old": b"old" * 100, "a": b"1" * 3000}
+            with pytest.raises(StoreError, match="is being written"):
+                store.set("c", b"")
+            os.write(to_parent[1], b".")
+            os.read(to_child[0], 1)
+            assert body(store.get("b")) == b"2" * 5000
+            store.set("c", b"3")
+            store.close()
+            code = 0
+        finally:
+            os._exit(code)
+    os.read(to_parent[0], 1)
+    store.flush()
+    store.set("b", b"2" * 5000)
+    os.write(to_child[1], b".")
+    os.read(to_parent[0], 1)
+    store.flush()
+    os.write(to_child[1], b".")
+    assert os.waitpid(pid, 0)[1] == 0
+    assert contents(store) == {"old": b"old" * 100, "a": b"1" * 3000, "b": b"2" * 5000, "c": b"3"}
+    assert plain_contents(path) == contents(store)
+    assert os.listdir(tmp_path) == ["x.zip"]
+
+
+def test_a_child_that_ends_writes_nothing_of_its_parent(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    store = ZipStore(path)
+    store.set("a", b"1")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            store.close()
+            del store
+            zip_archive._process_ends()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert not path.exists()
+    store.close()
+    assert plain_contents(path) == {"a": b"1"}

@@ -62,7 +62,7 @@ class Directory:
 
     Notes
     -----
-    For a million members: 66 bytes and a name each for ``raw``, 28 bytes of index; 0.8 s to make. `ZipInfo`
+    For a million members: 66 bytes and a name each for ``raw``, 36 bytes of index; 0.9 s to make. `ZipInfo`
     objects would take 1 kB each, and 15 s.
     """
 
@@ -197,13 +197,20 @@ class Directory:
 
     def _other_names(self, data: _Bytes) -> dict[int, bytes]:
         """The names that are not UTF-8 as they are stored: without the flag they are in code page 437."""
-        if not len(data) or not (data & 0x80).any():
+        if not len(data):
             return {}
-        flags = _numbers(data, self._starts + _FLAGS, 2)
+        # All bits of each name, and of what is between one name and the next. An empty name has those of the
+        # byte behind it, which does no harm here.
+        bounds = np.stack((self._starts + _FIXED, self._names_end), axis=1).ravel()
+        bits = np.bitwise_or.reduceat(data, bounds[bounds < len(data)])[::2]
         found = {}
-        for number in np.flatnonzero(flags & UTF8 == 0):
-            name = self.raw[self._starts[number] + _FIXED : self._names_end[number]]
-            if not name.isascii():
+        for number in np.flatnonzero(bits & 0x80):
+            start = self._starts[number]
+            name = self.raw[start + _FIXED : self._names_end[number]]
+            if (
+                not name.isascii()
+                and not int.from_bytes(self.raw[start + _FLAGS : start + _FLAGS + 2], "little") & UTF8
+            ):
                 found[int(number)] = name.decode("cp437").encode()
         return found
 
@@ -279,10 +286,12 @@ class Directory:
 
 def _numbers(data: _Bytes, at: _Numbers, nbytes: int) -> _Numbers:
     """The little-endian numbers of 2 or 4 bytes at these places."""
-    result = data[at].astype(np.int64)
-    for i in range(1, nbytes):
-        result |= data[at + i].astype(np.int64) << (8 * i)
-    return result
+    if not len(at):
+        return np.zeros(0, np.int64)
+    # All numbers that the bytes could be, each a byte behind the one before; only those asked for are made.
+    every: Any = np.ndarray((len(data) - nbytes + 1,), f"<u{nbytes}", data.data, 0, (1,))
+    found: _Numbers = every[at].astype(np.int64)
+    return found
 
 
 def _entry_starts(raw: bytes, data: _Bytes, n_members: int) -> _Numbers:

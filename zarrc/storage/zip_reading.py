@@ -90,13 +90,18 @@ def piece(number: int, member: Member, range: ByteRange | None) -> Piece:
     return Piece(number, member, *resolve_range(range[0], range[1], facts.nbytes))
 
 
+def _named(error: StoreError, facts: Facts) -> StoreError:
+    """The error, about this member."""
+    error.key = facts.name.decode(errors="replace")
+    return error
+
+
 def decoded(facts: Facts, stored: bytes | Blob) -> bytes | Blob:
     """A member's bytes, whole and checked."""
     try:
         return _decoded(facts, stored)
     except StoreError as error:
-        error.key = facts.name.decode(errors="replace")
-        raise
+        raise _named(error, facts) from None
 
 
 def _decoded(facts: Facts, stored: bytes | Blob) -> bytes | Blob:
@@ -224,9 +229,12 @@ def data_start(snapshot: Snapshot, member: Member) -> int:
 
 
 def _see_header(snapshot: Snapshot, member: Member, head: bytes | Blob | memoryview) -> int:
-    start = member.offset + header_nbytes(memoryview(head), member.facts)
-    if start + member.facts.stored_nbytes > member.end:
-        raise StoreError("the zip archive is damaged: a member overlaps another one, or its directory")
+    try:
+        start = member.offset + header_nbytes(memoryview(head), member.facts)
+        if start + member.facts.stored_nbytes > member.end:
+            raise StoreError("the zip archive is damaged: a member overlaps another one, or its directory")
+    except StoreError as error:
+        raise _named(error, member.facts) from None
     snapshot.directory.data_starts[member.number] = start
     return start
 
