@@ -9,7 +9,16 @@ from typing import NamedTuple
 from zarrc.errors import StoreError
 from zarrc.storage.remote.outcomes import Broken, Outside, TooLarge
 
-__all__ = ["IGNORED_RANGE_NBYTES", "MOST_UNTOLD", "Expected", "expected", "finished", "ignored", "range_header", "read_stream"]
+__all__ = [
+    "IGNORED_RANGE_NBYTES",
+    "MOST_UNTOLD",
+    "Expected",
+    "expected",
+    "finished",
+    "ignored",
+    "range_header",
+    "read_stream",
+]
 
 IGNORED_RANGE_NBYTES = 16 * 2**20
 """Of a server that sends the whole object where a range was asked for: the largest that is taken and cut."""

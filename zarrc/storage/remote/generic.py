@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fsspec.implementations.cached import CachingFileSystem
+
 from zarrc.storage.base import Stat
 from zarrc.storage.remote.driver import MUST_NOT_EXIST, Absent, Answer, Broken, Conflict, Driver, Outside
 from zarrc.storage.remote.failures import is_absence, is_passing
@@ -43,6 +45,8 @@ class GenericDriver(Driver):
     def __init__(self, fs: Any) -> None:
         super().__init__(fs)
         self._knows_create: bool | None = None
+        # Those that keep whole files seek to where a range starts, as it is written.
+        self.suffix_ranges = not isinstance(fs, CachingFileSystem)
 
     async def get(self, path: str, start: int | None, nbytes: int | None, most: int | None) -> Answer:
         """See `Driver.get`."""

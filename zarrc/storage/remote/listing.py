@@ -19,7 +19,8 @@ def has_plain_find(fs: Any) -> bool:
     if isinstance(fs, DirFileSystem):
         return has_plain_find(fs.fs)
     if getattr(fs, "async_impl", False):
-        return bool(type(fs)._find is fsspec.asyn.AsyncFileSystem._find)
+        # One that passes calls on to another one has none of its own.
+        return getattr(type(fs), "_find", None) is fsspec.asyn.AsyncFileSystem._find
     return bool(type(fs).find is AbstractFileSystem.find)
 
 
