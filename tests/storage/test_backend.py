@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import threading
 from collections.abc import Mapping
@@ -15,7 +16,8 @@ import pytest
 
 import zarrc
 from zarrc.errors import ContainsNodeError, NodeNotFoundError, ReadOnlyError, StoreDeniedError, StoreError
-from zarrc.storage import Backend, BackendStore, info, register, registry
+from zarrc.storage import Backend, BackendStore, Store, info, register, registry
+from zarrc.testing import ChunksByNumber, StoreTests
 
 Index = tuple[int, ...]
 
@@ -38,11 +40,13 @@ class Files(Backend[Path]):
         return Path(config["folder"]).is_dir()
 
     def read_chunk(self, state: Path, index: Index) -> bytes | None:
-        file = state / _name(index)
-        return file.read_bytes() if file.exists() else None
+        try:
+            return (state / _name(index)).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def write_chunk(self, state: Path, index: Index, data: bytes) -> None:
-        partial = state / f"{_name(index)}.{threading.get_ident()}"
+        partial = state / f"partial.{os.getpid()}.{threading.get_ident()}"
         partial.write_bytes(data)
         partial.rename(state / _name(index))
 
@@ -74,6 +78,14 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def place(tmp_path: Path) -> dict[str, Any]:
     return {"storage": "files", "folder": str(tmp_path / "array")}
+
+
+class TestSuite(StoreTests):
+    """The promises of a store, on chunks of an array in the backend."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        return ChunksByNumber(BackendStore(Files, {"folder": str(tmp_path / "array")}))
 
 
 DATA = np.arange(10 * 9, dtype="f4").reshape(10, 9)

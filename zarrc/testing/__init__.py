@@ -17,6 +17,7 @@ pytest.register_assert_rewrite(
     "zarrc.testing.together",
 )
 
+from zarrc.testing.chunks_by_number import ChunksByNumber  # noqa: E402
 from zarrc.testing.store_tests import AtomicStoreTests, StoreTests  # noqa: E402
 
-__all__ = ["AtomicStoreTests", "StoreTests"]
+__all__ = ["AtomicStoreTests", "ChunksByNumber", "StoreTests"]

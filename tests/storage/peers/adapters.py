@@ -6,7 +6,6 @@ from __future__ import annotations
 import itertools
 import pickle
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,10 @@ import zarr.storage
 
 import zarrc
 from zarrc.errors import ReadOnlyError, StoreError
-from zarrc.storage import FsspecStore, LocalStore, Store, check_key, check_prefix, keys_below, make_store
-from zarrc.storage.base import Blob, ByteRange
+from zarrc.storage import FsspecStore, LocalStore, Store, make_store
 from zarrc.storage.obstore_store import ObstoreStore
 from zarrc.storage.zarr_python_store import ZarrPythonStore
-from zarrc.testing import StoreTests
+from zarrc.testing import ChunksByNumber, StoreTests
 
 numbers = itertools.count()
 
@@ -82,42 +80,6 @@ class TestObstore(StoreTests):
         store = make_store(zarr.storage.ObjectStore(MemoryStore()))[0]
         assert type(store) is ObstoreStore
         return store
-
-
-class ChunksByNumber(Store):
-    """Objects of any key as the chunks of one array, which are the keys that icechunk takes."""
-
-    def __init__(self, inner: Store, *, read_only: bool = False) -> None:
-        super().__init__(read_only=read_only)
-        self.inner = inner
-        self.numbers: dict[str, int] = {}
-        zarrc.create_array(inner, shape=(1000,), chunks=(1,), dtype="u1", compressors=None)
-
-    def _inner_key(self, key: str) -> str:
-        return f"c/{self.numbers.setdefault(key, len(self.numbers))}"
-
-    def get(self, key: str, range: ByteRange | None = None) -> Blob | None:
-        check_key(key)
-        try:
-            return self.inner.get(self._inner_key(key), range)
-        except StoreError as error:
-            error.key = key
-            raise
-
-    def set(self, key: str, data: Any) -> None:
-        check_key(key)
-        self._check_writable(key)
-        self.inner.set(self._inner_key(key), data)
-
-    def delete(self, key: str) -> None:
-        check_key(key)
-        self._check_writable(key)
-        self.inner.delete(self._inner_key(key))
-
-    def list_prefix(self, prefix: str) -> Iterator[str]:
-        names = {f"c/{number}": key for key, number in list(self.numbers.items())}
-        listed = set(self.inner.list_prefix("c"))
-        yield from keys_below(check_prefix(prefix), [name for key, name in names.items() if key in listed])
 
 
 class TestIcechunk(StoreTests):
