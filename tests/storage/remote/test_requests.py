@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 import zarrc
 from tests.servers.places import Place
 from tests.servers.servers import HttpServer, Proxy, Servers
+from tests.soak import count
 from zarrc.errors import ContainsArrayError
 
 DATA = np.random.default_rng(0).normal(size=(40, 60)).astype("<f4")
@@ -198,38 +200,28 @@ def test_reading_over_http_is_a_get_for_each_chunk(http_server: HttpServer) -> N
     assert [one["method"] for one in http_server.ask("requests")] == ["GET"] * 12
 
 
+# Creates the arrays that it is told of, and says whether it was the first.
 CREATOR = """
 import json, sys
 import zarrc
 from zarrc.errors import ContainsNodeError
-url, options, mine = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
-print("ready", flush=True)
-wins = []
 for line in sys.stdin:
+    url, options = json.loads(line)
+    attributes = {"mine": int(sys.argv[1])}
     try:
-        zarrc.create_array(f"{url}/{line.strip()}", shape=3, dtype="i1", attributes={"mine": mine}, storage_options=options)
+        zarrc.create_array(url, shape=3, dtype="i1", attributes=attributes, storage_options=options)
     except ContainsNodeError:
         print("lost", flush=True)
     else:
         print("won", flush=True)
-"""  # noqa: E501
+"""
 
 
-def test_of_two_processes_that_create_an_array_one_wins(
-    remote_place: Place, child_environment: dict[str, str]
-) -> None:
-    import json
-
-    command = [
-        sys.executable,
-        "-c",
-        CREATOR,
-        remote_place.url,
-        json.dumps(dict(remote_place.storage_options)),
-    ]
+@pytest.fixture(scope="module")
+def creators(child_environment: dict[str, str]) -> Iterator[list[subprocess.Popen[str]]]:
     children = [
         subprocess.Popen(
-            [*command, str(mine)],
+            [sys.executable, "-c", CREATOR, str(mine)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=child_environment,
@@ -237,27 +229,28 @@ def test_of_two_processes_that_create_an_array_one_wins(
         )
         for mine in range(2)
     ]
+    yield children
+    for child in children:
+        child.communicate()
 
-    def line(child: subprocess.Popen[str]) -> str:
-        assert child.stdout is not None
-        return child.stdout.readline().strip()
 
-    try:
-        assert [line(child) for child in children] == ["ready", "ready"]
-        for number in range(12):
-            for child in children:
-                assert child.stdin is not None
-                child.stdin.write(f"{number}\n")
-                child.stdin.flush()
-            said = [line(child) for child in children]
-            assert sorted(said) == ["lost", "won"]
-            found = zarrc.open_array(
-                remote_place.at(str(number)), storage_options=remote_place.storage_options
-            )
-            assert found.attrs["mine"] == said.index("won")
-    finally:
-        for child in children:
-            child.communicate()
+def test_of_two_processes_that_create_an_array_one_wins(
+    remote_place: Place, creators: list[subprocess.Popen[str]]
+) -> None:
+    options = dict(remote_place.storage_options)
+    for number in range(count(80)):
+        where = remote_place.at(str(number))
+        said = []
+        for child in creators:
+            assert child.stdin is not None
+            child.stdin.write(json.dumps([where, options]) + "\n")
+            child.stdin.flush()
+        for child in creators:
+            assert child.stdout is not None
+            said.append(child.stdout.readline().strip())
+        assert sorted(said) == ["lost", "won"]
+        found = zarrc.open_array(where, mode="r", storage_options=options)
+        assert found.attrs["mine"] == said.index("won")
 
 
 def test_what_is_there_is_not_clobbered(counted: Counted, chunked: str) -> None:

@@ -155,6 +155,8 @@ class S3Driver(Driver):
             return await self._put(path, data, {})
         kind = "create" if condition == MUST_NOT_EXIST else "match"
         asked = {"IfNoneMatch": "*"} if kind == "create" else {"IfMatch": condition}
+        if len(data) >= 2 * _PART_NBYTES:
+            kind += " in parts"  # which servers learnt later, if at all
         await self._client(self.fs.split_path(path)[0])
         keeps = _keeps.get((self._endpoint, kind)) if self._endpoint else True
         if keeps:
@@ -181,7 +183,7 @@ class S3Driver(Driver):
             self._ignores(kind)
             return version
         # The same bytes once more, under a condition that does not hold now.
-        again = {"IfNoneMatch": "*"} if kind == "create" else {"IfMatch": _NO_ETAG}
+        again = {"IfNoneMatch": "*"} if condition == MUST_NOT_EXIST else {"IfMatch": _NO_ETAG}
         try:
             version = await self._put(path, data, again)
         except Exception as error:
@@ -207,8 +209,8 @@ class S3Driver(Driver):
     def _ignores(self, kind: str) -> None:
         _keeps[self._endpoint, kind] = False
         warnings.warn(
-            f"the S3 server at {self._endpoint.rpartition('@')[2]} ignores conditional writes: two processes "
-            "that write the same metadata at the same time may overwrite each other's",
+            f"the S3 server at {self._endpoint.rpartition('@')[2]} ignores conditional writes ({kind}): two "
+            "processes that write the same object at the same time may overwrite each other's",
             ZarrcWarning,
             stacklevel=2,
         )
