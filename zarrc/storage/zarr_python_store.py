@@ -31,7 +31,9 @@ def from_zarr_python(store: Any) -> Store:
     if kind == "zarr.storage._local.LocalStore":
         return LocalStore(store.root, read_only=read_only)
     if kind == "zarr.storage._fsspec.FsspecStore":
-        return FsspecStore.from_file_system(store.fs, store.path, read_only=read_only)
+        # A synchronous file system is wrapped, for zarr-python, so that it looks like an asynchronous one.
+        fs = getattr(store.fs, "sync_fs", store.fs)
+        return FsspecStore.from_file_system(fs, store.path, read_only=read_only)
     if kind == "zarr.storage._obstore.ObjectStore":
         from zarrc.storage.obstore_store import from_obstore
 
