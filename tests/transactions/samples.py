@@ -117,6 +117,20 @@ def change(top: Any, value: int = 7) -> None:
         top["sharded"][10:30] = value
 
 
+def fill_little(store: Store) -> None:
+    """Store a hierarchy that `change_little` changes, for servers that are slow."""
+    top = zarrc.create_group(store, attributes={"n": 0})
+    top.create_array("a", data=np.arange(6), chunks=(3,))
+
+
+def change_little(top: Any) -> None:
+    """Change it."""
+    top["a"][2:4] = 7
+    top["a"].append([7])
+    top.create_array("b", data=[7])
+    top.attrs["n"] = 7
+
+
 def check(top: Any, *, changed: bool, value: int = 7) -> None:
     """Look at the values, of all or of nothing of a change."""
     grown, cut, z = np.arange(40), np.arange(40), np.ones((6, 6))

@@ -441,7 +441,7 @@ class Store(ABC):
     def staging(self) -> Store:
         """A new store, empty, for what `apply` takes later; closing it drops what is in it.
 
-        Keys in it are short names. By default it is a temporary directory. It may be a part of this store
+        Keys in it are short names. By default it is a temporary file. It may be a part of this store
         that listings hide, so that `apply` need not copy: what a killed process leaves there is the store's
         to remove.
         """

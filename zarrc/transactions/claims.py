@@ -206,6 +206,11 @@ class _LocalClaim:
         self._home.store.delete(self._home.key("state"))
         directory = _directory(self._home)
         with suppress(OSError):
+            # Temporary files that a kill left.
+            for name in os.listdir(directory):
+                if name != "owner":
+                    os.unlink(os.path.join(directory, name))
+        with suppress(OSError):
             os.unlink(os.path.join(directory, "owner"))
         for path in (directory, os.path.dirname(directory)):
             with suppress(OSError):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from zarrc.config import config
 from zarrc.engine.node_names import join, normalize_path
+from zarrc.engine.nodes import MARKERS
 from zarrc.errors import ReadOnlyError, StoreDeniedError, StoreError, TransactionConflictError
 from zarrc.transactions.applying import Target, apply_plan, remove_empty
 from zarrc.transactions.claims import Claim, take
@@ -129,6 +131,10 @@ def clean_dead(store: Store, path: str, own: str | None) -> list[Recovered]:
                 done.append(_finish(home, claim, None, None))
             finally:
                 claim.end()
+    root = store.local_root
+    if root is not None and own is None:
+        with suppress(OSError):
+            os.rmdir(os.path.join(root, path, DIRECTORY))
     return done
 
 
@@ -234,6 +240,7 @@ def _finish(home: Home, claim: Claim, marker: Marker | None, target: Target | No
             finish_committed(home, plan, left, claim.check)
         else:
             _unmark(home, left, claim.check, undo=True)
+            _remove_new(home, plan)
     elif commits and target is not None:
         # It goes when all markers are gone.
         raise StoreError(f"the plan of {home} is gone, and it is not known what it was to do", key=key)
@@ -250,6 +257,18 @@ def finish_committed(home: Home, plan: Plan, left: dict[int, Target], check: Cal
     """Remove the markers of nodes at which all is done."""
     _unmark(home, left, check, undo=False)
     remove_empty(home.store, [join(home.root, path) for path in plan.removed])
+
+
+def _remove_new(home: Home, plan: Plan) -> None:
+    """Remove what is left of the directories of nodes that were to be made."""
+    root = home.store.local_root
+    if root is None:
+        return
+    paths = [join(home.root, one.path) if one.path else home.root for one in plan.nodes]
+    new = [
+        path for path in paths if path and all(home.store.stat(join(path, name)) is None for name in MARKERS)
+    ]
+    remove_empty(home.store, sorted(new, reverse=True))
 
 
 def _unmark(home: Home, targets: dict[int, Target], check: Callable[[], None], *, undo: bool) -> None:
