@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -11,6 +12,7 @@ __all__ = ["Paths"]
 
 # What stands for itself in the path of a URL (RFC 3986, "pchar"), besides letters and digits.
 _URL_LETTERS = "/!$&'()*+,;=:@"
+_PLAIN = re.compile(r"[A-Za-z0-9_.\-/]*")
 
 
 class Paths:
@@ -45,7 +47,9 @@ class Paths:
         if not key:
             return self.whole_root
         if self.takes_urls:
-            return f"{self._start}{quote(key, safe=_URL_LETTERS)}{self._query}"
+            # Most keys are written as they are, which is sooner seen than done.
+            quoted = key if _PLAIN.fullmatch(key) else quote(key, safe=_URL_LETTERS)
+            return f"{self._start}{quoted}{self._query}"
         return self._start + key
 
     def key(self, path: str) -> str:
