@@ -64,6 +64,7 @@ PROGRAMS: dict[str, dict[str, tuple[str, str]]] = {
         "5. Monitor costs": ("cloud_costs.py", "monitor_costs"),
     },
     "Lazy Loading": {"Lazy Loading": ("lazy_loading.py", "chunks_on_first_access")},
+    "Transactional Writes": {"Transactional Writes": ("transactions.py", "transactional_writes")},
 }
 EXAMPLES = SOURCE_ROOT / "examples"
 _PROGRAM_FILES = sorted({file for blocks in PROGRAMS.values() for file, _ in blocks.values()})

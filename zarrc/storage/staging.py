@@ -25,13 +25,13 @@ class TemporaryStore(Store):
 
     Notes
     -----
-    A file for all, since thousands of files take a file system seconds. What is replaced or deleted makes room
-    for objects of its size.
+    A file for all, since thousands of files take a file system seconds. What is replaced or deleted makes
+    room for objects of its size.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._file = tempfile.TemporaryFile(prefix="zarrc-staged-", buffering=0)
+        self._file = tempfile.TemporaryFile(prefix="zarrc-staged-", buffering=0)  # noqa: SIM115
         self._lock = allocate_lock()
         # Key -> offset, bytes, number of the write.
         self._places: dict[str, tuple[int, int, int]] = {}

@@ -155,11 +155,13 @@ def resolve(store: Store, path: str, deadline: float | None = None) -> bool:
 
 def _resolve(store: Store, path: str, deadline: float) -> bool:
     changed = False
-    looks = 0
+    last, looks = "", 0
     while True:
         marker = read_marker(store, path)
         if marker is None:
             return changed
+        if marker.id != last:
+            last, looks = marker.id, 0
         home, target = _find_home(store, path, marker)
         claim = None if home is None else take(home, deadline)
         changed = True
