@@ -74,6 +74,8 @@ cdef extern from "zc_atomic.h":
     bint zc_flag_is_raised(const int *flag) noexcept nogil
 
 cdef enum:
+    # Objects that a store in Python is given together where each is locked by an open file.
+    LOCKED_FILES = 64
     # Shards up to this size, decoded, are built by one thread each where there are several.
     SMALL_SHARD_NBYTES = 1 << 20
     SIZE_WORD = 2               # of a file's identity
@@ -433,7 +435,8 @@ cdef int _write_to_python(zc_shard_write *job, Objects objects, int n_threads) e
         if group is None:
             group = _new_outgoing(job, objects, n_threads)
         group.add(i, objects.key_of(part.chunk, job.plan.ndim), not part.covers)
-        if group_is_full(len(group.keys), len(group.keys) * job.shard_nbytes, job.shard_nbytes, 1):
+        if (group_is_full(len(group.keys), len(group.keys) * job.shard_nbytes, job.shard_nbytes, 1)
+                or (objects.c.locks_files and len(group.keys) >= LOCKED_FILES)):
             if group.write():
                 return 0
             group = None

@@ -70,6 +70,8 @@ from zarrc.kernels.table cimport zc_blob
 from zarrc.kernels.worker cimport zc_worker
 
 cdef enum:
+    # Objects that a store in Python is given together where each is locked by an open file.
+    LOCKED_FILES = 64
     # Chunks that are encoded together for a store in Python, which takes them as they come, and about their bytes for each
     # thread. At first they are fewer, so that something is soon on its way; but after each group the caller may wait 5 ms for
     # the GIL, if the store is busy in a thread of its own.
@@ -402,7 +404,8 @@ cdef class _Outgoing:
         self.parts.append((job_index, part_index))
         self.keys.append(self.objects.key_of(part.chunk, job.gather.plan.ndim))
         self.nbytes += job.gather.layout.nbytes
-        return group_is_full(len(self.keys), self.nbytes, job.gather.layout.nbytes, self.n_threads)
+        return (group_is_full(len(self.keys), self.nbytes, job.gather.layout.nbytes, self.n_threads)
+                or (self.objects.c.locks_files and <size_t>len(self.keys) >= <size_t>LOCKED_FILES))
 
     cdef bint write(self) except -1:
         """Whether it failed, which is kept."""
