@@ -68,8 +68,7 @@ def test_an_array_grows_and_shrinks(remote_place: Place) -> None:
 
 def test_groups_nest_and_are_consolidated(remote_place: Place) -> None:
     options = keywords(remote_place)
-    group = zarrc.open_group(remote_place.url, mode="w", **options)
-    group.attrs["title"] = "räksmörgås"
+    group = zarrc.open_group(remote_place.url, mode="w", attributes={"title": "räksmörgås"}, **options)
     for name in ("x", "deep/er/y"):
         group.create_array(name, data=DATA, chunks=(20, 25), attributes={"name": name})
     group.create_array("old", data=DATA[0], chunks=10)
@@ -106,7 +105,7 @@ def test_arrays_are_copied_from_server_to_server(servers: Servers) -> None:
 
 def test_an_overwritten_array_leaves_nothing_behind(remote_place: Place) -> None:
     where, options = remote_place.at("a.zarr"), keywords(remote_place)
-    zarrc.create_array(where, data=DATA, chunks=(5, 5), **options)
+    zarrc.create_array(where, data=DATA, chunks=(10, 20), **options)
     with pytest.raises(ContainsArrayError):
         zarrc.create_array(where, shape=(3,), dtype="i1", **options)
     zarrc.create_array(where, shape=(3,), dtype="i1", overwrite=True, **options)
