@@ -91,8 +91,8 @@ def test_wherever_the_owner_dies_all_or_nothing_is_done(zarr_format: Any, after:
     assert set(states) == {"before", "after"}
 
 
-def test_wherever_who_resolves_it_dies_too(zarr_format: Any = 3) -> None:
-    first = filled(zarr_format)
+def test_wherever_who_resolves_it_dies_too() -> None:
+    first = filled()
     done = copied(first)
     total = run_and_die(done, 0).n_calls
     before, changed = contents(first), contents(done)

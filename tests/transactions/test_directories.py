@@ -259,6 +259,11 @@ def test_who_may_not_write_is_warned(place: Path) -> None:
         zarrc.open_group(place)
 
 
+def _plan(**fields: Any) -> bytes:
+    whole = {"zarrc_transaction": 1, "nodes": [], "documents": [], "removed": [], "locks_files": False}
+    return json.dumps({**whole, **fields}).encode()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -268,11 +273,14 @@ def test_who_may_not_write_is_warned(place: Path) -> None:
         b"\xff" * 10,
         b'{"zarrc_transaction": 2}',
         b'{"zarrc_transaction": 1}',
-        b'{"zarrc_transaction": 1, "nodes": [["../x", {}, [], [], true]], "documents": [], "removed": [], "locks_files": false}',
-        b'{"zarrc_transaction": 1, "nodes": [["", {"../x": 1}, [], [], true]], "documents": [], "removed": [], "locks_files": false}',
-        b'{"zarrc_transaction": 1, "nodes": [["", {}, ["a/../../x"], [], true]], "documents": [], "removed": [], "locks_files": false}',
-        b'{"zarrc_transaction": 1, "nodes": [], "documents": [[0, "x"]], "removed": [], "locks_files": false}',
-        b'{"zarrc_transaction": 1, "nodes": [], "documents": [], "removed": ["../x"], "locks_files": false}',
+        _plan(nodes=[["../x", {}, [], [], True]]),
+        _plan(nodes=[["", {"../x": 1}, [], [], True]]),
+        _plan(nodes=[["", {"x": -1}, [], [], True]]),
+        _plan(nodes=[["", {}, ["a/../../x"], [], True]]),
+        _plan(nodes=[["", {}, [".zc-tx/x"], [], True]]),
+        _plan(nodes=[["", {}, [], [1], True]]),
+        _plan(documents=[[0, "x"]]),
+        _plan(removed=["../x"]),
     ],
 )
 @pytest.mark.parametrize("record", ["plan", "marker"])

@@ -1,4 +1,4 @@
-"""Processes that are killed in a transaction: what is there then, once it is opened for writing, is all or nothing.
+"""Processes that are killed in a transaction: once it is opened for writing, all of it is done or nothing.
 
 In a directory, in SQLite and on a server of S3; at random places, and at chosen ones.
 """

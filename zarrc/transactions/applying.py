@@ -24,7 +24,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from zarrc.engine.node_changes import node_lock
-from zarrc.engine.node_names import join
+from zarrc.engine.node_names import ancestors, join
 from zarrc.engine.nodes import V3_DOCUMENT
 from zarrc.engine.objects import Objects
 from zarrc.errors import StoreError
@@ -170,6 +170,8 @@ class _Doing:
                 made = StoreError(f"{error.strerror or error} [errno {error.errno}]", key=key)
                 made.errno = error.errno
                 raise made from error
+        if getattr(store, "durable", False):
+            _flush(target_root, {key.rpartition("/")[0] for _, key in pairs})
 
     @staticmethod
     def _rename_one(source: str, target: str) -> None:
@@ -190,6 +192,17 @@ class _Doing:
             raise _lost(self._home, staged)
         store.set(key, blob)
         self._home.store.delete(staged)
+
+
+def _flush(root: str, paths: set[str]) -> None:
+    """Have the new names in directories on the disk, and those of the directories themselves."""
+    wanted = {above for path in paths for above in (*ancestors(path), path)}
+    for path in sorted(wanted, reverse=True):
+        fd = os.open(os.path.join(root, path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def _lost(home: Home, key: str) -> StoreError:

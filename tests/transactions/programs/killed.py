@@ -5,8 +5,8 @@ Each job is done by a forked child, which has everything loaded and opens the st
     store    ``{"kind": "local" | "sqlite", "path": ...}`` or ``{"kind": "url", "url": ..., "options": ...}``
     little   whether the little change is made
     lease    ``storage.transaction_lease``
-    place    where the child is killed: ``["calls", n]`` at a write to the store, ``["c", n]`` around a system call of
-             our C, ``["os", n]`` around one of Python; null: nowhere
+    place    where the child is killed: ``["calls", n]`` at a write to the store, ``["c", n]`` around a system
+             call of our C, ``["os", n]`` around one of Python; null: nowhere
     after_s  how long after it began it is killed, or null
 
 The answer: the signal or the exit code of the child; how many places there were.
