@@ -136,12 +136,13 @@ def test_sqlite(tmp_path: Path, killer: Killer) -> None:
             shutil.copy(one, tmp_path / one.name.replace("first", name))
         return {"kind": "sqlite", "path": str(tmp_path / f"{name}.sqlite")}
 
-    killed, n = killer.do(store=start("whole"), place=["calls", 0])
+    killed, n = killer.do(store=start("whole"), place=["staged", 0])
     assert not killed
-    jobs: list[Any] = [["calls", at] for at in places(n, count(100), chance)] + [None] * count(100)
+    jobs: list[Any] = [["staged", at] for at in places(n, count(100), chance)]
+    jobs += [None] * (count(200) - len(jobs))
     for number, place in enumerate(jobs):
         job = start(f"x{number}")
-        after_s = None if place is not None else chance.random() * 0.15
+        after_s = None if place is not None else chance.random() * 0.1
         killed, _ = killer.do(store=job, place=place, after_s=after_s)
         with open_store(job) as store:
             found[f"{resolved(store)} {'killed' if killed else 'done'}"] += 1

@@ -6,7 +6,8 @@ Each job is done by a forked child, which has everything loaded and opens the st
     little   whether the little change is made
     lease    ``storage.transaction_lease``
     place    where the child is killed: ``["calls", n]`` at a write to the store, ``["c", n]`` around a system
-             call of our C, ``["os", n]`` around one of Python; null: nowhere
+             call of our C, ``["os", n]`` around one of Python, ``["staged", n]`` around a look at what is
+             staged, also in the midst of a transaction of SQLite; null: nowhere
     after_s  how long after it began it is killed, or null
 
 The answer: the signal or the exit code of the child; how many places there were.
@@ -22,13 +23,14 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import zarrc
 from tests.transactions.samples import change, change_little, fill
 from zarrc.kernels import local_probes
 from zarrc.storage import Fault, FaultyStore, LocalStore, SQLiteStore, Store, make_store
+from zarrc.storage.staging import TemporaryStore
 
 _WRITES = frozenset(("set", "set_if", "delete", "delete_prefix", "copy", "apply"))
 _CHANGING = ("rename", "unlink", "rmdir", "mkdir", "open", "link", "replace", "write")
@@ -37,11 +39,11 @@ _CHANGING = ("rename", "unlink", "rmdir", "mkdir", "open", "link", "replace", "w
 class _Places:
     """Places around the system calls of Python that change files."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, owner: Any, names: Iterable[str]) -> None:
         self.at = at
         self.n = 0
-        for name in _CHANGING:
-            setattr(os, name, self.around(getattr(os, name)))
+        for name in names:
+            setattr(owner, name, self.around(getattr(owner, name)))
 
     def around(self, function: Any) -> Any:
         def call(*arguments: Any, **keywords: Any) -> Any:
@@ -78,7 +80,9 @@ def child(job: Mapping[str, Any]) -> int:
     if kind == "c":
         local_probes.kill_at(n)
     if kind == "os":
-        places = _Places(n)
+        places = _Places(n, os, _CHANGING)
+    if kind == "staged":
+        places = _Places(n, TemporaryStore, ("get", "set"))
     if job["after_s"] is not None:
         threading.Thread(target=_kill_soon, args=(job["after_s"],), daemon=True).start()
     with zarrc.transaction(top) as tx:
