@@ -183,7 +183,8 @@ def test_a_server(servers: Any, kind: str, killer: Killer) -> None:
     with lease(REMOTE_LEASE_S):
         killed, n = killer.do(store=start(), place=["calls", 0], lease=REMOTE_LEASE_S, little=True)
         assert not killed
-        jobs: list[Any] = [["calls", at] for at in places(n, count(150), chance)] + [None] * count(50)
+        jobs: list[Any] = [["calls", at] for at in places(n, count(100), chance)]
+        jobs += [None] * (count(200) - len(jobs))
         for place in jobs:
             job = start()
             after_s = None if place is not None else chance.random()

@@ -30,6 +30,7 @@ from zarrc.engine.objects import Objects
 from zarrc.errors import StoreError
 from zarrc.kernels.locks import all_changed
 from zarrc.storage.keys import RESERVED
+from zarrc.transactions.claims import make_directories
 from zarrc.transactions.overlay import DOCUMENTS
 from zarrc.transactions.records import DIRECTORY
 
@@ -183,7 +184,7 @@ class _Doing:
                 if not os.path.lexists(source):
                     raise
                 # Again where somebody removes a directory that is empty.
-                os.makedirs(os.path.dirname(target), exist_ok=True)
+                make_directories(os.path.dirname(target))
         os.rename(source, target)
 
     def _across(self, store: Store, staged: str, key: str) -> None:

@@ -28,7 +28,7 @@ from zarrc.config import config
 from zarrc.errors import StoreConflictError, StoreDeniedError, StoreError, TransactionConflictError
 from zarrc.transactions.records import DIRECTORY, Home, dump, load, signature, signed_by
 
-__all__ = ["Claim", "Decision", "begin", "take"]
+__all__ = ["Claim", "Decision", "begin", "make_directories", "remove_begun", "take"]
 
 Decision = Literal["open", "commit", "rollback"]
 _DECISIONS = ("open", "commit", "rollback")
@@ -108,8 +108,12 @@ def _pause(deadline: float, least: float, most: float) -> bool:
 _NO_FLOCK = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
 
-# A file without its owner is given that long: who makes one is about to lock it.
+# A directory without its owner's file is looked at for that long: it may be about to be removed.
 _GRACE_S = 0.5
+
+# What the names of directories start with that are being made, and how long that may take.
+_NEW = ".zc-new-"
+_BEGINNING_S = 60.0
 
 _open_files: set[int] = set()
 
@@ -154,8 +158,8 @@ class _LocalClaim:
         made: list[str] = []
         while True:
             try:
-                made += _make_directories(_directory(home), home)
-                fd = _make_owner(home)
+                made += _make_directories(os.path.dirname(_directory(home)))
+                fd = _make_owned(_directory(home))
             except FileNotFoundError:
                 continue  # another transaction that ended removed a directory that was empty
             except OSError as error:
@@ -229,15 +233,66 @@ def _directory(home: Home) -> str:
     return os.path.join(root, home.path)
 
 
-def _make_directories(path: str, home: Home) -> list[str]:
-    """Make a directory and those above it; return those that were not there, below the last two."""
+def _make_directories(path: str) -> list[str]:
+    """Make a directory and those above it; return those above it that were not there."""
     missing = []
-    above = os.path.dirname(os.path.dirname(path))
+    above = os.path.dirname(path)
     while above and not os.path.isdir(above) and above != os.path.dirname(above):
         missing.append(above)
         above = os.path.dirname(above)
-    os.makedirs(path, exist_ok=True)
+    make_directories(path)
     return missing
+
+
+def make_directories(path: str) -> None:
+    """`os.makedirs`, also while others remove directories that are empty."""
+    for _ in range(1000):
+        try:
+            os.makedirs(path, exist_ok=True)
+            return
+        except FileExistsError:
+            # It was there, and was gone when Python looked whether it is a directory.
+            if os.path.lexists(path) and not os.path.isdir(path):
+                raise
+        except FileNotFoundError:
+            continue
+    os.makedirs(path, exist_ok=True)
+
+
+def _make_owned(directory: str) -> int | None:
+    """Make a transaction's directory with the file of its owner, which is locked before anybody sees it.
+
+    None if somebody removed it meanwhile, who took it for a dead one's.
+    """
+    new = os.path.join(os.path.dirname(directory), f"{_NEW}{secrets.token_hex(8)}")
+    os.mkdir(new)
+    fd = None
+    try:
+        fd = _make_owner(os.path.join(new, "owner"))
+        if fd is not None:
+            os.rename(new, directory)
+            if _is_same_file(fd, os.path.join(directory, "owner")):
+                return fd
+            os.close(fd)
+    except BaseException:
+        if fd is not None:
+            os.close(fd)
+        for remove, path in ((os.unlink, os.path.join(new, "owner")), (os.rmdir, new)):
+            with suppress(OSError):
+                remove(path)
+        raise
+    return None
+
+
+def remove_begun(directory: str) -> None:
+    """Remove what is left of transactions that were killed while they began."""
+    with suppress(OSError):
+        for name in os.listdir(directory):
+            path = os.path.join(directory, name)
+            if name.startswith(_NEW) and time.time() - os.stat(path).st_mtime > _BEGINNING_S:
+                for remove, one in ((os.unlink, os.path.join(path, "owner")), (os.rmdir, path)):
+                    with suppress(OSError):
+                        remove(one)
 
 
 def _remove_directories(paths: list[str]) -> None:
@@ -250,13 +305,11 @@ def _owner_path(home: Home) -> str:
     return os.path.join(_directory(home), "owner")
 
 
-def _make_owner(home: Home) -> int | None:
+def _make_owner(path: str) -> int | None:
     """Make the owner's file and lock it; None if somebody took it for a dead one's meanwhile."""
-    path = _owner_path(home)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        locked = _flock(fd)
-        if locked is False or not _is_same_file(fd, path):
+        if _flock(fd) is False or not _is_same_file(fd, path):
             os.close(fd)
             return None
         os.write(fd, dump({**signature(), **_process()}))
@@ -270,11 +323,10 @@ def _make_owner(home: Home) -> int | None:
 
 
 def _make_owner_again(home: Home) -> int | None:
+    """Make the file of an owner that has none; None if somebody else does."""
     try:
-        return _make_owner(home)
-    except FileExistsError:
-        return None
-    except FileNotFoundError:
+        return _make_owner(_owner_path(home))
+    except (FileExistsError, FileNotFoundError):
         return None
     except OSError as error:
         raise _translated(error, home) from error

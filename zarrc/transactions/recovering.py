@@ -13,7 +13,7 @@ from zarrc.engine.node_names import join, normalize_path
 from zarrc.engine.nodes import MARKERS
 from zarrc.errors import ReadOnlyError, StoreDeniedError, StoreError, TransactionConflictError
 from zarrc.transactions.applying import Target, apply_plan, remove_empty
-from zarrc.transactions.claims import Claim, take
+from zarrc.transactions.claims import Claim, remove_begun, take
 from zarrc.transactions.markers import remove_markers
 from zarrc.transactions.places import above
 from zarrc.transactions.records import DIRECTORY, Home, Marker, Plan, is_id, load, marker_key, read_marker
@@ -132,7 +132,8 @@ def clean_dead(store: Store, path: str, own: str | None) -> list[Recovered]:
             finally:
                 claim.end()
     root = store.local_root
-    if root is not None and own is None:
+    if root is not None:
+        remove_begun(os.path.join(root, path, DIRECTORY))
         with suppress(OSError):
             os.rmdir(os.path.join(root, path, DIRECTORY))
     return done
