@@ -23,7 +23,7 @@ from zarrc.engine.copy_chunk cimport AT_TARGET, check_object, copy_chunk_at, cop
 from zarrc.engine.failure cimport keep_failure, poll_signals, take_owned, zc_failure
 from zarrc.engine.job cimport detail_of, grain_of, threads_for, write_group_of
 from zarrc.engine.layout cimport ChunkLayout
-from zarrc.engine.objects cimport PLACE_LOCAL, PLACE_MEMORY, PLACE_PYTHON, Objects, given_bytes
+from zarrc.engine.objects cimport PLACE_LOCAL, PLACE_MEMORY, PLACE_PYTHON, Objects, answers_of, given_bytes
 from zarrc.indexing.selection cimport MAX_NDIM
 from zarrc.kernels.local_io cimport local_list_chunks, zc_chunk_list, zc_chunk_names
 from zarrc.kernels.pool cimport pool_run
@@ -328,7 +328,7 @@ cdef class _Copy:
     def _fetched(self, keys):
         """The objects of these keys, checked; None for those that are not there."""
         blobs = [None] * len(keys)
-        for index, blob in self.source.store.get_many([(key, None) for key in keys]):
+        for index, blob in answers_of(self.source.store, [(key, None) for key in keys]):
             if blob is None:
                 continue
             blobs[index] = given_bytes(blob, keys[index])

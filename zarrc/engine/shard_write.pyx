@@ -6,8 +6,6 @@ of its object: the inner chunks that it does not touch are taken over as they ar
 thread, others by all threads together.
 """
 
-from zarrc.errors import StoreError
-
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport int64_t, uint64_t
@@ -21,7 +19,6 @@ from zarrc.engine.objects cimport (
     PLACE_LOCAL,
     PLACE_MEMORY,
     PLACE_PYTHON,
-    all_of,
     given_bytes,
     object_cut,
     object_lock,
@@ -33,6 +30,7 @@ from zarrc.engine.objects cimport (
     zc_object_lock,
     zc_objects,
 )
+from zarrc.engine.outgoing cimport Outgoing
 from zarrc.engine.shard_build cimport (
     build_begin,
     build_end,
@@ -437,86 +435,39 @@ cdef int _write_to_python(zc_shard_write *job, Objects objects, int n_threads) e
         group.add(i, objects.key_of(part.chunk, job.plan.ndim), not part.covers)
         if (group_is_full(len(group.keys), len(group.keys) * job.shard_nbytes, job.shard_nbytes, 1)
                 or (objects.c.locks_files and len(group.keys) >= LOCKED_FILES)):
-            if group.write():
+            if group.write(False):
                 return 0
             group = None
     if group is not None:
-        group.write()
+        group.write(False)
     return 0
 
 
 @cython.final
-cdef class _Outgoing:
-    """Shards that a store in Python is given together: it takes them from this iterator, which builds one at a time.
-
-    The iterator is not at its end before all were taken, or one failed.
-    """
+cdef class _Outgoing(Outgoing):
+    """Shards, which are built one at a time."""
 
     cdef zc_shard_write *job
-    cdef Objects objects
     cdef int n_threads
     cdef list parts
-    cdef list keys
-    cdef list changed           # the numbers of those that are read first
-    cdef dict old               # of each of them the stored object, until it was used
-    cdef list empty             # the keys of objects to remove
     cdef size_t n_built         # so far
-    cdef bint failed            # which is kept
 
     cdef int add(self, size_t part_index, str key, bint is_changed) except -1:
-        if is_changed:
-            self.changed.append(len(self.keys))
         self.parts.append(part_index)
-        self.keys.append(key)
-        return 0
+        return self.add_key(key, is_changed)
 
-    cdef bint write(self) except -1:
-        """Whether it failed, which is kept."""
-        # A change is a read and a write under one lock; others' changes do not meet a shard that is replaced meanwhile.
-        with self.objects.locked(self.keys):
-            self.write_locked()
-        return self.failed
-
-    cdef int write_locked(self) except -1:
-        """By whom has the locks."""
+    cdef bint write_locked(self) except -1:
         try:
-            if len(self.keys) == 1:
-                self._write_one(self.objects.store)
-            else:
-                self._write_many(self.objects.store)
+            return Outgoing.write_locked(self)
         finally:
             if self.objects._trusted_indexes is not None:
                 for key in self.keys:
                     self.objects._trusted_indexes.drop(key)
-        return 0
 
-    cdef int _write_many(self, store) except -1:
-        if self.changed:
-            self.old = dict(zip(self.changed, all_of(store, [(self.keys[i], None) for i in self.changed])))
-        store.set_many(self)
-        if self.failed:
-            return 0
-        if self.n_built < <size_t>len(self.keys):
-            raise StoreError("the store did not take all objects that it was to set", key=self.keys[self.n_built])
-        if self.empty:
-            store.delete_many(self.empty)
-        return 0
+    cdef size_t n_taken(self):
+        return self.n_built
 
-    cdef int _write_one(self, store) except -1:
-        key = self.keys[0]
-        if self.changed:
-            self.old = {0: store.get(key)}
-        item = next(self, None)
-        if item is not None:
-            store.set(key, item[1])
-        elif not self.failed:
-            store.delete(key)
-        return 0
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
+    cdef object make(self):
         cdef size_t number
         while not self.failed and self.n_built < <size_t>len(self.keys):
             number = self.n_built
@@ -530,13 +481,12 @@ cdef class _Outgoing:
             if not (<_ShardBytes>built).is_empty:
                 return key, memoryview(built)
             self.empty.append(key)
-        raise StopIteration
+        return None
 
 
 cdef _Outgoing _new_outgoing(zc_shard_write *job, Objects objects, int n_threads):
-    cdef _Outgoing group = _Outgoing.__new__(_Outgoing)
-    group.job, group.objects, group.n_threads = job, objects, n_threads
-    group.parts, group.keys, group.changed, group.empty, group.old = [], [], [], [], {}
+    cdef _Outgoing group = _Outgoing.__new__(_Outgoing, objects)
+    group.job, group.n_threads, group.parts = job, n_threads, []
     return group
 
 

@@ -6,8 +6,6 @@ that equals the fill value bit for bit, inside the array, is removed instead of 
 chunks of uncompressed local files are gathered while they are written (raw_write.pyx).
 """
 
-from contextlib import nullcontext
-
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
@@ -15,8 +13,6 @@ from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
-
-from zarrc.errors import StoreError
 
 from zarrc.engine.failure cimport (
     drop_failure,
@@ -34,7 +30,6 @@ from zarrc.engine.objects cimport (
     PLACE_MEMORY,
     PLACE_PYTHON,
     Objects,
-    all_of,
     given_bytes,
     object_fetch,
     object_lock,
@@ -48,6 +43,7 @@ from zarrc.engine.objects cimport (
     zc_object_lock,
     zc_objects,
 )
+from zarrc.engine.outgoing cimport Outgoing
 from zarrc.engine.raw cimport zc_raw_box
 from zarrc.engine.raw_write cimport raw_cut, raw_write, zc_raw_pieces
 from zarrc.engine.write_part cimport (
@@ -130,11 +126,14 @@ cdef int _write_plan(const zc_plan *plan, ChunkLayout layout, Objects objects, u
                      bint write_empty_chunks, bint is_locked) except -1:
     cdef zc_write_job job
     _begin(&job, plan, layout, objects, value, write_empty_chunks, is_locked)
-    if objects.c.place == PLACE_PYTHON:
-        _write_to_python(&job, 1, objects, n_threads)
-    else:
-        _run(&job, plan.n_parts, n_threads)
-    raise_failure(&job.gather.failure, plan, objects, layout.chain)
+    try:
+        if objects.c.place == PLACE_PYTHON:
+            _write_to_python(&job, 1, objects, n_threads)
+        else:
+            _run(&job, plan.n_parts, n_threads)
+        raise_failure(&job.gather.failure, plan, objects, layout.chain)
+    finally:
+        drop_failure(&job.gather.failure)
     return 0
 
 
@@ -351,33 +350,23 @@ cdef int _write_to_python(zc_write_job *jobs, size_t n_jobs, Objects objects, in
             if group is None:
                 group = _new_outgoing(jobs, objects, n_threads)
             if group.add(k, i):
-                if group.write():
+                if group.write(jobs.is_locked):
                     return 0
                 group = None
     if group is not None:
-        group.write()
+        group.write(jobs.is_locked)
     return 0
 
 
 @cython.final
-cdef class _Outgoing:
-    """Chunks that a store in Python is given together: it takes them from this iterator, which encodes some at a time.
-
-    So what was encoded can be on its way while the next is encoded, and no more is in memory than the store takes. The
-    iterator is not at its end before all were taken, or one failed.
-    """
+cdef class _Outgoing(Outgoing):
+    """Chunks, of which some are encoded at a time."""
 
     cdef zc_write_job *jobs
-    cdef Objects objects
     cdef int n_threads
     cdef list parts             # (job, part) of each
-    cdef list keys
-    cdef list changed           # the numbers of those that are read first
-    cdef dict old               # of each of them what is stored, until it was used
-    cdef list empty             # the keys of objects to remove
     cdef size_t nbytes          # decoded, of all
     cdef size_t n_encoded       # so far
-    cdef bint failed            # which is kept by its job
     cdef zc_outgoing_group c
     cdef size_t taken           # of these
 
@@ -399,54 +388,20 @@ cdef class _Outgoing:
         plan_part(job.gather.plan, part_index, &part)
         if part.is_empty:
             return False
-        if not part.covers:
-            self.changed.append(len(self.keys))
         self.parts.append((job_index, part_index))
-        self.keys.append(self.objects.key_of(part.chunk, job.gather.plan.ndim))
+        self.add_key(self.objects.key_of(part.chunk, job.gather.plan.ndim), not part.covers)
         self.nbytes += job.gather.layout.nbytes
         return (group_is_full(len(self.keys), self.nbytes, job.gather.layout.nbytes, self.n_threads)
                 or (self.objects.c.locks_files and <size_t>len(self.keys) >= <size_t>LOCKED_FILES))
 
-    cdef bint write(self) except -1:
-        """Whether it failed, which is kept."""
-        store = self.objects.store
-        with nullcontext() if self.jobs.is_locked else self.objects.locked(self.keys):
-            if len(self.keys) == 1:
-                self._write_one(store)
-                return self.failed
-            if self.changed:
-                self.old = dict(zip(self.changed, all_of(store, [(self.keys[i], None) for i in self.changed])))
-            store.set_many(self)
-            if self.failed:
-                return True
-            if self.n_encoded < <size_t>len(self.keys) or self.taken < self.c.n:
-                raise StoreError("the store did not take all objects that it was to set", key=self.keys[self._n_taken()])
-            if self.empty:
-                store.delete_many(self.empty)
-        return False
-
-    cdef int _write_one(self, store) except -1:
-        key = self.keys[0]
-        if self.changed:
-            self.old = {0: store.get(key)}
-        item = next(self, None)
-        if item is not None:
-            store.set(key, item[1])
-        elif not self.failed:
-            store.delete(key)
-        return 0
-
-    cdef size_t _n_taken(self):
+    cdef size_t n_taken(self):
         return self.n_encoded - (self.c.n - self.taken)
 
-    def __iter__(self):
-        return self
-
-    def __next__(self):
+    cdef object make(self):
         cdef zc_outgoing *outgoing
         while self.taken < self.c.n or self._encode():
             outgoing = &self.c.outgoing[self.taken]
-            key = self.keys[self._n_taken()]
+            key = self.keys[self.n_taken()]
             self.taken += 1
             if outgoing.owner is not NULL:
                 return key, take_owned(&outgoing.owner)
@@ -456,16 +411,23 @@ cdef class _Outgoing:
                 outgoing.encoded = NULL
                 return key, data
             self.empty.append(key)
-        raise StopIteration
+        return None
 
     cdef bint _encode(self) except -1:
         """Encode the next ones; False where there are none, or one failed."""
+        self._drop()
+        try:
+            return self._encode_some()
+        except BaseException:
+            self._drop()        # they are not encoded
+            raise
+
+    cdef bint _encode_some(self) except -1:
         cdef size_t nbytes = 0
         cdef size_t i
         cdef size_t most_nbytes = <size_t>(ENCODED_NBYTES if self.n_encoded else FIRST_ENCODED_NBYTES) * <size_t>self.n_threads
         cdef list held = []         # the old bytes
         cdef zc_status status
-        self._drop()
         while (not self.failed and self.n_encoded + self.c.n < <size_t>len(self.keys) and self.c.n < ENCODED_OBJECTS
                and (nbytes < most_nbytes or self.c.n < <size_t>self.n_threads)):
             nbytes += self._prepare(&self.c.outgoing[self.c.n], self.n_encoded + self.c.n, held)
@@ -502,9 +464,8 @@ cdef class _Outgoing:
 
 
 cdef _Outgoing _new_outgoing(zc_write_job *jobs, Objects objects, int n_threads):
-    cdef _Outgoing group = _Outgoing.__new__(_Outgoing)
-    group.jobs, group.objects, group.n_threads = jobs, objects, n_threads
-    group.parts, group.keys, group.changed, group.empty, group.old = [], [], [], [], {}
+    cdef _Outgoing group = _Outgoing.__new__(_Outgoing, objects)
+    group.jobs, group.n_threads, group.parts = jobs, n_threads, []
     return group
 
 
