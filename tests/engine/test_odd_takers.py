@@ -1,4 +1,4 @@
-"""Stores in Python that take what they are to set in odd ways: nothing is lost, nothing read after the call."""
+"""Stores in Python that take what they are to set in odd ways: nothing is lost, or read after the call."""
 
 from __future__ import annotations
 
