@@ -61,6 +61,7 @@ def import_command(
             overwrite=overwrite,
             progress=progress,
         )
+    group.store.flush()
     for warning in caught:
         click.echo(f"zarrc: warning: {warning.message}", err=True)
     if not quiet:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarrc.creation.keywords import ZarrFormat, default_format, parse_format, without_legacy
 from zarrc.creation.opening import GROUP_KEYWORDS, open_group
-from zarrc.creation.places import Place
+from zarrc.creation.places import Place, flush_named
 from zarrc.engine.node_changes import create_node, delete_node
 from zarrc.engine.node_search import node_exists
 from zarrc.errors import ReadOnlyError
@@ -283,6 +283,8 @@ def delete(
     delete_node(where, at)
     if link is not None:
         link.changed((), (at,))
+    if not isinstance(store, Node):
+        flush_named(store, where)
 
 
 def _group_at(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from zarrc.array import Array
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from zarrc.group import Group
     from zarrc.storage.base import Store
 
-__all__ = ["Mode", "Place"]
+__all__ = ["Mode", "Place", "flush_named"]
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
 
@@ -98,6 +99,15 @@ class Place:
         if self.mode in ("r", "r+", None):
             return (GroupNotFoundError if isinstance(found, Array) else ArrayNotFoundError)(message)
         return (ContainsArrayError if isinstance(found, Array) else ContainsGroupError)(message)
+
+
+def flush_named(store: Any, made: Store) -> None:
+    """Put what was written in its place, if the user named the place by a path or URL and gets no store.
+
+    A zip archive does it by itself when it is given up: but a failure can be told to nobody then.
+    """
+    if store is None or isinstance(store, (str, os.PathLike)):
+        made.flush()
 
 
 def find_store(

@@ -10,7 +10,7 @@ from zarrc.array import Array
 from zarrc.creation.creating import create
 from zarrc.creation.keywords import ZarrFormat, parse_format
 from zarrc.creation.opening import open_group
-from zarrc.creation.places import Place
+from zarrc.creation.places import Place, flush_named
 from zarrc.errors import ContainsNodeError
 from zarrc.group import Group
 from zarrc.new_array import ARRAY_KEYWORDS
@@ -56,7 +56,7 @@ def save_array(
     ContainsNodeError
         If there is an array or a group already.
     """
-    create(
+    made = create(
         store=store,
         data=new_array.as_source(arr),
         zarr_format=zarr_format,
@@ -65,6 +65,7 @@ def save_array(
         storage_options=storage_options,
         **keywords,
     )
+    flush_named(store, made.store)
 
 
 def save_group(
@@ -109,6 +110,7 @@ def save_group(
     named = {f"arr_{i}": data for i, data in enumerate(args)}
     if clash := named.keys() & arrays.keys():
         raise ValueError(f"the names {', '.join(sorted(clash))} are those of unnamed arrays")
+    named_by = store
     # All are looked at before one is stored, and before an old group is deleted.
     sources = sources_of({**named, **arrays}, "save_group", parse_format(zarr_format, None))
     if mode == "w":
@@ -121,6 +123,7 @@ def save_group(
             f"{into.store_path} has {', '.join(taken)} already; mode='w' replaces the group"
         )
     into._store_all(sources)
+    flush_named(named_by, into.store)
 
 
 # Described with them, arrays are saved by `save_array`.

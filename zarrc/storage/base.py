@@ -499,7 +499,7 @@ class Store(ABC):
 
     @property
     def below(self) -> Store:
-        """The store whose objects these are: this one, save for the store of a transaction, which is over one."""
+        """The store whose objects these are: this one; of the store of a transaction, the one below."""
         return self
 
     @property
@@ -546,6 +546,9 @@ class Store(ABC):
     def missing_hint(self) -> str | None:
         """Why nothing at all is found in the store, for an error message; None where it cannot tell."""
         return None
+
+    def flush(self) -> None:  # noqa: B027
+        """Write what is not written yet; most stores hold nothing back."""
 
     def close(self) -> None:  # noqa: B027
         """Write what is not written yet and give back what the store holds open; most stores hold nothing."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from zarrc.array import Array
 from zarrc.codecs import BytesCodec, TransposeCodec
-from zarrc.creation.places import Place
+from zarrc.creation.places import Place, flush_named
 from zarrc.engine.chunk_keys import listed_chunks
 from zarrc.engine.node_changes import create_node, delete_node
 from zarrc.engine.node_names import join, normalize_path
@@ -112,7 +112,9 @@ def copy_array(
         return destination
     where = _place_in(destination, name, overwrite, storage_options)
     if not isinstance(destination, Group):
-        return _copy_to(origin, where, zarr_format, overwrite=overwrite, verify=verify, progress=progress)
+        made = _copy_to(origin, where, zarr_format, overwrite=overwrite, verify=verify, progress=progress)
+        flush_named(destination, where.store)
+        return made
     zarr_format = zarr_format or destination.metadata.zarr_format
     with destination._changing(where.path, deep=overwrite):
         made = _copy_to(origin, where, zarr_format, overwrite=overwrite, verify=verify, progress=progress)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from zarrc.creation.places import Place
+from zarrc.creation.places import Place, flush_named
 from zarrc.engine.node_names import join
 from zarrc.engine.nodes import place
 from zarrc.errors import ContainsNodeError, StoreError
@@ -97,6 +97,7 @@ def copy_store(
         return Copied(len(pairs), skipped, 0)
     try:
         n_objects, n_bytes = pass_on(old.store, new.store, pairs)
+        flush_named(dest, new.store)
     except StoreError as error:
         error.message = f"not everything was copied to {new}: {error.message}"
         raise

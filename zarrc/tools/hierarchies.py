@@ -10,6 +10,7 @@ from zarrc.array import Array
 from zarrc.config import config
 from zarrc.creation.opening import open as open_node_at
 from zarrc.creation.opening import open_group
+from zarrc.creation.places import flush_named
 from zarrc.engine.node_changes import (
     check_parents,
     contains_error,
@@ -161,7 +162,9 @@ def copy(
     if dry_run and not isinstance(dest, Group):
         return _dry_copy(origin, dest, inner, if_exists, job)
     into = dest if isinstance(dest, Group) else open_group(dest, mode="a")
-    return _copy(_checked(origin, into, inner, if_exists, job), into, inner, job)
+    done = _copy(_checked(origin, into, inner, if_exists, job), into, inner, job)
+    flush_named(dest, into.store)
+    return done
 
 
 def copy_all(
@@ -214,7 +217,9 @@ def copy_all(
     # All are looked at before the first is copied.
     planned = [(name, _checked(member, into, name, if_exists, job)) for name, member in members]
     with into._once():
-        return _total([_copy(found, into, name, job) for name, found in planned])
+        done = _total([_copy(found, into, name, job) for name, found in planned])
+    flush_named(dest, into.store)
+    return done
 
 
 def _total(each: Sequence[Copied]) -> Copied:

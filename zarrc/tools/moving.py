@@ -224,6 +224,8 @@ def _carry(source: _Spot, target: _Spot, *, replaces: bool) -> None:
             raise _said(error, old_way) from error
     try:
         copy_below(source.store, source.path, target.store, target.path)
+        if source.store.identity != target.store.identity:
+            target.store.flush()  # an archive; before the source goes
     except BaseException as error:
         left = ""
         try:

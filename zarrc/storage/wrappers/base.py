@@ -193,6 +193,10 @@ class WrapperStore(Store):
         """See `Store.missing_hint`."""
         return self._store.missing_hint()
 
+    def flush(self) -> None:
+        """Flush the wrapped store."""
+        self._store.flush()
+
     def close(self) -> None:
         """Close the wrapped store."""
         self._store.close()
