@@ -1,5 +1,6 @@
 """Transactions on servers: all or nothing, conflicts, and what they cost in requests."""
 
+# ruff: noqa: PT012 - what is tested is a block of several statements
 from __future__ import annotations
 
 import pytest
