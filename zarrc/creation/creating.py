@@ -45,8 +45,8 @@ def create(
         Name of a kind of store in place of ``store``, with the keywords that the store takes
         (`zarrc.storage.info` tells which): ``"filesystem"``, ``"zip"``, ``"sqlite"`` (``path``), ``"memory"``
         or ``"ets"`` (``table_name``: arrays of one name share their data in this process), ``"s3"`` or
-        ``"gcs"`` (``bucket``, ``prefix``), ``"azure_blob"`` (``container``, ``prefix``), ``"http"`` (``url``),
-        or what `zarrc.storage.register` was given.
+        ``"gcs"`` (``bucket``, ``prefix``), ``"azure_blob"`` (``container``, ``prefix``), ``"http"``
+        (``url``), or what `zarrc.storage.register` was given.
     mode : {"w", "w-", "a"}, optional
         "w" is ``overwrite=True``.
     overwrite : bool, default False
