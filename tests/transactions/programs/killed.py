@@ -15,6 +15,7 @@ The answer: the signal or the exit code of the child; how many places there were
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -33,6 +34,11 @@ from zarrc.storage import Fault, FaultyStore, LocalStore, SQLiteStore, Store, ma
 from zarrc.storage.staging import TemporaryStore
 
 _WRITES = frozenset(("set", "set_if", "delete", "delete_prefix", "copy", "apply"))
+_CLIENTS = {
+    "s3": ("s3fs", "zarrc.storage.fsspec_store", "zarrc.storage.remote.s3"),
+    "gs": ("gcsfs", "zarrc.storage.fsspec_store", "zarrc.storage.remote.gcs"),
+    "abfs": ("adlfs", "zarrc.storage.fsspec_store", "zarrc.storage.remote.azure"),
+}
 _CHANGING = ("rename", "unlink", "rmdir", "mkdir", "open", "link", "replace", "write")
 
 
@@ -101,6 +107,10 @@ def _kill_soon(seconds: float) -> None:
 
 def run(job: Mapping[str, Any]) -> dict[str, Any]:
     """Do a job in a child."""
+    if job["store"]["kind"] == "url":
+        # Once, and not by each child: the modules, not the clients, which a fork does not survive.
+        for name in _CLIENTS[job["store"]["url"].partition(":")[0]]:
+            importlib.import_module(name)
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
