@@ -20,6 +20,7 @@ from zarrc.storage.remote.driver import (
     Outside,
     Refused,
     TooLarge,
+    of_this_machine,
 )
 
 __all__ = ["AzureDriver"]
@@ -232,7 +233,7 @@ def _of_no_answer(error: BaseException) -> BaseException:
         return Broken(f"{type(error).__name__}: {text}")
     if type(error).__name__ == "ClientAuthenticationError":
         return Refused(401, type(error).__name__, text)
-    return error
+    return of_this_machine(error)
 
 
 def _whole_size(stream: Any) -> int:

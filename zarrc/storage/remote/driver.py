@@ -36,7 +36,18 @@ __all__ = [
     "Outside",
     "Refused",
     "TooLarge",
+    "of_this_machine",
 ]
+
+
+def of_this_machine(error: BaseException) -> BaseException:
+    """The error; of a missing file of this machine (a token, a certificate) one that is no absent object.
+
+    For services whose own answers never become such an exception.
+    """
+    if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
+        return OSError(f"{type(error).__name__}: {error}")
+    return error
 
 
 class Driver(ABC):

@@ -15,8 +15,8 @@ from yarl import URL
 from zarrc.errors import StoreError
 from zarrc.storage.base import Stat
 from zarrc.storage.remote.answers import Expected, expected, range_header
-from zarrc.storage.remote.driver import Driver
-from zarrc.storage.remote.http import read_body, retry_after_in
+from zarrc.storage.remote.driver import Driver, of_this_machine
+from zarrc.storage.remote.http import is_encoded, is_framed, read_body, retry_after_in
 from zarrc.storage.remote.outcomes import MUST_NOT_EXIST, Absent, Answer, Broken, Conflict, Refused
 
 __all__ = ["GCSDriver"]
@@ -63,15 +63,13 @@ class GCSDriver(Driver):
             session, "GET", self._object(path, "/download"), _MEDIA, headers
         ) as response:
             status = response.status
-            if status >= 300 and status != 416:
+            if status not in (200, 206, 416):
                 raise await _refused(response)
             found = response.headers
+            if status == 200 and not is_framed(found):
+                raise Broken("the answer does not tell the length of the object, which may be cut short")
             # What is stored compressed comes decompressed, and then its length is not told.
-            length = (
-                None
-                if found.get("Content-Encoding", "identity") != "identity"
-                else found.get("Content-Length")
-            )
+            length = None if is_encoded(found) else found.get("Content-Length")
             due = expected(status, length, found.get("Content-Range"), start, nbytes, most)
             data = await read_body(response, due)
             version = found.get("X-Goog-Generation")
@@ -142,6 +140,10 @@ class GCSDriver(Driver):
             for prefix in page.get("prefixes", ()):
                 entries.append({"name": f"{bucket}/{prefix}", "type": "directory"})
         return entries
+
+    def failure(self, error: BaseException) -> BaseException:
+        """See `Driver.failure`."""
+        return of_this_machine(error)
 
     # Requests.
 
@@ -286,7 +288,8 @@ async def _refused(response: Any) -> Exception:
         error = json.loads(text)["error"]
         message = str(error["message"])
         code = str(error["errors"][0]["reason"])
-    if status == 404 and "bucket" not in message:
+    # Of an object it names the bucket too, which may well be called "my-bucket".
+    if status == 404 and (message.startswith("No such object") or "bucket" not in message):
         return Absent()
     if status == 412:
         return Conflict()

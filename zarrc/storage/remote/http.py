@@ -11,7 +11,7 @@ from zarrc.storage.remote.answers import Expected, expected, finished, ignored, 
 from zarrc.storage.remote.driver import Driver
 from zarrc.storage.remote.outcomes import Absent, Answer, Broken, Refused
 
-__all__ = ["HTTPDriver", "read_body", "retry_after_in"]
+__all__ = ["HTTPDriver", "is_encoded", "is_framed", "read_body", "retry_after_in"]
 
 # A server that is asked with HEAD may say that it does not know that, or the size.
 _NO_HEAD = frozenset((405, 501))
@@ -48,19 +48,18 @@ class HTTPDriver(Driver):
             if status != 200 and status != 206 and status != 416:
                 raise await refused(response)
             found = response.headers
-            encoded = found.get("Content-Encoding", "identity").lower() not in ("identity", "")
+            encoded = is_encoded(found)
             length = found.get("Content-Length")
-            # Another body ends where the connection does, whole or not.
-            is_framed = length is not None or "chunked" in found.get("Transfer-Encoding", "").lower()
+            framed = is_framed(found)
             if encoded and start is not None:
                 raise Broken("a part of a compressed copy came, where one of the object was asked for")
-            if status == 200 and not is_framed and start is not None:
+            if status == 200 and not framed and start is not None:
                 raise ignored(None)
             due = expected(
                 status, None if encoded else length, found.get("Content-Range"), start, nbytes, most
             )
             data = await read_body(response, due)
-        if status == 200 and not is_framed:
+        if status == 200 and not framed:
             await self._check_whole(path, None if encoded else len(data))
         return Answer(data, version_in(found), due.object_nbytes if start is not None else len(data))
 
@@ -88,7 +87,7 @@ class HTTPDriver(Driver):
             status = response.status
             if status == 200:
                 size = response.headers.get("Content-Length", "")
-                if size.isdecimal() and len(size) <= 18:
+                if size.isdecimal() and len(size) <= 18 and not is_encoded(response.headers):
                     return Stat(int(size), version_in(response.headers))
             elif status not in _NO_HEAD:
                 raise await refused(response)
@@ -100,12 +99,23 @@ class HTTPDriver(Driver):
         raise NotImplementedError
 
 
+def is_framed(headers: Any) -> bool:
+    """Whether a body's end is told; another one ends where the connection does, whole or not."""
+    return "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
+
+
+def is_encoded(headers: Any) -> bool:
+    """Whether the body is a compressed copy of the object, which aiohttp decompresses."""
+    return headers.get("Content-Encoding", "identity").lower() not in ("identity", "")
+
+
 async def read_body(response: Any, due: Expected) -> bytes:
     """The body of an aiohttp response, provided that it is what must come.
 
-    Where its length is told, aiohttp reads no more than that, and says if it is less.
+    Where its length is told, aiohttp reads no more than that, and says if it is less. (That a range has a
+    length does not tell where a body in chunks ends, or a compressed one.)
     """
-    if due.nbytes is None:
+    if due.nbytes is None or "Content-Length" not in response.headers or is_encoded(response.headers):
         return await read_stream(response.content.read, due)
     return finished(await response.read(), due)
 

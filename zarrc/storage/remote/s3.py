@@ -22,6 +22,7 @@ from zarrc.storage.remote.driver import (
     Driver,
     Outside,
     Refused,
+    of_this_machine,
 )
 from zarrc.storage.remote.limits import settings
 
@@ -108,6 +109,8 @@ class S3Driver(Driver):
         body = answer["Body"]
         try:
             headers = answer["ResponseMetadata"]["HTTPHeaders"]
+            if "content-length" not in headers and "chunked" not in headers.get("transfer-encoding", ""):
+                raise Broken("the answer does not tell the length of the object, which may be cut short")
             due = expected(
                 answer["ResponseMetadata"]["HTTPStatusCode"],
                 headers.get("content-length"),
@@ -229,7 +232,7 @@ class S3Driver(Driver):
             else:
                 answer = await self._put_parts(bucket, key, data, condition, about)
         except Exception as error:
-            if not isinstance(self.failure(error), Conflict):
+            if not condition or not isinstance(self.failure(error), Conflict):
                 raise
             version = await self._ours(bucket, key, about)
             if version is None:
@@ -436,7 +439,7 @@ class S3Driver(Driver):
             return Broken(f"the checksum of the body is another: {error}")
         response = getattr(error, "response", None)
         if not isinstance(response, dict) or not isinstance(response.get("Error"), dict):
-            return error
+            return of_this_machine(error)
         code = str(response["Error"].get("Code", ""))
         about = response.get("ResponseMetadata", {})
         headers = about.get("HTTPHeaders", {})
