@@ -73,3 +73,10 @@ def test_storage_by_name_and_its_mistakes(tmp_path: Path) -> None:
         zarrc.create((3,), table_name="x")
     with pytest.raises(TypeError, match="not both"):
         zarrc.create((3,), store={}, storage="memory")
+
+
+def test_an_error_of_a_store_names_the_place_that_was_to_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite").write_bytes(b"no database" * 100)
+    for open_it in (zarrc.open, zarrc.open_array, zarrc.open_group, zarrc.load):
+        with pytest.raises(StoreError, match=r"cannot open sqlite://.*/x\.sqlite: .* is no SQLite file"):
+            open_it(tmp_path / "x.sqlite")

@@ -253,7 +253,7 @@ def test_a_missing_package_is_named_with_its_extra(
             monkeypatch.delitem(registry, protocol)
     with pytest.raises(MissingExtraError) as caught:
         FsspecStore.from_url(url)
-    assert f"pip install {extra}" in str(caught.value)
+    assert f"pip install '{extra}'" in str(caught.value)
     assert isinstance(caught.value, ImportError)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+import zarrc
 import zarrc.storage
 from zarrc.errors import ReadOnlyError, StoreError
 from zarrc.storage import (
@@ -174,3 +175,25 @@ def test_local_and_memory_stores_import_neither_fsspec_nor_asyncio(tmp_path: Pat
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/x", "gs://bucket/x", "https://host/x"])
+def test_a_url_that_was_made_a_path_is_told(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in (Path(url), str(Path(url))):
+        with pytest.raises(StoreError, match=r"lost a slash.*pass it as a str"):
+            make_store(place)
+    scheme = url.partition("/")[0]
+    (tmp_path / scheme).mkdir()
+    assert isinstance(make_store(f"{scheme}/bucket/x")[0], LocalStore)
+
+
+@pytest.mark.parametrize("options", ["SECRET", [("key", "SECRET")], 5])
+def test_storage_options_are_a_mapping(options: object) -> None:
+    with pytest.raises(TypeError, match="are a mapping") as caught:
+        make_store("memory://x", storage_options=options)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="are a mapping"):
+        zarrc.open("memory://x", storage_options=options)  # type: ignore[arg-type]
+    assert "SECRET" not in str(caught.value)

@@ -15,6 +15,7 @@ from zarrc.errors import (
     ContainsGroupError,
     GroupNotFoundError,
     NodeNotFoundError,
+    StoreError,
     ZarrcError,
 )
 from zarrc.metadata.model import ArrayMetadata
@@ -69,9 +70,13 @@ class Place:
         repair_fill: object = DEFAULT_FILL,
     ) -> Array | Group | None:
         """Open the node that is there, if there is one."""
-        metadata = find_node(
-            self.store, self.path, zarr_format, strict, repair_fill, writable=not self.read_only
-        )
+        try:
+            metadata = find_node(
+                self.store, self.path, zarr_format, strict, repair_fill, writable=not self.read_only
+            )
+        except StoreError as error:
+            error.message = f"cannot open {self}: {error.message}"
+            raise
         if metadata is None:
             return None
         if isinstance(metadata, ArrayMetadata):
@@ -113,12 +118,12 @@ def flush_named(store: Any, made: Store) -> None:
 def find_store(
     store: Any, path: str | None, mode: Mode | None, storage_options: Mapping[str, Any] | None
 ) -> tuple[Store, str]:
-    from zarrc.storage.resolve import make_store
+    from zarrc.storage.resolve import checked_options, make_store
 
     if store is None and path:
         # The path is all that was said: it is where the data are, not a path inside a new memory store.
         store, path = path, None
-    options = None if storage_options is None else dict(storage_options)
+    options = None if storage_options is None else checked_options(storage_options)
     found, prefix = make_store(store, mode=mode, storage_options=options)
     if not path:
         return found, prefix

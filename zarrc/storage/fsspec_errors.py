@@ -33,7 +33,7 @@ def missing_package(url: str, error: ImportError) -> MissingExtraError:
     """The error for a URL with a protocol that could not be loaded."""
     protocols = _protocols(url)
     extras = [_EXTRAS[protocol] for protocol in protocols if protocol in _EXTRAS]
-    remedy = f"pip install zarrc[{extras[0]}]" if extras else str(error)
+    remedy = f"pip install 'zarrc[{extras[0]}]'" if extras else str(error)
     return MissingExtraError(f"{'::'.join(protocols)} URLs need a package that is not installed: {remedy}")
 
 

@@ -180,7 +180,10 @@ def _bucket(
         raise StoreError(f"{word}= is the name of one {word}, without a path")
     if prefix is not None and path is not None:
         raise TypeError(f"path= means prefix= in a {word}; pass one of them")
-    below = check_prefix(prefix if prefix is not None else path or "")
+    below = prefix if prefix is not None else path or ""
+    if below.startswith("/"):
+        raise StoreError(f"a prefix in a {word} starts without a slash: {below.strip('/')!r}")
+    below = check_prefix(below)
     if "::" in below:
         raise StoreError(f"the prefix {below!r} would be read as a chain of URLs")
     return _remote(f"{scheme}://{bucket}/{below}".rstrip("/"), _merged(options, more or {}))

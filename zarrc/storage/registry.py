@@ -339,6 +339,8 @@ def _is_backend(target: Any) -> bool:
 
 def _find(name: str) -> tuple[Origin, Any]:
     """Where a name comes from, and what makes its store."""
+    if not isinstance(name, str):
+        raise TypeError(f"storage= is a name, such as 's3', not a {type(name).__name__}")
     if name in _registered:
         return "registered", _registered[name]
     if name in _BUILT_IN:
@@ -367,7 +369,7 @@ def _load(name: str) -> Any:
         from zarrc.config import close_names
 
         known = names()
-        hint = close_names(str(name), known)
+        hint = close_names(name.lower(), known)
         raise StoreError(f"no storage named {name!r}{hint or '; known are ' + ', '.join(known)}")
     if len(found) > 1:
         raise StoreError(f"several packages have a storage named {name!r}: {', '.join(sorted(found))}")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, get_args
 
-from zarrc.errors import ReadOnlyError
+from zarrc.errors import ReadOnlyError, StoreError
 from zarrc.storage.base import Store
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _MODES = get_args(AccessMode)
 # Compiled on first use (`re` keeps them), which no path is.
 _URL = r"[A-Za-z][A-Za-z0-9+.\-]+(://|::)"
 _LOCAL_URL = r"(?:file|local)://(?!.*::)"
+# What `pathlib.Path("s3://bucket/x")` makes of a URL.
+_CUT_URL = r"(s3a?|gc?s|az|abfss?|https?|memory):/(?!/)"
 
 
 def make_store(
@@ -69,6 +71,8 @@ def make_store(
     """
     if mode is not None and mode not in _MODES:
         raise ValueError(f"mode must be one of {', '.join(map(repr, _MODES))}, not {mode!r}")
+    if storage_options is not None:
+        storage_options = checked_options(storage_options)
     if storage_options and not (isinstance(store, str) and _is_url(store)):
         raise TypeError("storage_options are for URLs; this store is none")
     found, path = _place(store, storage_options, mode == "r")
@@ -95,6 +99,15 @@ def open_store(
     from zarrc.storage.store_path import StorePath
 
     return StorePath(*make_store(store, mode=mode, storage_options=storage_options))
+
+
+def checked_options(options: Any) -> dict[str, Any]:
+    """``storage_options=`` as a dict; what else it is may be a secret, and is not shown."""
+    if not isinstance(options, Mapping):
+        raise TypeError(
+            f"storage_options are a mapping of what a file system takes, not a {type(options).__name__}"
+        )
+    return dict(options)
 
 
 def _place(store: StoreLike, storage_options: Mapping[str, Any] | None, read_only: bool) -> tuple[Store, str]:
@@ -203,6 +216,11 @@ def _from_path(path: str, read_only: bool) -> Store:
 
     if _names_zip(path) and not os.path.isdir(path):
         return zip_store(path, None, read_only)
+    if ":/" in path and (cut := re.match(_CUT_URL, path)) is not None and not os.path.isdir(f"{cut[1]}:"):
+        raise StoreError(
+            f"this is a URL that has lost a slash: '{cut[1]}:/...' (as in a pathlib.Path); "
+            f"pass it as a str, '{cut[1]}://...'"
+        )
     if path.endswith((".sqlite", ".sqlite3")) and not os.path.isdir(path):
         from zarrc.storage.sqlite import SQLiteStore
 

@@ -792,3 +792,9 @@ while True:
         for number in range(20):
             assert got(store.get(f"k{number}")) == bytes([number]) * (5000 * number + 1)
     assert store.cache_info().damaged == 0
+
+
+@pytest.mark.parametrize("ttl", ["60", -1, float("nan")])
+def test_a_ttl_is_a_number_of_seconds(ttl: Any) -> None:
+    with pytest.raises(ValueError, match="ttl is a number of seconds"):
+        CacheStore(MemoryStore(), ttl=ttl)

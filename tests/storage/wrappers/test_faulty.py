@@ -278,3 +278,10 @@ def test_the_options_are_checked() -> None:
     for options in wrong:
         with pytest.raises(ValueError):
             Fault(**options)
+
+
+def test_one_fault_is_a_list_of_one() -> None:
+    store = FaultyStore(MemoryStore(), Fault(kind="denied", on="get"))
+    assert store.faults == (Fault(kind="denied", on="get"),)
+    with pytest.raises(StoreDeniedError):
+        store.get("a")

@@ -201,8 +201,8 @@ class CacheStore(WrapperStore):
     ) -> None:
         if max_nbytes < 0:
             raise ValueError(f"max_nbytes must not be negative, and is {max_nbytes}")
-        if ttl is not None and not ttl >= 0:
-            raise ValueError(f"ttl is a number of seconds, not {ttl}")
+        if ttl is not None and not _is_seconds(ttl):
+            raise ValueError(f"ttl is a number of seconds, not {ttl!r}")
         if revalidate not in ("etag", "never", "always"):
             raise ValueError(f"revalidate is 'etag', 'never' or 'always', not {revalidate!r}")
         self._cache = _made_cache(cache, max_nbytes)
@@ -662,6 +662,10 @@ def _is_text(identity: Hashable) -> bool:
 
 # Memory store -> the cache of all who name it.
 _of_stores: dict[Hashable, weakref.ref[MemoryCache]] = {}
+
+
+def _is_seconds(given: Any) -> bool:
+    return isinstance(given, (int, float)) and given >= 0
 
 
 def _made_cache(cache: Any, max_nbytes: int) -> Cache:

@@ -101,7 +101,8 @@ _PRICES = (
 S3_STANDARD = PriceTable(
     name="S3 Standard, us-east-1",
     date="2026-03",
-    source="https://aws.amazon.com/s3/pricing/ (first 50 TB; traffic to the internet, first 10 TB)",
+    source="https://aws.amazon.com/s3/pricing/ (first 50 TB; traffic to the internet, not looked up: "
+    "first 10 TB)",
     put_per_1000=0.005,  # PUT, COPY, POST, LIST
     get_per_1000=0.0004,  # GET and all other
     list_per_1000=0.005,
@@ -123,7 +124,8 @@ GCS_STANDARD = PriceTable(
 AZURE_HOT = PriceTable(
     name="Azure Blob Storage Hot, LRS, East US",
     date="2023-09",
-    source="https://azure.microsoft.com/pricing/details/storage/blobs/ (first 50 TB; traffic: first 10 TB)",
+    source="https://azure.microsoft.com/pricing/details/storage/blobs/ (first 50 TB; traffic, not looked up: "
+    "first 10 TB)",
     put_per_1000=0.005,
     get_per_1000=0.0004,
     list_per_1000=0.005,

@@ -155,7 +155,7 @@ class FaultyStore(WrapperStore):
     ----------
     store : str, os.PathLike, Store, StorePath, MutableMapping or None
         The store.
-    faults : iterable of Fault
+    faults : iterable of Fault, or one
         What may happen; several may befall one call.
     rates : mapping of str to float, optional
         The same in short: ``{"timeout": 0.1}`` is ``Fault(kind="timeout", rate=0.1)``.
@@ -197,12 +197,13 @@ class FaultyStore(WrapperStore):
     def __init__(
         self,
         store: StoreLike,
-        faults: Iterable[Fault] = (),
+        faults: Iterable[Fault] | Fault = (),
         *,
         rates: Mapping[str, float] | None = None,
         seed: int = 0,
     ) -> None:
-        self._faults = (*faults, *(Fault(kind=kind, rate=rate) for kind, rate in (rates or {}).items()))
+        given = (faults,) if isinstance(faults, Fault) else faults
+        self._faults = (*given, *(Fault(kind=kind, rate=rate) for kind, rate in (rates or {}).items()))
         self._seed = seed
         super().__init__(store)
 
