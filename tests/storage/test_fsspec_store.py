@@ -6,8 +6,11 @@ import errno
 import functools
 import http.server
 import itertools
+import pickle
+import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
+import zarrc
 from tests.soak import count
 from zarrc.config import config
 from zarrc.errors import (
@@ -347,3 +351,12 @@ class SilentHandler(http.server.SimpleHTTPRequestHandler):
     """Serves files and says nothing."""
 
     def log_message(self, format: str, *args: object) -> None: ...
+
+
+def test_a_store_of_fsspecs_memory_stays_in_its_process() -> None:
+    array = zarrc.create_array(f"memory://{uuid.uuid4()}", data=[1, 2, 3])
+    pickled = pickle.dumps(array)
+    assert pickle.loads(pickled)[:].tolist() == [1, 2, 3]
+    program = "import pickle, sys; pickle.load(sys.stdin.buffer)"
+    ended = subprocess.run([sys.executable, "-c", program], input=pickled, capture_output=True, check=False)
+    assert b"StoreError: a store of memory:// is in the memory of another process" in ended.stderr

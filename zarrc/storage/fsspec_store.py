@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -434,7 +434,9 @@ class FsspecStore(Store):
     # What it is.
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._fs, self._paths.whole_root, self._read_only)
+        # fsspec's memory stays here: elsewhere an array would be there, and all of it fill value.
+        home = _MEMORY if self._fs.protocol == "memory" else None
+        return _rebuild, (type(self), self._fs, self._paths.whole_root, self._read_only, home)
 
     def __repr__(self) -> str:
         return f"<FsspecStore {self}>"
@@ -443,7 +445,15 @@ class FsspecStore(Store):
         return masked(str(self._fs.unstrip_protocol(self._paths.root)), self._own_runner.secrets)
 
 
-def _rebuild(kind: type[FsspecStore], fs: Any, path: str, read_only: bool) -> FsspecStore:
+# Which memory this is: that of a forked child is a copy, and has the same.
+_MEMORY: Final = os.urandom(16)
+
+
+def _rebuild(
+    kind: type[FsspecStore], fs: Any, path: str, read_only: bool, home: bytes | None = None
+) -> FsspecStore:
+    if home is not None and home != _MEMORY:
+        raise StoreError("a store of memory:// is in the memory of another process")
     return kind(fs, path, read_only=read_only)
 
 

@@ -226,6 +226,14 @@ def test_a_bucket_that_is_not_there_is_an_error(nowhere: Store) -> None:
         assert not isinstance(caught.value, StoreConflictError)
 
 
+def test_a_bucket_of_google_that_is_not_there_is_told_by_writing(servers: Servers) -> None:
+    server: RemoteServer = servers.server("gcs")
+    nowhere = store_at(server.place(bucket="not-made-by-anybody"))
+    for action in (lambda: nowhere.set("x", b""), lambda: nowhere.set_if("x", b"", None)):
+        with pytest.raises(StoreError, match="a bucket or container, is not there"):
+            action()
+
+
 @pytest.mark.parametrize("kind", ["s3", "azure"])
 def test_looks_and_listings_in_a_bucket_that_is_not_there_are_errors(servers: Servers, kind: str) -> None:
     nowhere = store_at(servers.server(kind).place(bucket="not-made-by-anybody"))

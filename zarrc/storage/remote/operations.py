@@ -80,7 +80,8 @@ async def put(driver: Driver, path: str, data: bytes, condition: str | None = No
 
 
 def _no_place(told: BaseException) -> Refused:
-    return Refused(404, message=f"(the place to write to): {type(told).__name__} {told}".rstrip())
+    said = f" ({type(told).__name__}: {told})" if str(told) else ""
+    return Refused(404, message=f"what is to be written to, a bucket or container, is not there{said}")
 
 
 async def put_if(driver: Driver, path: str, data: bytes, condition: str, tried: list[bool]) -> str | None:
