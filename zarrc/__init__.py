@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # as type checkers understand it; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
-    from zarrc import codecs, dtypes, errors, grids, mosaic, storage
+    from zarrc import codecs, dtypes, errors, grids, mosaic, storage, transactions
     from zarrc.array import Array
     from zarrc.attributes import Attributes
     from zarrc.config import ArrayConfig, config
@@ -101,6 +101,7 @@ __all__ = [
     "storage",
     "suggest_chunks",
     "transaction",
+    "transactions",
     "tree",
     "zeros",
     "zeros_like",
@@ -130,6 +131,7 @@ _HOMES = dict.fromkeys(__all__, "creation") | {
     "storage": None,
     "suggest_chunks": "suggesting",
     "transaction": "transactions",
+    "transactions": None,
 }
 
 
