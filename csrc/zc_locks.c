@@ -1,10 +1,16 @@
 #include "zc_locks.h"
 #include "zc_changes.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <time.h>
 
 #define N_BUCKETS 64
+
+/* How often who waits asks whether to give up. */
+#define SLICE_NS 50000000L
+#define SECOND_NS 1000000000L
 
 static struct bucket {
 	pthread_mutex_t mutex;
@@ -54,7 +60,19 @@ static bool is_held(const struct bucket *bucket, const zc_lock *lock)
 	return false;
 }
 
-void zc_lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes)
+/* Wait until a lock of the bucket was released, or for a while; whether it was that. */
+static bool wait_a_slice(struct bucket *bucket)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);	/* the clock of condition variables */
+	until.tv_sec += (until.tv_nsec + SLICE_NS) / SECOND_NS;
+	until.tv_nsec = (until.tv_nsec + SLICE_NS) % SECOND_NS;
+	return pthread_cond_timedwait(&bucket->released, &bucket->mutex, &until) == ETIMEDOUT;
+}
+
+zc_status zc_lock_wait(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes, zc_lock_give_up give_up,
+		       void *context)
 {
 	struct bucket *bucket;
 
@@ -63,11 +81,19 @@ void zc_lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_n
 	lock->name[1] = hash(~seed, key, key_nbytes);
 	bucket = &buckets[lock->name[0] % N_BUCKETS];
 	pthread_mutex_lock(&bucket->mutex);
-	while (is_held(bucket, lock))
-		pthread_cond_wait(&bucket->released, &bucket->mutex);
+	while (is_held(bucket, lock)) {
+		if (!wait_a_slice(bucket))
+			continue;
+		/* Without the mutex: it may take Python's lock, whose holder may be about to release one of ours. */
+		pthread_mutex_unlock(&bucket->mutex);
+		if (give_up(context))
+			return ZC_ECANCELLED;
+		pthread_mutex_lock(&bucket->mutex);
+	}
 	lock->next = bucket->held;
 	bucket->held = lock;
 	pthread_mutex_unlock(&bucket->mutex);
+	return ZC_OK;
 }
 
 void zc_lock_release(zc_lock *lock)

@@ -14,8 +14,15 @@ typedef struct zc_lock {
 	struct zc_lock *next;
 } zc_lock;
 
-/* Wait until nobody holds the lock of that name, then hold it.  'lock' must stay where it is until it is released. */
-void zc_lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes);
+/* Asked at times by whoever waits: whether to do so no more. */
+typedef int (*zc_lock_give_up)(void *context);
+
+/*
+ * Wait until nobody holds the lock of that name, then hold it.  'lock' must stay where it is until it is released.
+ * ZC_ECANCELLED, and nothing is held, if 'give_up' said so: a holder may be at a slow store.
+ */
+zc_status zc_lock_wait(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes, zc_lock_give_up give_up,
+		       void *context);
 
 /* Counts as a change of the object (zc_changes.h): who takes the lock changes it, or may have. */
 void zc_lock_release(zc_lock *lock);

@@ -222,3 +222,43 @@ def test_without_flock_nothing_else_is_tried_where_that_is_asked_for(tmp_path: P
             locks._refuse_flock(False)
         array[3] = 1
     assert [str(left) for left in tmp_path.rglob(".zc-*")] == []
+
+
+class _Stuck(MemoryStore):
+    """Sets chunks only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.may_go = threading.Event(), threading.Event()
+
+    def set(self, key: str, data: Any) -> None:
+        if key.startswith("c/"):
+            self.began.set()
+            assert self.may_go.wait(30)
+        super().set(key, data)
+
+
+@pytest.mark.parametrize("deed", ["chunk", "chunks"])
+def test_who_waits_for_a_thread_at_a_slow_store_can_be_interrupted(deed: str) -> None:
+    array = zarrc.create_array(_Stuck(), shape=(1000,), chunks=(100,), dtype="f8")
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(array.__setitem__, slice(330, 360), 1)
+        try:
+            assert array.store.began.wait(10)
+            timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+            # Whatever happens, it is let in the end.
+            late = threading.Timer(8, array.store.may_go.set)
+            timer.start()
+            late.start()
+            began = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                do(array, deed)
+            assert time.monotonic() - began < 5
+            timer.join()
+            late.cancel()
+        finally:
+            array.store.may_go.set()
+        other.result(10)
+    array[355] = 2
+    assert array[328:332].tolist() == [0, 0, 1, 1]
+    assert array[354:357].tolist() == [1, 2, 1]

@@ -29,8 +29,8 @@ from zarrc.kernels.locks cimport (
     file_lock_release,
     file_lock_timeout_text,
     is_interrupted,
-    lock_acquire,
     lock_release,
+    lock_wait,
     zc_file_lock_wait,
 )
 from zarrc.kernels.status cimport ZC_ABSENT, ZC_ECANCELLED, ZC_ELENGTH, ZC_ENOMEM, ZC_EOS, ZC_ETOOLARGE, ZC_OK, check
@@ -52,6 +52,8 @@ from zarrc.kernels.locks import WAYS, FileLock
 
 cdef extern from "zc_atomic.h":
     int zc_bool_is_set(const void *flag) noexcept nogil
+
+cdef const char *GIVEN_UP = b"interrupted while it waited for a lock"
 
 _OBJECT_METHODS = frozenset({"get", "get_many", "get_into", "set", "set_many", "delete", "delete_many"})
 
@@ -315,9 +317,12 @@ cdef size_t object_name(const zc_objects *objects, const int64_t *chunk, int ndi
 cdef zc_status object_lock(const zc_objects *objects, zc_object_lock *lock, zc_worker *worker, const char *name,
                            size_t name_nbytes) noexcept nogil:
     cdef zc_file_lock_wait wait
-    cdef zc_status status
-    lock_acquire(&lock.lock, objects.lock_seed, name + objects.lock_from, name_nbytes - objects.lock_from)
+    cdef zc_status status = lock_wait(&lock.lock, objects.lock_seed, name + objects.lock_from,
+                                      name_nbytes - objects.lock_from, _is_to_give_up, worker)
     lock.file = NULL
+    if status != ZC_OK:
+        worker.detail = GIVEN_UP
+        return status
     # Of a store in Python, _Locked takes them.
     if not objects.locks_files or objects.place != PLACE_LOCAL:
         return ZC_OK
@@ -328,7 +333,7 @@ cdef zc_status object_lock(const zc_objects *objects, zc_object_lock *lock, zc_w
         if status == ZC_EOS and worker.error_number == ETIMEDOUT:
             worker.detail = file_lock_timeout_text()
         elif status == ZC_ECANCELLED:
-            worker.detail = b"interrupted while it waited for a lock"
+            worker.detail = GIVEN_UP
         lock_release(&lock.lock)
     return status
 

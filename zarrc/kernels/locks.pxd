@@ -7,10 +7,12 @@ from zarrc.kernels.status cimport zc_status
 cdef extern from "zc_locks.h":
     ctypedef struct zc_lock:
         pass
+    ctypedef int (*zc_lock_give_up)(void *context) noexcept nogil
 
 # Wait for the lock of the object 'key' of the store that 'seed' stands for; 'lock' must stay where it is until released.
-# Without the GIL: its holder may need it.
-cdef void lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes) noexcept nogil
+# Without the GIL: its holder may need it.  ZC_ECANCELLED if 'give_up' said so.
+cdef zc_status lock_wait(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes, zc_lock_give_up give_up,
+                         void *context) noexcept nogil
 cdef void lock_release(zc_lock *lock) noexcept nogil
 
 # A number that moves with each change of the object in this process: zc_changes.h.

@@ -9,7 +9,8 @@ from libc.errno cimport ETIMEDOUT
 from zarrc.kernels.status cimport ZC_ECANCELLED, check
 
 cdef extern from "zc_locks.h":
-    void zc_lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes) noexcept nogil
+    zc_status zc_lock_wait(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes, zc_lock_give_up give_up,
+                           void *context) noexcept nogil
     void zc_lock_release(zc_lock *lock) noexcept nogil
     uint64_t zc_lock_changes(uint64_t seed, const char *key, size_t key_nbytes) noexcept nogil
 
@@ -31,8 +32,9 @@ cdef extern from "zc_file_lock.h":
     void zc_file_lock_refuse_flock(int refuse) noexcept nogil
 
 
-cdef void lock_acquire(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes) noexcept nogil:
-    zc_lock_acquire(lock, seed, key, key_nbytes)
+cdef zc_status lock_wait(zc_lock *lock, uint64_t seed, const char *key, size_t key_nbytes, zc_lock_give_up give_up,
+                         void *context) noexcept nogil:
+    return zc_lock_wait(lock, seed, key, key_nbytes, give_up, context)
 
 
 cdef void lock_release(zc_lock *lock) noexcept nogil:
