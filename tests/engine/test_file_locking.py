@@ -240,14 +240,15 @@ class _Stuck(MemoryStore):
 
 @pytest.mark.parametrize("deed", ["chunk", "chunks"])
 def test_who_waits_for_a_thread_at_a_slow_store_can_be_interrupted(deed: str) -> None:
-    array = zarrc.create_array(_Stuck(), shape=(1000,), chunks=(100,), dtype="f8")
+    store = _Stuck()
+    array: Any = zarrc.create_array(store, shape=(1000,), chunks=(100,), dtype="f8")
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(array.__setitem__, slice(330, 360), 1)
         try:
-            assert array.store.began.wait(10)
+            assert store.began.wait(10)
             timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
             # Whatever happens, it is let in the end.
-            late = threading.Timer(8, array.store.may_go.set)
+            late = threading.Timer(8, store.may_go.set)
             timer.start()
             late.start()
             began = time.monotonic()
@@ -257,7 +258,7 @@ def test_who_waits_for_a_thread_at_a_slow_store_can_be_interrupted(deed: str) ->
             timer.join()
             late.cancel()
         finally:
-            array.store.may_go.set()
+            store.may_go.set()
         other.result(10)
     array[355] = 2
     assert array[328:332].tolist() == [0, 0, 1, 1]
