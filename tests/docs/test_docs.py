@@ -109,6 +109,13 @@ def test_every_public_name_is_mentioned() -> None:
     assert [name for name in zarrc.__all__ if not re.search(rf"\b{name}\b", text)] == []
 
 
+def test_every_store_of_the_overview_is_public() -> None:
+    text = (DOCS / "stores.md").read_text()
+    named = set(re.findall(r"\| `(\w+Store)`", text)) | set(re.findall(r"\[`?(\w+Store)`?\]\(", text))
+    assert named >= {"FsspecStore", "ObstoreStore", "ZarrPythonStore"}
+    assert [name for name in sorted(named) if not hasattr(zarrc.storage, name)] == []
+
+
 def test_a_failing_page_fails(tmp_path: Path, child_environment: dict[str, str]) -> None:
     page = tmp_path / "page.md"
     for text in ("```python\n1 / 0\n```\n", "```pycon\n>>> 1 + 1\n3\n```\n", "```pycon\n>>> 1 / 0\n```\n"):

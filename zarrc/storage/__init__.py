@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zarrc.storage.local import LocalStore
     from zarrc.storage.mapping import MappingStore
     from zarrc.storage.memory import MemoryStore
+    from zarrc.storage.obstore_store import ObstoreStore
     from zarrc.storage.registry import (
         StoreInfo,
         info,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from zarrc.storage.wrappers.prefix import PrefixStore
     from zarrc.storage.wrappers.read_only import ReadOnlyStore
     from zarrc.storage.wrappers.statistics import OperationStats, StoreStats
+    from zarrc.storage.zarr_python_store import ZarrPythonStore
     from zarrc.storage.zip import ZipStore
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "MappingStore",
     "MemoryStore",
     "MeteredStore",
+    "ObstoreStore",
     "OperationStats",
     "PrefixStore",
     "PriceTable",
@@ -80,6 +83,7 @@ __all__ = [
     "StorePath",
     "StoreStats",
     "WrapperStore",
+    "ZarrPythonStore",
     "ZipStore",
     "check_key",
     "check_prefix",
@@ -123,6 +127,7 @@ __getattr__, __dir__ = lazy(
         "MappingStore": "mapping",
         "MemoryStore": "memory",
         "MeteredStore": "wrappers.metered",
+        "ObstoreStore": "obstore_store",
         "OperationStats": "wrappers.statistics",
         "PrefixStore": "wrappers.prefix",
         "PriceTable": "wrappers.costs",
@@ -135,6 +140,7 @@ __getattr__, __dir__ = lazy(
         "StorePath": "store_path",
         "StoreStats": "wrappers.statistics",
         "WrapperStore": "wrappers.base",
+        "ZarrPythonStore": "zarr_python_store",
         "ZipStore": "zip",
         "check_key": "keys",
         "check_prefix": "keys",
