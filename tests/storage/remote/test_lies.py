@@ -147,3 +147,41 @@ def _check_nothing_is_absent(store: Store) -> None:
     ):
         with pytest.raises(StoreError, match="nowhere/token"):
             call()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>not found</html>"])
+def test_a_404_that_is_not_of_s3_is_no_absent_object(body: bytes) -> None:
+    def answer(line: str, headers: dict[str, str]) -> Iterable[bytes]:
+        shown = b"" if "HEAD" in line else body
+        return [answered("404 Not Found", f"Content-Length: {len(body)}", "Connection: close", body=shown)]
+
+    with raw_server(answer) as url:
+        store = store_at("s3", url)
+        for call in (
+            lambda: store.get("x"),
+            lambda: store.get("x", (0, 10)),
+            lambda: list(store.list_prefix("")),
+            lambda: store.list_dir(""),
+        ):
+            with pytest.raises(StoreError, match="NoSuchBucket"):
+                call()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>hello</html>",
+        b"<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>d/x</Key><Size>1</Size></Contents>"
+        b"<NextContinuationToken>on</NextContinuationToken></ListBucketResult>",
+    ],
+)
+def test_a_listing_that_is_none_or_has_no_end_is_an_error(body: bytes) -> None:
+    def answer(line: str, headers: dict[str, str]) -> Iterable[bytes]:
+        return [answered("200 OK", f"Content-Length: {len(body)}", "Connection: close", body=body)]
+
+    with raw_server(answer) as url:
+        store = store_at("s3", url)
+        with pytest.raises(StoreError, match="listing"):
+            list(store.list_prefix(""))
+        with pytest.raises(StoreError, match="listing"):
+            store.list_dir("")

@@ -54,6 +54,8 @@ _STATUS = {
     "RequestLimitExceeded": 429,
     "BandwidthLimitExceeded": 429,
 }
+# Of these at least one is in each page of a listing.
+_OF_LISTINGS = frozenset(("IsTruncated", "KeyCount", "Name", "Contents", "CommonPrefixes"))
 # Another conditional write of the object is on its way; S3 says to try again.
 _BUSY = frozenset(("ConditionalRequestConflict", "OperationAborted"))
 
@@ -105,7 +107,13 @@ class S3Driver(Driver):
         more = {"VersionId": version} if version else {}
         if start is not None:
             more["Range"] = range_header(start, nbytes)
-        answer = await self._call("get_object", Bucket=bucket, Key=key, **more)
+        try:
+            answer = await self._call("get_object", Bucket=bucket, Key=key, **more)
+        except Exception as error:
+            # S3 says NoSuchKey; who only says 404 may be a proxy, and mean the bucket.
+            if isinstance(self.failure(error), Absent) and not _is_named(error):
+                await self._check_bucket(bucket)
+            raise
         body = answer["Body"]
         try:
             headers = answer["ResponseMetadata"]["HTTPHeaders"]
@@ -410,11 +418,21 @@ class S3Driver(Driver):
         bucket, key, _ = self.fs.split_path(path)
         arguments = {"Bucket": bucket, "Prefix": key.rstrip("/") + "/" if key else "", **more}
         while True:
-            page = await self._call("list_objects_v2", **arguments)
+            try:
+                page = await self._call("list_objects_v2", **arguments)
+            except Exception as error:
+                if isinstance(self.failure(error), Absent):
+                    raise Refused(404, "NoSuchBucket", "the bucket does not exist") from error
+                raise
+            if _OF_LISTINGS.isdisjoint(page):
+                raise Broken("the answer is no listing")
             yield page
             if not page.get("IsTruncated"):
                 return
-            arguments["ContinuationToken"] = page["NextContinuationToken"]
+            token = page.get("NextContinuationToken")
+            if not token or token == arguments.get("ContinuationToken"):
+                raise Broken("the listing does not say where it goes on")
+            arguments["ContinuationToken"] = token
 
     # Requests.
 
@@ -458,6 +476,11 @@ class S3Driver(Driver):
             str(response["Error"].get("Message", "")),
             retry_after=_seconds(headers.get("retry-after")),
         )
+
+
+def _is_named(error: BaseException) -> bool:
+    """Whether it is S3's own document that says what is absent."""
+    return getattr(error, "response", {}).get("Error", {}).get("Code") in ("NoSuchKey", "NoSuchVersion")
 
 
 def _told(fs: Any) -> str:
