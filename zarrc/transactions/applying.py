@@ -57,7 +57,13 @@ class Target(NamedTuple):
 
 
 def apply_plan(
-    home: Home, plan: Plan, targets: Mapping[int, Target], check: Callable[[], None], *, again: bool
+    home: Home,
+    plan: Plan,
+    targets: Mapping[int, Target],
+    check: Callable[[], None],
+    *,
+    again: bool,
+    follow_links: bool = True,
 ) -> None:
     """Do what a plan says.
 
@@ -73,7 +79,18 @@ def apply_plan(
         Raises if somebody else has the right to go on now.
     again : bool
         Whether a part of it may be done already: what is not staged any more is passed over.
+    follow_links : bool, default True
+        Whether objects may be beyond links in the directory of their node.
+
+    Raises
+    ------
+    StoreError
+        If they are, and may not be. Nothing is changed then.
     """
+    if not follow_links:
+        for number, target in targets.items():
+            node = plan.nodes[number]
+            _check_inside(target, (*node.sets, *node.deletes, *node.first))
     doing = _Doing(home, plan, check, again)
     try:
         for number, target in targets.items():
@@ -93,6 +110,27 @@ def apply_plan(
     finally:
         # Locks tell of single objects; of nodes that went or came nobody held one.
         all_changed()
+
+
+def _check_inside(target: Target, names: Iterable[str]) -> None:
+    """Refuse objects that are beyond a link: who wrote the plan may want to reach what is not in the data."""
+    root = target.store.local_root
+    if root is None:
+        return
+    node = os.path.join(root, target.path)
+    for directory in {name.rpartition("/")[0] for name in names}:
+        if not _is_inside(os.path.join(node, directory), node):
+            raise StoreError(
+                "an interrupted transaction changes objects beyond a symbolic link; if the data are from "
+                "somebody you trust, zarrc.transactions.recover(store, path, follow_links=True) does it",
+                key=join(target.path, directory),
+            )
+
+
+def _is_inside(path: str, directory: str) -> bool:
+    """Whether a path leads into a directory, or to it, wherever its links lead."""
+    there, top = os.path.realpath(path), os.path.realpath(directory)
+    return there == top or there.startswith(top.rstrip("/") + "/")
 
 
 class _Doing:
@@ -233,7 +271,9 @@ def remove_empty(store: Store, paths: Iterable[str]) -> None:
     if root is None:
         return
     for path in paths:
-        _remove_empty(os.path.join(root, path))
+        # Not beyond a link, of which it is not known whose it is.
+        if _is_inside(os.path.join(root, path), root):
+            _remove_empty(os.path.join(root, path))
 
 
 def _remove_empty(path: str) -> None:

@@ -28,11 +28,24 @@ from zarrc.config import config
 from zarrc.errors import StoreConflictError, StoreDeniedError, StoreError, TransactionConflictError
 from zarrc.transactions.records import DIRECTORY, Home, dump, load, signature, signed_by
 
-__all__ = ["Claim", "Decision", "begin", "make_directories", "remove_begun", "take"]
+__all__ = [
+    "Claim",
+    "Decision",
+    "begin",
+    "belongs_to",
+    "check_home",
+    "make_directories",
+    "remove_begun",
+    "take",
+]
 
 Decision = Literal["open", "commit", "rollback"]
 _DECISIONS = ("open", "commit", "rollback")
 _MAX_LEASE_S = 24 * 3600.0
+
+# One that says it may be silent for longer than so many of our leases is not waited for until it is dead:
+# what is opened may be anybody's.
+_MOST_LEASES = 10
 
 
 class Claim(Protocol):
@@ -75,8 +88,10 @@ def take(home: Home, deadline: float) -> Claim | None:
     TransactionConflictError
         If the owner lives.
     """
-    if home.store.local_root is not None and not _is_leased(home):
-        return _LocalClaim.take(home, deadline)
+    if home.store.local_root is not None:
+        check_home(home)
+        if not _is_leased(home):
+            return _LocalClaim.take(home, deadline)
     return _LeasedClaim.take(home, deadline)
 
 
@@ -175,7 +190,7 @@ class _LocalClaim:
             try:
                 fd = _open_owner(home)
             except FileNotFoundError:
-                if not os.path.isdir(_directory(home)):
+                if not os.path.isdir(_directory(home)) or _remove_if_empty(_directory(home)):
                     return None
                 now = time.monotonic()
                 absent_since = now if absent_since is None else absent_since
@@ -225,6 +240,30 @@ class _LocalClaim:
         if self._fd in _open_files:
             _open_files.discard(self._fd)
             os.close(self._fd)
+
+
+def check_home(home: Home) -> None:
+    """Refuse a transaction's directory that is elsewhere: whoever opens data of others would change that.
+
+    Links are not made by transactions. Of another user a directory is, only if the data are too.
+    """
+    root = home.store.local_root
+    assert root is not None
+    directory = _directory(home)
+    for path in (os.path.dirname(directory), directory, os.path.join(directory, "d")):
+        if os.path.islink(path):
+            raise StoreError(
+                f"{home} is not resolved: {path!r} is a symbolic link, none of zarrc's",
+                key=home.path,
+            )
+
+
+def belongs_to(home: Home, node: str) -> bool:
+    """Whether a transaction is this user's, or of whoever has the directory of a node."""
+    try:
+        return os.stat(_directory(home)).st_uid in (os.geteuid(), os.stat(node).st_uid)
+    except FileNotFoundError:
+        return False
 
 
 def _directory(home: Home) -> str:
@@ -289,10 +328,22 @@ def remove_begun(directory: str) -> None:
     with suppress(OSError):
         for name in os.listdir(directory):
             path = os.path.join(directory, name)
-            if name.startswith(_NEW) and time.time() - os.stat(path).st_mtime > _BEGINNING_S:
+            if not name.startswith(_NEW) or os.path.islink(path):
+                continue
+            if time.time() - os.stat(path).st_mtime > _BEGINNING_S:
                 for remove, one in ((os.unlink, os.path.join(path, "owner")), (os.rmdir, path)):
                     with suppress(OSError):
                         remove(one)
+
+
+def _remove_if_empty(path: str) -> bool:
+    """Remove a directory in which nothing is; whether it is gone.
+
+    One that begins has its file from the start. By way of a wrapper an empty one may be left.
+    """
+    with suppress(OSError):
+        os.rmdir(path)
+    return not os.path.isdir(path)
 
 
 def _remove_directories(paths: list[str]) -> None:
@@ -335,7 +386,7 @@ def _make_owner_again(home: Home) -> int | None:
 def _open_owner(home: Home) -> int | None:
     """Open the owner's file and lock it; None if its owner lives."""
     path = _owner_path(home)
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         locked = _flock(fd)
         if locked is None:
@@ -470,6 +521,7 @@ class _LeasedClaim:
         since = time.monotonic()
         is_first = True
         lives = False
+        most = _MOST_LEASES * float(config.get("storage.transaction_lease"))
         while True:
             # Before it is asked: the answer may be as old as that.
             now = time.monotonic()
@@ -496,10 +548,10 @@ class _LeasedClaim:
                 with suppress(StoreConflictError):
                     return cls(home, mine, _put(home, mine, blob.version))
                 continue
-            if lives and time.monotonic() > deadline:
+            if time.monotonic() > deadline and (lives or lease > most):
                 raise _alive(home, signed_by(fields))
             # One that does not change is looked at until it is known to be dead.
-            _pause(math.inf, lease / 40, lease / 10)
+            _pause(math.inf, min(lease, most) / 40, min(lease, most) / 10)
 
     def renew(self) -> None:
         """Show that the owner lives."""
@@ -538,7 +590,13 @@ class _LeasedClaim:
     def clean(self) -> None:
         with self._lock:
             self._ended.set()
-            self._home.store.delete(self._home.key("state"))
+            key = self._home.key("state")
+            self._home.store.delete(key)
+            # Of a directory that a wrapper hides.
+            path = self._home.store.lock_path(key)
+            if path is not None:
+                directory = os.path.dirname(path)
+                _remove_directories([directory, os.path.dirname(directory)])
 
     def end(self) -> None:
         with self._lock:

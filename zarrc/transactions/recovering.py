@@ -13,7 +13,7 @@ from zarrc.engine.node_names import join, normalize_path
 from zarrc.engine.nodes import MARKERS
 from zarrc.errors import ReadOnlyError, StoreDeniedError, StoreError, TransactionConflictError
 from zarrc.transactions.applying import Target, apply_plan, remove_empty
-from zarrc.transactions.claims import Claim, remove_begun, take
+from zarrc.transactions.claims import Claim, belongs_to, check_home, remove_begun, take
 from zarrc.transactions.markers import remove_markers
 from zarrc.transactions.places import above
 from zarrc.transactions.records import DIRECTORY, Home, Marker, Plan, is_id, load, marker_key, read_marker
@@ -46,7 +46,7 @@ class Recovered(NamedTuple):
     nodes: tuple[str, ...]
 
 
-def recover(store: Any, path: str | None = None) -> bool:
+def recover(store: Any, path: str | None = None, *, follow_links: bool = False) -> bool:
     """Resolve what an interrupted transaction left at a node, as opening it for writing does.
 
     Parameters
@@ -55,6 +55,9 @@ def recover(store: Any, path: str | None = None) -> bool:
         Where the node is.
     path : str, optional
         Its path in the store.
+    follow_links : bool, default False
+        Whether it may change objects that are beyond symbolic links in the directories of the nodes. Opening
+        refuses that: the data, and the transaction with them, may be from others.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def recover(store: Any, path: str | None = None) -> bool:
         If its records are not to be found.
     """
     found, at = _place(store, path)
-    return _resolve(found, at, time.monotonic() + _patience())
+    return _resolve(found, at, time.monotonic() + _patience(), follow_links=follow_links)
 
 
 def clean(store: Any, path: str | None = None, *, wait: bool = True) -> list[Recovered]:
@@ -154,7 +157,7 @@ def resolve(store: Store, path: str, deadline: float | None = None) -> bool:
         return False
 
 
-def _resolve(store: Store, path: str, deadline: float) -> bool:
+def _resolve(store: Store, path: str, deadline: float, *, follow_links: bool = False) -> bool:
     changed = False
     last, looks = "", 0
     while True:
@@ -173,7 +176,7 @@ def _resolve(store: Store, path: str, deadline: float) -> bool:
             time.sleep(0.01 * looks)
             continue
         try:
-            _finish(home, claim, marker, target)
+            _finish(home, claim, marker, target, follow_links=follow_links)
         finally:
             claim.end()
 
@@ -195,40 +198,46 @@ def _find_home(store: Store, path: str, marker: Marker) -> tuple[Home | None, Ta
     Returns also the node, as seen from there.
     """
     here = Target(store, path)
+    node = os.path.join(store.local_root or "", path)
     names = path.split("/") if path else []
     levels = marker.levels - len(names)
     if levels <= 0:
         root = "/".join(names[: len(names) - marker.levels])
         home = Home(store, root, marker.id)
-        if _is_there(home):
+        if _is_there(home, node):
             return home, here
     else:
         higher = above(store, levels)
         if higher is not None:
             at, inner = higher
             home = Home(at, "", marker.id)
-            if _is_there(home):
+            if _is_there(home, node):
                 return home, Target(at, join(inner, path) if path else inner)
     if marker.place is not None and store.local_root is not None and os.path.isabs(marker.place):
         from zarrc.storage.local import LocalStore
 
         home = Home(LocalStore(marker.place), "", marker.id)
-        if _is_there(home):
+        if _is_there(home, node):
             return home, here
     return None, here
 
 
-def _is_there(home: Home) -> bool:
+def _is_there(home: Home, node: str) -> bool:
     root = home.store.local_root
     if root is not None:
-        return os.path.isdir(os.path.join(root, home.path))
+        if not os.path.isdir(os.path.join(root, home.path)):
+            return False
+        check_home(home)
+        return belongs_to(home, node)
     return any(home.store.get(home.key(name)) is not None for name in ("state", "owner"))
 
 
 # --- to the end
 
 
-def _finish(home: Home, claim: Claim, marker: Marker | None, target: Target | None) -> Recovered:
+def _finish(
+    home: Home, claim: Claim, marker: Marker | None, target: Target | None, *, follow_links: bool = False
+) -> Recovered:
     """Finish a transaction whose owner is dead."""
     key = home.key("plan")
     blob = home.store.get(key)
@@ -239,7 +248,7 @@ def _finish(home: Home, claim: Claim, marker: Marker | None, target: Target | No
         left = _marked(home, plan, marker, target)
         nodes = [plan.nodes[number].path for number in left]
         if commits:
-            apply_plan(home, plan, left, claim.check, again=True)
+            apply_plan(home, plan, left, claim.check, again=True, follow_links=follow_links)
             finish_committed(home, plan, left, claim.check)
         else:
             _unmark(home, left, claim.check, undo=True)
