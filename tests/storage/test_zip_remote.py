@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 
 import zarrc
 from tests.servers.places import Place
-from tests.servers.servers import HttpServer
+from tests.servers.servers import HttpServer, RemoteServer
 from zarrc.errors import StoreConflictError, StoreError
 from zarrc.storage import ZipStore
 
@@ -85,3 +88,18 @@ def test_somebody_elses_upload_is_not_written_over(remote_place: Place) -> None:
         one.flush()
     one.discard()
     assert list(one.list_prefix("")) == []
+
+
+def test_what_was_written_is_uploaded_when_the_program_ends(s3_server: RemoteServer) -> None:
+    place = s3_server.place()
+    program = (
+        "import json, sys, zarrc\n"
+        "options = json.loads(sys.argv[2])\n"
+        "a = zarrc.create_array(sys.argv[1], shape=5, dtype='i4', storage_options=options)\n"
+        "a[:] = 7\n"
+    )
+    url = f"{place.url}/x.zip"
+    command = [sys.executable, "-c", program, url, json.dumps(place.storage_options)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+    assert zarrc.load(url, storage_options=place.storage_options).tolist() == [7] * 5

@@ -8,13 +8,13 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
 from zarrc.errors import StoreError
 from zarrc.storage.zip_changes import Encoded, Entry
 from zarrc.storage.zip_directory import Directory
-from zarrc.storage.zip_home import Base, Home, Writing
+from zarrc.storage.zip_home import Base, Home, LocalHome, Writing
 from zarrc.storage.zip_reading import Snapshot
 from zarrc.storage.zip_undo import translated
 
@@ -189,6 +189,8 @@ class Archive:
             self._view = View(base, {})
             self._writing = writing
             _flush_when_a_worker_ends(self)
+            if not isinstance(self.home, LocalHome):
+                _flush_before_pools_end()
         return self._writing
 
     def flush(self, anew: bool = False) -> None:
@@ -311,6 +313,23 @@ def _process_ends() -> None:
             _close(archive)
         except Exception:
             sys.excepthook(*sys.exc_info())
+
+
+_is_early = False
+
+
+def _flush_before_pools_end() -> None:
+    """The clients of remote stores need pools of threads, which are closed before `atexit` calls anybody."""
+    global _is_early
+    if _is_early:
+        return
+    import concurrent.futures.thread  # noqa: F401 - which registers first, and so is called after us
+
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        with suppress(RuntimeError):  # the process is ending already
+            register(_process_ends)
+    _is_early = True
 
 
 def _flush_when_a_worker_ends(archive: Archive) -> None:
