@@ -146,3 +146,45 @@ def test_local_arrays_need_neither_fsspec_nor_asyncio(
         text=True,
     )
     assert done.stdout == "[]\n"
+
+
+FORKED_WHILE_ANOTHER_IMPORTS = """
+import os, sys, threading, time
+import zarrc
+
+reached = threading.Event()
+
+class Slow:
+    def find_spec(self, name, *rest):
+        if name == "zarrc.engine.write":
+            reached.set()
+            time.sleep(1)
+
+array = zarrc.create_array({}, shape=(4,), chunks=(2,), dtype="i4")
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=array.__setitem__, args=(0, 1))
+thread.start()
+assert reached.wait(30)
+child = os.fork()
+if child == 0:
+    array[1] = 2
+    os._exit(0)
+thread.join()
+for _ in range(1000):
+    done, status = os.waitpid(child, os.WNOHANG)
+    if done:
+        break
+    time.sleep(0.01)
+else:
+    os.kill(child, 9)
+    status = "the child hangs"
+print(status, array[0])
+"""
+
+
+def test_a_child_that_is_forked_while_another_thread_imports_does_not_wait_for_ever(
+    child_environment: dict[str, str],
+) -> None:
+    command = [sys.executable, "-c", FORKED_WHILE_ANOTHER_IMPORTS]
+    done = subprocess.run(command, capture_output=True, text=True, env=child_environment, timeout=60)
+    assert done.stdout.split() == ["0", "1"], done.stderr
