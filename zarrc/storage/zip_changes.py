@@ -135,6 +135,6 @@ class SideFile:
         return Entry(self.file, new.facts, offset, start)
 
     def drop(self) -> None:
-        """Remove the file; who has it open can go on reading."""
-        with suppress(FileNotFoundError):
+        """Remove the file; who has it open can go on reading. One that stays is in nobody's way."""
+        with suppress(OSError):
             os.unlink(self.path)

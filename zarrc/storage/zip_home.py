@@ -7,6 +7,7 @@ import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from zarrc.errors import StoreConflictError, StoreError
@@ -238,7 +239,8 @@ class LocalHome(Home):
         if side is not writing.side:
             writing.side.drop()
         if base.snapshot is not None:
-            zip_undo.sync_directory(self.path)
+            with suppress(OSError):  # the new archive is in its place, whatever a power cut would make of it
+                zip_undo.sync_directory(self.path)
         side.file.path = self.path
         return Base(Snapshot(side.file, directory), side.file.stamp(), base.comment)
 

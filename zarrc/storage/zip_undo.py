@@ -15,6 +15,7 @@ import os
 import struct
 import time
 import zlib
+from contextlib import suppress
 from typing import Final
 
 from zarrc.errors import StoreDeniedError, StoreError
@@ -94,7 +95,11 @@ class WriterLock:
     def release(self) -> None:
         """Let others write."""
         if self._fd >= 0:
-            os.unlink(self._path)
+            # The file may stay: the lock goes with the descriptor. Where somebody removed it, another process
+            # may have the name by now.
+            with suppress(OSError):
+                if self._is_file(self._fd):
+                    os.unlink(self._path)
             self.forget()
 
     def forget(self) -> None:
@@ -177,8 +182,11 @@ def _tail_checksum(archive: LocalFile, nbytes: int) -> int:
 
 
 def sync_directory(path: str) -> None:
-    """Have the names in the directory of a file on the disk."""
-    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Have the names in a file's directory on the disk; one that may not be read is left to the system."""
+    try:
+        fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return
     try:
         os.fsync(fd)
     finally:
