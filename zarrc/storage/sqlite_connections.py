@@ -129,7 +129,7 @@ class Connections:
         make : bool, default False
             Whether to make the file, and the directories above it.
         """
-        one = self._idle.pop() if self._idle else _Connection()
+        one = self._taken() or _Connection()
         with one.lock:
             try:
                 yield (one.made, one.birth) if self._ready(one, make) and one.made is not None else None
@@ -141,10 +141,16 @@ class Connections:
 
     def close(self) -> None:
         """Close what is not lent out; it is opened again when it is needed."""
-        while self._idle:
-            one = self._idle.pop()
+        while (one := self._taken()) is not None:
             with one.lock:
                 one.close()
+
+    def _taken(self) -> _Connection | None:
+        """Take an idle one, in one step: several threads do."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _ready(self, one: _Connection, make: bool) -> bool:
         """Open it if need be; False if there is no file."""
