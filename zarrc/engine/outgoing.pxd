@@ -9,6 +9,7 @@ cdef class Outgoing:
     cdef list changed           # the numbers of those that are read first
     cdef dict old               # of each of them what is stored, until it was used
     cdef list empty             # the keys of objects to remove
+    cdef object most            # the most bytes that an object which is read can have; None: it is not known
     cdef bint failed            # which is kept by the job
     cdef object turn            # the lock of who takes the next; None while no store has the iterator
     cdef bint is_over

@@ -5,6 +5,7 @@ from _thread import allocate_lock
 from contextlib import nullcontext
 
 from zarrc.errors import StoreError
+from zarrc.storage.bounded import bounded
 
 from zarrc.engine.objects cimport all_of
 
@@ -37,7 +38,8 @@ cdef class Outgoing:
         if len(self.keys) == 1:
             return self._write_one(store)
         if self.changed:
-            self.old = dict(zip(self.changed, all_of(store, [(self.keys[i], None) for i in self.changed])))
+            old = all_of(self._readable(store), [(self.keys[i], None) for i in self.changed])
+            self.old = dict(zip(self.changed, old))
         self.turn = allocate_lock()
         try:
             store.set_many(self)
@@ -58,10 +60,13 @@ cdef class Outgoing:
             store.delete_many(self.empty)
         return False
 
+    def _readable(self, store):
+        return store if self.most is None else bounded(store, self.most)
+
     cdef bint _write_one(self, store) except -1:
         key = self.keys[0]
         if self.changed:
-            self.old = {0: store.get(key)}
+            self.old = {0: self._readable(store).get(key)}
         item = self.make()
         if item is not None:
             store.set(key, item[1])

@@ -12,6 +12,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from zarrc.errors import StoreError
+from zarrc.storage.bounded import bounded
 
 from zarrc.engine.cached cimport (
     cached_absent,
@@ -366,7 +367,10 @@ cdef bint _read_requests(zc_read_job *jobs, Objects objects, list keys, list wan
     cdef _Group group = _new_group(jobs, n_threads)
     # An answer that never comes would leave the result as it was allocated.
     unanswered = dict(enumerate(keys))
-    for index, blob in objects.store.get_many([(key, None) for key in keys]):
+    cdef size_t most = 0
+    for k, _, _ in wanted:
+        most = max(most, jobs[<size_t>k].scatter.layout.object_limit)
+    for index, blob in bounded(objects.store, most).get_many([(key, None) for key in keys]):
         key = unanswered.pop(index, None)
         if key is None:
             raise StoreError(f"the store answered request {index!r}, which is not open")

@@ -9,6 +9,7 @@ else it is read once more.
 # Not at the first read that trusts an index: a child that is forked while another thread imports waits for ever.
 import zarrc.engine.trusted_indexes  # noqa: F401
 from zarrc.errors import StoreConflictError, StoreError
+from zarrc.storage.bounded import bounded
 
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
@@ -46,6 +47,7 @@ from zarrc.engine.shard_read cimport (
 from zarrc.engine.shard_view cimport view_bytes, view_close, view_index, zc_shard_view
 from zarrc.indexing.plan cimport plan_inside, plan_n_met, plan_nbytes, plan_part, zc_part
 from zarrc.kernels.blob cimport Blob
+from zarrc.kernels.chain cimport chain_object_limit
 from zarrc.kernels.pool cimport pool_run
 from zarrc.kernels.status cimport ZC_OK, check, zc_status
 from zarrc.kernels.worker cimport lease_worker, return_worker, zc_worker
@@ -74,6 +76,7 @@ cdef class _Job:
     cdef Objects objects
     cdef zc_shard_joining joining
     cdef uint64_t shard_nbytes      # decoded
+    cdef object most                # bytes of a shard that is read whole
     cdef int n_threads
     cdef object indexes             # key -> (index, object size, version), where they are trusted; else None
 
@@ -133,6 +136,8 @@ cdef int read_remote_shards(const zc_plan *plan, ShardLayout layout, Objects obj
     job.shard_nbytes = leaf.c.itemsize
     for extent in layout.shape:
         job.shard_nbytes *= extent
+    # What is around a shard tells how large it is; others may leave gaps in theirs, which need not be read.
+    job.most = 4 * layout.bound() if layout.outer is None else chain_object_limit(&layout.outer.c)
     gap, limit = config.sharding_coalesce_max_gap_bytes, config.sharding_coalesce_max_bytes
     job.joining.gap = GAP_NBYTES if gap is None else gap
     job.joining.limit = RUN_NBYTES if limit is None else limit
@@ -257,7 +262,7 @@ cdef int _leave(list shards) except -1:
 cdef int _fetch_heads(_Job job, list shards) except -1:
     """The whole objects and the indexes, and what is wanted of each shard."""
     cdef _Shard shard
-    cdef int64_t start = 0 if job.shard.index_at_start else -<int64_t>job.shard.index_nbytes
+    cdef int64_t start = _index_start(job)
     requests, asked = [], []
     for shard in shards:
         known = None if job.indexes is None or shard.whole else job.indexes.get(shard.key)
@@ -302,23 +307,36 @@ def _answers(_Job job, list requests, list shards):
     """(shard, blob or None) of each request; a shard too short for its index is asked for as a whole, which then fails."""
     if not requests:
         return
+    store = bounded(job.objects.store, job.most)
     try:
-        answers = all_of(job.objects.store, requests)
+        answers = all_of(store, requests)
     except StoreError:
-        answers = [_one_answer(job, request, shard) for request, shard in zip(requests, shards)]
+        answers = [_one_answer(job, store, request, shard) for request, shard in zip(requests, shards)]
     yield from zip(shards, answers)
 
 
-cdef object _one_answer(_Job job, request, _Shard shard):
+cdef object _one_answer(_Job job, store, request, _Shard shard):
     key, wanted = request
     try:
-        return job.objects.store.get(key, wanted)
+        return store.get(key, wanted)
     except StoreError:
-        stat = job.objects.store.stat(key) if wanted is not None else None
+        if wanted is None and (job.shard.outer is not NULL or store is job.objects.store):
+            raise
+        stat = job.objects.store.stat(key)
+        if wanted is None:
+            if stat is None or stat.nbytes <= job.most:
+                raise
+            # Most of it is in no inner chunk: the index tells what is.
+            shard.whole = False
+            return job.objects.store.get(key, (_index_start(job), <object>job.shard.index_nbytes))
         if stat is None or stat.nbytes >= job.shard.index_nbytes:
             raise
         shard.whole = True
-        return job.objects.store.get(key)
+        return store.get(key)
+
+
+cdef int64_t _index_start(_Job job) noexcept:
+    return 0 if job.shard.index_at_start else -<int64_t>job.shard.index_nbytes
 
 
 cdef int _take_index(_Job job, _Shard shard, bytes stored, nbytes, version) except -1:
@@ -471,7 +489,7 @@ cdef object _same_version(left, right):
 cdef int _check_versions(_Job job, list shards, bint of_index=False) except -1:
     """Read the index again where nothing else tells whether the ranges were of its version."""
     cdef _Shard shard
-    cdef int64_t start = 0 if job.shard.index_at_start else -<int64_t>job.shard.index_nbytes
+    cdef int64_t start = _index_start(job)
     if job.indexes is not None and not of_index:
         return 0        # trusted
     unsure = [shard for shard in shards if (of_index or (<_Shard>shard).version is None) and not (<_Shard>shard).changed]

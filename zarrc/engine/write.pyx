@@ -390,6 +390,7 @@ cdef class _Outgoing(Outgoing):
             return False
         self.parts.append((job_index, part_index))
         self.add_key(self.objects.key_of(part.chunk, job.gather.plan.ndim), not part.covers)
+        self.most = max(self.most or 0, job.gather.layout.object_limit)
         self.nbytes += job.gather.layout.nbytes
         return (group_is_full(len(self.keys), self.nbytes, job.gather.layout.nbytes, self.n_threads)
                 or (self.objects.c.locks_files and <size_t>len(self.keys) >= <size_t>LOCKED_FILES))

@@ -209,6 +209,11 @@ class Store(ABC):
 
     # What follows from them.
 
+    @property
+    def takes_most(self) -> bool:
+        """Whether `get_many` takes ``most=``: bytes that a whole object can have; of more nothing is read."""
+        return False
+
     def get_many(self, requests: Sequence[tuple[str, ByteRange | None]]) -> Iterator[tuple[int, Blob | None]]:
         """`get` for many objects at once.
 

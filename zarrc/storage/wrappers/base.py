@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zarrc.storage.base import Blob, ByteRange, Changes, DirListing, Stat, Store
+from zarrc.storage.bounded import bounds
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -83,9 +84,16 @@ class WrapperStore(Store):
         """See `Store.list_prefix`."""
         return self._store.list_prefix(prefix)
 
-    def get_many(self, requests: Sequence[tuple[str, ByteRange | None]]) -> Iterator[tuple[int, Blob | None]]:
-        """See `Store.get_many`."""
-        return self._store.get_many(requests)
+    @property
+    def takes_most(self) -> bool:
+        """See `Store.takes_most`."""
+        return self._store.takes_most
+
+    def get_many(
+        self, requests: Sequence[tuple[str, ByteRange | None]], *, most: int | None = None
+    ) -> Iterator[tuple[int, Blob | None]]:
+        """See `Store.get_many`; ``most`` goes to the wrapped store where that takes it."""
+        return self._store.get_many(requests, **bounds(self._store, most))
 
     def get_into(self, key: str, buffer: Buffer, range: ByteRange | None = None) -> int | None:
         """See `Store.get_into`."""
@@ -194,7 +202,7 @@ class WrapperStore(Store):
         return self._store.missing_hint()
 
     def flush(self) -> None:
-        """Flush the wrapped store."""
+        """See `Store.flush`."""
         self._store.flush()
 
     def close(self) -> None:

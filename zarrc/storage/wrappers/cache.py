@@ -15,6 +15,7 @@ from zarrc.errors import StoreError
 from zarrc.frozen import frozen
 from zarrc.kernels.blob import resolve_range
 from zarrc.storage.base import Blob, ByteRange, Changes, Stat, Store
+from zarrc.storage.bounded import bounds
 from zarrc.storage.keys import RESERVED, check_key, check_prefix
 from zarrc.storage.local import LocalStore
 from zarrc.storage.memory import MemoryStore
@@ -265,7 +266,9 @@ class CacheStore(WrapperStore):
                 return blob
         return self._taken(ask, self._store.get(key, _request(ask)))
 
-    def get_many(self, requests: Sequence[tuple[str, ByteRange | None]]) -> Iterator[tuple[int, Blob | None]]:
+    def get_many(
+        self, requests: Sequence[tuple[str, ByteRange | None]], *, most: int | None = None
+    ) -> Iterator[tuple[int, Blob | None]]:
         """See `Store.get_many`."""
         requests = list(requests)
         for key, _ in requests:
@@ -295,7 +298,7 @@ class CacheStore(WrapperStore):
                 yield number, blob
         if open_asks:
             wanted = [(asks[number].key, _request(asks[number])) for number in open_asks]
-            for place, blob in self._store.get_many(wanted):
+            for place, blob in self._store.get_many(wanted, **bounds(self._store, most)):
                 yield open_asks[place], self._taken(asks[open_asks[place]], blob)
 
     def get_into(self, key: str, buffer: Buffer, range: ByteRange | None = None) -> int | None:

@@ -22,6 +22,7 @@ from zarrc.errors import (
 )
 from zarrc.frozen import frozen
 from zarrc.storage.base import Blob, ByteRange, Changes, DirListing, Stat
+from zarrc.storage.bounded import bounds
 from zarrc.storage.keys import check_key
 from zarrc.storage.wrappers.base import WrapperStore
 from zarrc.storage.wrappers.observed import OPERATIONS
@@ -281,7 +282,9 @@ class FaultyStore(WrapperStore):
         blob = self._store.get(key, range)
         return _befallen(blob, key, faults) if faults else blob
 
-    def get_many(self, requests: Sequence[tuple[str, ByteRange | None]]) -> Iterator[tuple[int, Blob | None]]:
+    def get_many(
+        self, requests: Sequence[tuple[str, ByteRange | None]], *, most: int | None = None
+    ) -> Iterator[tuple[int, Blob | None]]:
         """See `Store.get_many`."""
         requests = list(requests)
         for key, _ in requests:
@@ -291,7 +294,7 @@ class FaultyStore(WrapperStore):
         if delays:
             time.sleep(max(delays))  # they are waited for together
         good = [n for n, faults in enumerate(befalls) if not any(one.kind in _BEFORE for one in faults)]
-        for place, blob in self._store.get_many([requests[n] for n in good]):
+        for place, blob in self._store.get_many([requests[n] for n in good], **bounds(self._store, most)):
             number = good[place]
             key = requests[number][0]
             yield number, _befallen(blob, key, befalls[number]) if befalls[number] else blob

@@ -8,6 +8,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarrc.storage.base import Blob, ByteRange, Changes, DirListing, Stat
+from zarrc.storage.bounded import bounds
 from zarrc.storage.wrappers.base import WrapperStore
 
 if TYPE_CHECKING:
@@ -104,10 +105,13 @@ class ObservedStore(WrapperStore):
         self._seen(operation, key, perf_counter_ns() - start, nbytes or 0, range=range, miss=nbytes is None)
         return nbytes
 
-    def get_many(self, requests: Sequence[tuple[str, ByteRange | None]]) -> Iterator[tuple[int, Blob | None]]:
+    def get_many(
+        self, requests: Sequence[tuple[str, ByteRange | None]], *, most: int | None = None
+    ) -> Iterator[tuple[int, Blob | None]]:
         """See `Store.get_many`."""
         requests = list(requests)
-        for number, blob, ns in self._timed(self._store.get_many(requests), requests, _get_name):
+        answers = self._store.get_many(requests, **bounds(self._store, most))
+        for number, blob, ns in self._timed(answers, requests, _get_name):
             key, range = requests[number]
             self._seen(
                 "get" if range is None else "get_range",

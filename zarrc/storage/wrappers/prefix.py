@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zarrc.errors import StoreError, ZarrcError
 from zarrc.storage.base import Blob, ByteRange, Changes, DirListing, Stat
+from zarrc.storage.bounded import bounds
 from zarrc.storage.keys import check_key, check_prefix
 from zarrc.storage.wrappers.base import WrapperStore, is_direct
 
@@ -78,10 +79,13 @@ class PrefixStore(WrapperStore):
             for key in self._store.list_prefix(self._start + start):
                 yield key[skipped:]
 
-    def get_many(self, requests: Sequence[tuple[str, ByteRange | None]]) -> Iterator[tuple[int, Blob | None]]:
+    def get_many(
+        self, requests: Sequence[tuple[str, ByteRange | None]], *, most: int | None = None
+    ) -> Iterator[tuple[int, Blob | None]]:
         """See `Store.get_many`."""
         with self._renaming():
-            yield from self._store.get_many([(self._full(key), range) for key, range in requests])
+            wanted = [(self._full(key), range) for key, range in requests]
+            yield from self._store.get_many(wanted, **bounds(self._store, most))
 
     def get_into(self, key: str, buffer: Buffer, range: ByteRange | None = None) -> int | None:
         """See `Store.get_into`."""
