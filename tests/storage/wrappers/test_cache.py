@@ -798,3 +798,45 @@ while True:
 def test_a_ttl_is_a_number_of_seconds(ttl: Any) -> None:
     with pytest.raises(ValueError, match="ttl is a number of seconds"):
         CacheStore(MemoryStore(), ttl=ttl)
+
+
+def test_always_looks_whatever_the_clock_does(
+    inner: MeteredStore, where: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CacheStore(inner, where, revalidate="always")
+    inner.set("a/x", b"old")
+    assert got(store.get("a/x")) == b"old"
+    inner.set("a/x", b"new")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 0.5)
+    assert got(store.get("a/x")) == b"new"
+    inner.set("a/x", b"latest")
+    assert got(dict(store.get_many([("a/x", None)]))[0]) == b"latest"
+
+
+def test_what_cannot_be_forgotten_keeps_no_other_from_it(
+    inner: MeteredStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CacheStore(inner, tmp_path / "cache")
+    whole = type(store.cache).forget
+
+    def forget(cache: Any, name: str, *, fetched: bool) -> None:
+        if fetched and name.endswith("a"):
+            raise PermissionError(13, "denied")
+        whole(cache, name, fetched=fetched)
+
+    def change(items: Any) -> None:
+        for key, data in items:
+            MeteredStore.set(inner, key, data)
+            # Somebody reads meanwhile, and what comes is the old.
+            epoch = store.cache.epoch(store._name(key) or "")
+            pending.append((key, epoch))
+
+    pending: list[tuple[str, int]] = []
+    monkeypatch.setattr(type(store.cache), "forget", forget)
+    monkeypatch.setattr(inner, "set_many", change)
+    with pytest.raises(StoreError, match="denied"):
+        store.set_many([("a", b"1"), ("b", b"2")])
+    key, epoch = pending[1]
+    assert key == "b"
+    assert store.cache.epoch(store._name("b") or "") != epoch

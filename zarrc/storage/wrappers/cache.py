@@ -207,7 +207,8 @@ class CacheStore(WrapperStore):
         if revalidate not in ("etag", "never", "always"):
             raise ValueError(f"revalidate is 'etag', 'never' or 'always', not {revalidate!r}")
         self._cache = _made_cache(cache, max_nbytes)
-        self._ttl = 0.0 if revalidate == "always" else ttl
+        # Whatever the clock does, all that is kept is stale then.
+        self._ttl = -math.inf if revalidate == "always" else ttl
         self._revalidates = revalidate != "never"
         self._namespace = namespace
         self._is_seen = isinstance(self._cache, DirectoryCache)
@@ -542,6 +543,7 @@ class CacheStore(WrapperStore):
         """See `Store.delete_prefix`."""
         start = check_prefix(prefix)
         starts = self._starts(start)
+        self._surely(self._cache.forget_below, starts)
         try:
             self._store.delete_prefix(prefix)
         finally:
@@ -554,8 +556,7 @@ class CacheStore(WrapperStore):
         try:
             return action()
         finally:
-            for name in names:
-                self._surely(self._cache.forget, name, fetched=True)
+            self._forget_fetched(names)
 
     def _change_many(
         self, items: Iterable[_T], action: Callable[[Iterable[_T]], None], key_of: Callable[[_T], str]
@@ -573,8 +574,18 @@ class CacheStore(WrapperStore):
         try:
             action(passing())
         finally:
-            for name in names:
+            self._forget_fetched(names)
+
+    def _forget_fetched(self, names: Iterable[str]) -> None:
+        """Forget all of them, also what is being fetched; what fails with one is told after the others."""
+        failed: StoreError | None = None
+        for name in names:
+            try:
                 self._surely(self._cache.forget, name, fetched=True)
+            except StoreError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _surely(self, action: Callable[..., None], *arguments: object, **named: object) -> None:
         """Forget something; what cannot be forgotten would be read for ever."""
