@@ -12,7 +12,6 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from zarrc.errors import StoreError
-from zarrc.storage.bounded import bounded
 
 from zarrc.engine.cached cimport (
     cached_absent,
@@ -364,6 +363,8 @@ cdef bint _is_empty_part(const zc_plan *plan, size_t index) noexcept nogil:
 
 cdef bint _read_requests(zc_read_job *jobs, Objects objects, list keys, list wanted, int n_threads) except -1:
     """Whether it failed, which is kept."""
+    from zarrc.storage.bounded import bounded       # not loaded for local and memory stores
+
     cdef _Group group = _new_group(jobs, n_threads)
     # An answer that never comes would leave the result as it was allocated.
     unanswered = dict(enumerate(keys))
