@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import os
 import time
-import uuid
 import weakref
-from _thread import allocate_lock
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from zarrc.errors import StoreError
-from zarrc.frozen import frozen
 from zarrc.kernels.blob import resolve_range
 from zarrc.storage.base import Blob, ByteRange, Changes, Stat, Store
 from zarrc.storage.bounded import bounds
@@ -21,7 +18,9 @@ from zarrc.storage.local import LocalStore
 from zarrc.storage.memory import MemoryStore
 from zarrc.storage.wrappers.base import WrapperStore
 from zarrc.storage.wrappers.cache_directory import DirectoryCache
+from zarrc.storage.wrappers.cache_info import FAILED, FETCHED, HIT, HIT_NBYTES, LOOK, MISS, CacheInfo, Counts
 from zarrc.storage.wrappers.cache_memory import MemoryCache
+from zarrc.storage.wrappers.cache_names import marked, place_of, starts_of
 from zarrc.storage.wrappers.cached import Cache, Known, Part, cover
 
 if TYPE_CHECKING:
@@ -36,73 +35,6 @@ _T = TypeVar("_T")
 
 # Directories of a store whose names in the cache are remembered.
 _MOST_PLACES = 4096
-
-
-@frozen(kw_only=True)
-class CacheInfo:
-    """What the cache of a `CacheStore` has done so far, and what it holds.
-
-    Parameters
-    ----------
-    hits : int
-        Objects and ranges that were answered from the cache, also after a look that they are unchanged; and
-        absent ones that were known to be absent.
-    misses : int
-        Objects and ranges of which something was fetched.
-    revalidations : int
-        Looks whether an object is unchanged.
-    nbytes_hit, nbytes_fetched : int
-        Bytes that came from the cache, and from the store.
-    failures : int
-        Times that something could not be kept, as where a disk is full.
-    nbytes : int
-        Bytes that are kept now, by all who share the cache.
-    max_nbytes : int
-        The bound.
-    evictions, damaged : int
-        Parts of objects that went to make room; that were found damaged.
-    """
-
-    hits: int = 0
-    misses: int = 0
-    revalidations: int = 0
-    nbytes_hit: int = 0
-    nbytes_fetched: int = 0
-    failures: int = 0
-    nbytes: int = 0
-    max_nbytes: int = 0
-    evictions: int = 0
-    damaged: int = 0
-
-
-class _Counts:
-    """Hits, misses, revalidations, bytes hit, bytes fetched, failures; shared by the copies of a store."""
-
-    def __init__(self) -> None:
-        self.lock = allocate_lock()
-        self.sums = [0] * 6
-        _all_counts.add(self)
-
-    def add(self, place: int, n: int = 1) -> None:
-        with self.lock:
-            self.sums[place] += n
-
-
-_HIT, _MISS, _LOOK, _HIT_NBYTES, _FETCHED, _FAILED = range(6)
-_all_counts: weakref.WeakSet[_Counts] = weakref.WeakSet()
-# Of what no other process has, in a cache that other processes see.
-_process = uuid.uuid4().hex
-
-
-def _renew() -> None:
-    """In a child: locks that other threads held; its stores in memory are others from now on."""
-    global _process
-    _process = uuid.uuid4().hex
-    for counts in _all_counts:
-        counts.lock = allocate_lock()
-
-
-os.register_at_fork(after_in_child=_renew)
 
 
 class _Ask:
@@ -188,7 +120,7 @@ class CacheStore(WrapperStore):
     _word = "cached"
     _shared = ("_counts", "_places")
 
-    _counts: _Counts
+    _counts: Counts
 
     def __init__(
         self,
@@ -215,7 +147,7 @@ class CacheStore(WrapperStore):
         super().__init__(store)
 
     def _start_anew(self) -> None:
-        self._counts = _Counts()
+        self._counts = Counts()
         self._places: dict[str, str] = {}
 
     @property
@@ -259,7 +191,7 @@ class CacheStore(WrapperStore):
         if ask.state == _STALE:
             self._looked(ask, self._store.stat(key))
         if ask.state == _ABSENT:
-            self._counts.add(_HIT)
+            self._counts.add(HIT)
             return None
         if ask.state == _KEPT:
             blob = self._read(ask)
@@ -289,7 +221,7 @@ class CacheStore(WrapperStore):
         open_asks = []
         for number, ask in asks.items():
             if ask.state == _ABSENT:
-                self._counts.add(_HIT)
+                self._counts.add(HIT)
                 yield number, None
                 continue
             blob = self._read(ask) if ask.state == _KEPT else None
@@ -333,9 +265,9 @@ class CacheStore(WrapperStore):
         blob = found if isinstance(found, Blob) else None
         counts = self._counts
         with counts.lock:
-            counts.sums[_HIT] += 1
+            counts.sums[HIT] += 1
             if blob is not None:
-                counts.sums[_HIT_NBYTES] += blob.nbytes
+                counts.sums[HIT_NBYTES] += blob.nbytes
         return blob
 
     def _asked(self, key: str, range: ByteRange | None, name: str | None) -> _Ask:
@@ -386,7 +318,7 @@ class CacheStore(WrapperStore):
 
     def _looked(self, ask: _Ask, found: Stat | None) -> None:
         """Compare a stale object's version with the store's."""
-        self._counts.add(_LOOK)
+        self._counts.add(LOOK)
         known = ask.known
         assert known is not None
         assert ask.name is not None
@@ -416,8 +348,8 @@ class CacheStore(WrapperStore):
         else:
             blob = Blob(b"".join(map(bytes, pieces)), version=known.version, object_nbytes=known.nbytes)
         with self._counts.lock:
-            self._counts.sums[_HIT] += 1
-            self._counts.sums[_HIT_NBYTES] += blob.nbytes
+            self._counts.sums[HIT] += 1
+            self._counts.sums[HIT_NBYTES] += blob.nbytes
         return blob
 
     def _pieces(self, ask: _Ask) -> list[Blob | bytes] | None:
@@ -433,13 +365,13 @@ class CacheStore(WrapperStore):
 
     def _taken(self, ask: _Ask, blob: Blob | None) -> Blob | None:
         """The answer, made of what came and what is kept; what came is kept too."""
-        self._counts.add(_MISS)
+        self._counts.add(MISS)
         if ask.name is None:
             return blob
         if blob is None:
             self._try(self._cache.note, ask.name, Known(None, 0, True, time.time()), ask.epoch)
             return None
-        self._counts.add(_FETCHED, blob.nbytes)
+        self._counts.add(FETCHED, blob.nbytes)
         if ask.missing is not None:
             return self._joined(ask, blob)
         self._keep(ask, blob)
@@ -459,7 +391,7 @@ class CacheStore(WrapperStore):
             if whole is None:
                 self._try(self._cache.note, ask.name, Known(None, 0, True, time.time()), ask.epoch)
             else:
-                self._counts.add(_FETCHED, whole.nbytes)
+                self._counts.add(FETCHED, whole.nbytes)
                 self._keep(ask, whole)
             return whole
         n_before = sum(start < ask.missing[0] for _, start, _ in ask.taken)
@@ -502,7 +434,7 @@ class CacheStore(WrapperStore):
         try:
             action(*arguments)
         except (StoreError, OSError):
-            self._counts.add(_FAILED)
+            self._counts.add(FAILED)
 
     # Writing: what is written is forgotten before, for whoever is killed meanwhile, and after.
 
@@ -542,7 +474,9 @@ class CacheStore(WrapperStore):
     def delete_prefix(self, prefix: str) -> None:
         """See `Store.delete_prefix`."""
         start = check_prefix(prefix)
-        starts = self._starts(start)
+        starts = starts_of(self._store, start, self._namespace)
+        if self._is_seen:
+            starts = tuple(map(marked, starts))
         self._surely(self._cache.forget_below, starts)
         try:
             self._store.delete_prefix(prefix)
@@ -612,66 +546,13 @@ class CacheStore(WrapperStore):
         if place is None:
             if len(self._places) >= _MOST_PLACES:
                 self._places = {}
-            place = self._places[directory] = self._place(directory + slash)
-        return self._named(place) + name
-
-    def _named(self, place: str) -> str:
-        """The name of a place; of what only this process knows, in a cache that others see, with its mark."""
-        return f"{_process} {place}" if self._is_seen and place.startswith(_HERE) else place
-
-    def _place(self, start: str) -> str:
-        if self._namespace is not None:
-            return f"namespace {self._namespace}\n{start}"
-        identity = self._store.identity_of(start)
-        head, path = _split(identity)
-        mark = _EVERYWHERE if _is_everywhere(self._store, identity) else _HERE
-        return f"{mark}{head}\n{path}/" if path else f"{mark}{head}\n"
-
-    def _starts(self, start: str) -> tuple[str, ...]:
-        """What the names of all objects below a prefix start with."""
-        place = self._place(start)
-        found = [place]
-        if self._namespace is None:
-            identity = self._store.identity_of(start)
-            # Of a store whose places are pairs of its own identity and a path.
-            found += [f"{mark}{identity!r}\n" for mark in (_EVERYWHERE, _HERE)]
-        return tuple(map(self._named, found))
-
-
-_EVERYWHERE = "place "
-_HERE = "here "
+            place = self._places[directory] = place_of(self._store, directory + slash, self._namespace)
+        # Not what is remembered: a forked child has another mark.
+        return (marked(place) if self._is_seen else place) + name
 
 
 def _request(ask: _Ask) -> ByteRange | None:
     return ask.range if ask.missing is None else ask.missing
-
-
-def _split(identity: Hashable) -> tuple[str, str]:
-    """What is the same for all places of a store, and the path."""
-    if isinstance(identity, tuple) and len(identity) > 1 and isinstance(identity[-1], str):
-        head = identity[:-1]
-        return repr(head[0] if len(head) == 1 else head), identity[-1].strip("/")
-    return repr(identity), ""
-
-
-def _is_everywhere(store: Store, identity: Hashable) -> bool:
-    """Whether an identity is that of the same place in every process of this machine."""
-    while isinstance(store, WrapperStore):
-        store = store.store
-    fs = getattr(store, "fs", None)
-    while fs is not None:
-        protocol = getattr(fs, "protocol", ())
-        if "memory" in ((protocol,) if isinstance(protocol, str) else protocol):
-            return False
-        fs = getattr(fs, "fs", None)
-    return _is_text(identity)
-
-
-def _is_text(identity: Hashable) -> bool:
-    """Whether it is made of texts only, and not of addresses or of numbers that this process counts."""
-    if isinstance(identity, tuple):
-        return all(map(_is_text, identity))
-    return isinstance(identity, str) and not identity.isdecimal()
 
 
 # Memory store -> the cache of all who name it.
