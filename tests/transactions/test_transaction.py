@@ -305,3 +305,29 @@ def test_many_threads_with_transactions_of_their_own_lose_nothing(store: Store) 
         thread.join()
     assert a[0] == 20
     assert left_names(store) == []
+
+
+@pytest.mark.parametrize("how", ["overwrite", "resize", "delete"])
+def test_chunks_that_others_put_where_all_was_deleted_are_conflicts(store: Store, how: str) -> None:
+    zarrc.create_group(store)
+    array = zarrc.create_array(store, name="a", shape=(40,), chunks=(8,), dtype="i4")
+    tx: Any
+    with pytest.raises(TransactionConflictError, match="'a/c/2'"):
+        with zarrc.transaction(zarrc.open_group(store, mode="r+")) as tx:
+            if how == "overwrite":
+                tx.create_array("a", shape=(40,), chunks=(8,), dtype="u2", overwrite=True)
+            elif how == "resize":
+                tx["a"].resize(8)
+            else:
+                del tx["a"]
+            array[16:24] = 9
+    assert zarrc.open_array(store, path="a", mode="r")[10:30].tolist() == [0] * 6 + [9] * 8 + [0] * 6
+
+
+def test_a_chunk_that_was_to_stay_empty_is_a_conflict(store: Store) -> None:
+    array = zarrc.create_array(store, shape=(16,), chunks=(8,), dtype="i4")
+    with pytest.raises(TransactionConflictError, match="'c/0'"), zarrc.transaction(array) as tx:
+        tx[:8] = 0
+        tx[8:] = 1
+        array[:8] = 9
+    assert array[...].tolist() == [9] * 8 + [0] * 8

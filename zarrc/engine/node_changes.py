@@ -27,7 +27,7 @@ from zarrc.engine.nodes import (
     parse_v3,
     place,
 )
-from zarrc.engine.unsettled import get_and_settle, leaves_markers, settle
+from zarrc.engine.unsettled import finish, get_with_marked, leaves_markers, settle
 from zarrc.errors import (
     ContainsArrayError,
     ContainsGroupError,
@@ -114,8 +114,22 @@ def create_node(
         raise ReadOnlyError(
             f"cannot create a node at {place(store, path)}: the store is open for reading only"
         )
+    while marked := _create_unless_marked(store, path, metadata, overwrite, takes_left_chunks):
+        for one in marked:
+            finish(store, one)
+
+
+def _create_unless_marked(
+    store: Store, path: str, metadata: NodeMetadata, overwrite: bool, takes_left_chunks: bool
+) -> list[str]:
+    """Create a node, if none of the nodes above it, and not itself, has a transaction's marker; else these.
+
+    They are resolved without the lock, for which whoever is committing may wait.
+    """
     with node_lock(store, path), _creating(store, path):
-        present = present_kinds(store, [*ancestors(path), path])
+        present, marked = _present_or_marked(store, [*ancestors(path), path])
+        if marked:
+            return marked
         missing = check_parents(store, ancestors(path), present, metadata.zarr_format)
         if overwrite:
             if not present[path]:
@@ -130,6 +144,7 @@ def create_node(
                 store, parent, GroupMetadata(zarr_format=metadata.zarr_format, attributes={}), may_exist=True
             )
         put_new(store, path, metadata, may_exist=False)
+    return []
 
 
 @contextmanager
@@ -157,11 +172,22 @@ def present_kinds(store: Store, paths: Sequence[str]) -> dict[str, dict[int, str
 
     It is asked in order to write there: interrupted transactions are resolved first.
     """
+    while True:
+        present, marked = _present_or_marked(store, paths)
+        if not marked:
+            return present
+        for one in marked:
+            finish(store, one)
+
+
+def _present_or_marked(store: Store, paths: Sequence[str]) -> tuple[dict[str, dict[int, str]], list[str]]:
+    """Return for each path what is there, and which of them have a transaction's marker."""
     keys = [join(path, name) for path in paths for name in MARKERS]
+    marked: list[str] = []
     if not leaves_markers(store):
         documents = iter(get_documents(store, keys))
     else:
-        blobs = get_and_settle(store, paths, keys)
+        blobs, marked = get_with_marked(store, paths, keys)
         documents = iter([None if blob is None else bytes(blob) for blob in blobs])
     present: dict[str, dict[int, str]] = {}
     for path in paths:
@@ -170,7 +196,7 @@ def present_kinds(store: Store, paths: Sequence[str]) -> dict[str, dict[int, str
         if v2_array is not None or v2_group is not None:
             kinds[2] = "group" if v2_array is None else "array"
         present[path] = kinds
-    return present
+    return present, marked
 
 
 def _v3_kind(document: bytes) -> str:

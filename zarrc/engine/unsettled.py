@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from zarrc.storage.base import Blob, Store
 
-__all__ = ["MARKER", "get_and_settle", "leaves_markers", "settle"]
+__all__ = ["MARKER", "finish", "get_and_settle", "get_with_marked", "leaves_markers", "settle"]
 
 MARKER = ".zc-tx.json"
 """Name of the marker, beside the node's documents."""
@@ -58,16 +58,27 @@ def get_and_settle(store: Store, paths: Sequence[str], keys: Sequence[str]) -> l
     keys : sequence of str
         The objects.
     """
+    found, marked = get_with_marked(store, paths, keys)
+    for path in marked:
+        finish(store, path)
+    return _all(store, keys) if marked else found
+
+
+def get_with_marked(
+    store: Store, paths: Sequence[str], keys: Sequence[str]
+) -> tuple[list[Blob | None], list[str]]:
+    """Get objects of nodes, and which of the nodes have a marker: for who has locks.
+
+    Whoever is committing may wait for these locks, and is not to be waited for with them.
+    """
     markers = [join(path, MARKER) for path in paths]
     try:
         found = _all(store, [*keys, *markers])
     except StoreDeniedError:
         # As some servers say of what is not there.
-        return _all(store, keys)
-    left = [path for path, blob in zip(paths, found[len(keys) :], strict=True) if blob is not None]
-    for path in left:
-        finish(store, path)
-    return _all(store, keys) if left else found[: len(keys)]
+        return _all(store, keys), []
+    marked = [path for path, blob in zip(paths, found[len(keys) :], strict=True) if blob is not None]
+    return found[: len(keys)], marked
 
 
 def _all(store: Store, keys: Sequence[str]) -> list[Blob | None]:

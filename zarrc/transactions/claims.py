@@ -341,8 +341,7 @@ def _remove_if_empty(path: str) -> bool:
 
     One that begins has its file from the start. By way of a wrapper an empty one may be left.
     """
-    with suppress(OSError):
-        os.rmdir(path)
+    _remove_directories([os.path.join(path, "d"), path])
     return not os.path.isdir(path)
 
 
@@ -596,7 +595,7 @@ class _LeasedClaim:
             path = self._home.store.lock_path(key)
             if path is not None:
                 directory = os.path.dirname(path)
-                _remove_directories([directory, os.path.dirname(directory)])
+                _remove_directories([os.path.join(directory, "d"), directory, os.path.dirname(directory)])
 
     def end(self) -> None:
         with self._lock:

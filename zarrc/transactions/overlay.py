@@ -67,6 +67,11 @@ class Changing:
         Documents that were deleted here, and may have been made again.
     removed : set of str
         Paths below which all was deleted.
+    cleared : set of str
+        Prefixes of which nothing may be there at the end that was not met: what others put there since would
+        be part of what is made there anew.
+    absent : set of str
+        Objects that were to be deleted, and were not there.
     """
 
     def __init__(self) -> None:
@@ -76,6 +81,8 @@ class Changing:
         self.nodes: set[str] = set()
         self.remade: set[str] = set()
         self.removed: set[str] = set()
+        self.cleared: set[str] = set()
+        self.absent: set[str] = set()
         self.lock = threading.RLock()
         self.numbers = itertools.count()
 
@@ -290,6 +297,7 @@ class TransactionStore(Store):
                 if old is not None:
                     dropped.append(old.number)
                 if changing.met.get(key) is None:
+                    changing.absent.add(key)
                     continue  # there is none below
                 changing.deletes.add(key)
                 if key.rpartition("/")[2] in DOCUMENTS:
@@ -302,6 +310,7 @@ class TransactionStore(Store):
         """See `Store.delete_prefix`."""
         start = check_prefix(prefix)
         self._transaction._check_open()
+        self._changing.cleared.add(start)
         self.delete_many(list(self.list_prefix(prefix)))
         if start:
             self._changing.removed.add(start.removesuffix("/"))

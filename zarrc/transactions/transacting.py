@@ -316,8 +316,23 @@ class Transaction:
         return {
             key: version
             for key, version in changing.met.items()
-            if key in changing.sets or key in changing.deletes or key.rpartition("/")[2] in DOCUMENTS
+            if key in changing.sets
+            or key in changing.deletes
+            or key in changing.absent
+            or key.rpartition("/")[2] in DOCUMENTS
         }
+
+    def _check_cleared(self) -> None:
+        """Refuse if others put objects where all was deleted."""
+        changing = self._changing
+        added = [
+            key
+            for start in _outermost(changing.cleared)
+            for key in self._base.list_prefix(start)
+            if key not in changing.sets and key not in changing.deletes
+        ]
+        if added:
+            raise changed_meanwhile(added)
 
     # --- stores that make changes in one step
 
@@ -336,6 +351,7 @@ class Transaction:
                     keys = [join(path, name) for name in (*one.sets, *one.deletes) if name not in DOCUMENTS]
                     if keys:
                         locks.enter_context(locked_objects(self._base, path, keys, self._locking))
+                self._check_cleared()
                 self._base.apply(changes)
         except BaseException as error:
             self._status = "rolled back" if self._is_unchanged(error) else "undecided"
@@ -369,7 +385,6 @@ class Transaction:
         home, claim = self._home, self._claim
         assert claim is not None
         plan = None
-        marked = False
         try:
             claim.check()
             plan = make_plan(self._base, self._root, self._changing, locks_files=self._locking == "file")
@@ -377,11 +392,11 @@ class Transaction:
             patience = 2 * float(config.get("storage.transaction_lease"))
             deadline = time.monotonic() + (patience if self._timeout is None else self._timeout)
             put_markers(home, [one.path for one in plan.nodes], deadline, claim.check)
-            marked = True
             self._check_versions()
+            self._check_cleared()
             claim.check()
         except BaseException as error:
-            self._give_up(claim, plan if marked else None, error)
+            self._give_up(claim, plan, error)
             raise
         self._decide(claim, plan)
         self._finish(claim, plan)
@@ -402,13 +417,22 @@ class Transaction:
         if differing:
             raise changed_meanwhile(differing)
 
+    def _is_as_met(self) -> bool:
+        try:
+            self._check_versions()
+        except TransactionConflictError:
+            return False
+        return True
+
     def _give_up(self, claim: Claim, plan: Plan | None, error: BaseException) -> None:
         """Undo what was done for a commit that is not to be."""
         self._status = "rolled back"
         try:
-            claim.check()
+            # Also if it is lost: who took it over may not have seen one that was put since.
             if plan is not None:
-                remove_markers(self._base, self.id, [_joined(self._root, one.path) for one in plan.nodes])
+                nodes = [_joined(self._root, one.path) for one in plan.nodes]
+                remove_markers(self._base, self.id, nodes, sure=False)
+            claim.check()
             self._remove_staged()
             claim.clean()
         except Exception as failure:
@@ -426,7 +450,12 @@ class Transaction:
         except BaseException as error:
             # Whether it is stored is what the store says now; that it is not is made sure of.
             try:
-                if not self._is_decided():
+                found = self._read_state()
+                if found is None:
+                    # Somebody took it over, and is done with it: in which way is only seen by the objects.
+                    if not self._is_as_met():
+                        raise StoreError("its record is gone", key=self._home.key("state"))
+                elif found != "commit":
                     claim.decide("rollback")
             except StoreConflictError as failure:
                 if failure is not error:
@@ -444,14 +473,14 @@ class Transaction:
                 raise
         self._status = "committed"
 
-    def _is_decided(self) -> bool:
+    def _read_state(self) -> str | None:
         from zarrc.transactions.recovering import read_state
 
-        return read_state(self._home) == "commit"
+        return read_state(self._home)
 
     def _is_decided_now(self) -> bool:
         try:
-            return self._is_decided()
+            return self._read_state() == "commit"
         except StoreError:
             return False
 
@@ -530,6 +559,15 @@ def _check_base(base: Store) -> bool:
             "nor conditional writes that all writers obey (is_conditional), and is no directory"
         )
     return False
+
+
+def _outermost(prefixes: set[str]) -> list[str]:
+    """Return those prefixes that are not below another one."""
+    found: list[str] = []
+    for start in sorted(prefixes):
+        if not found or not start.startswith(found[-1]):
+            found.append(start)
+    return found
 
 
 def _joined(start: str, path: str) -> str:
