@@ -21,6 +21,8 @@ SOURCES := setup.py pyproject.toml MANIFEST.in LICENSE README.md $(wildcard vend
 
 # What pytest is given; e.g. make test TESTS="tests/codecs -k zstd"
 TESTS ?= tests
+# Processes that run tests side by side; many tests wait for servers, disks and killed children.
+JOBS ?= 2
 # What the benchmark program is given; python -m bench --help says what there is.
 BENCH ?=
 SANITIZE_TESTS ?= tests/kernels tests/codecs tests/storage tests/indexing tests/engine
@@ -39,7 +41,7 @@ demo: $(VENV)/.installed	## import a climate file, slice it, draw it
 ##@ Testing
 .PHONY: test
 test: $(VENV)/.installed build/servers/.made build/check	## run the tests on an installed wheel
-	@$(RUN_TESTS) $(PY) -m pytest -p no:cacheprovider --durations=15 $(TESTS)
+	@$(RUN_TESTS) $(PY) -m pytest -p no:cacheprovider --durations=15 -n $(JOBS) --dist loadfile $(TESTS)
 
 .PHONY: soak
 soak: $(VENV)/.installed build/servers/.made build/check	## run the tests with the long counts (kills, races, fuzzing)
