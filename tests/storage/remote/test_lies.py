@@ -171,8 +171,8 @@ def test_a_404_that_is_not_of_s3_is_no_absent_object(body: bytes) -> None:
     "body",
     [
         b"<html>hello</html>",
-        b"<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>d/x</Key><Size>1</Size></Contents>"
-        b"<NextContinuationToken>on</NextContinuationToken></ListBucketResult>",
+        b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>on</NextContinuationToken>\n"
+        b"<Contents><Key>d/x</Key><Size>1</Size></Contents></ListBucketResult>",
     ],
 )
 def test_a_listing_that_is_none_or_has_no_end_is_an_error(body: bytes) -> None:
