@@ -16,6 +16,12 @@ from zarrc.storage import FsspecStore, Store
 
 BODY = bytes(range(256)) * 4
 
+# A page of a listing that is its own next one.
+ENDLESS = (
+    b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>on</NextContinuationToken>"
+    b"<Contents><Key>d/x</Key><Size>1</Size></Contents></ListBucketResult>"
+)
+
 S3 = {"key": "somebody", "secret": "something", "skip_instance_cache": True}
 
 
@@ -171,8 +177,7 @@ def test_a_404_that_is_not_of_s3_is_no_absent_object(body: bytes) -> None:
     "body",
     [
         b"<html>hello</html>",
-        b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>on</NextContinuationToken>\n"
-        b"<Contents><Key>d/x</Key><Size>1</Size></Contents></ListBucketResult>",
+        ENDLESS,
     ],
 )
 def test_a_listing_that_is_none_or_has_no_end_is_an_error(body: bytes) -> None:
