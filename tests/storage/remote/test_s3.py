@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 from fsspec.asyn import sync
 
 import zarrc
+from tests.servers.child import free_port
 from tests.servers.places import Place
 from tests.servers.servers import Proxy, RemoteServer, Servers
+from zarrc.config import config
 from zarrc.errors import ContainsArrayError, StoreConflictError, StoreDeniedError, StoreError, ZarrcWarning
 from zarrc.storage import FsspecStore, Store
 from zarrc.storage.remote import s3
@@ -246,6 +249,33 @@ def test_looks_and_listings_in_a_bucket_that_is_not_there_are_errors(servers: Se
     ):
         with pytest.raises(StoreError, match=r"(?i)no ?such ?bucket|does not exist"):
             action()
+
+
+def test_an_endpoint_where_nobody_listens_is_told_soon() -> None:
+    options = {"key": "a", "secret": "b", "endpoint_url": f"http://127.0.0.1:{free_port()}"}
+    begin = time.monotonic()
+    with pytest.raises(StoreError, match=r"Could not connect .*\(tried 6 times\)"):
+        zarrc.open("s3://tests/x", storage_options=options)
+    assert time.monotonic() - begin < 10  # 3.1 s of pauses at most; it was 45
+
+
+def test_the_clients_own_tries_are_kept_where_they_are_wanted(
+    relay: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tries(**options: Any) -> int:
+        store = store_at(relay.place(), skip_instance_cache=True, **options)
+        relay.ask("faults", rate=1.0, kinds=["500"])
+        with config.set({"storage.retries": 0}), pytest.raises(StoreError):
+            store.get("x")
+        relay.ask("faults")
+        return len(relay.requests())
+
+    assert tries() == 1
+    assert tries(config_kwargs={"retries": {"total_max_attempts": 2}}) == 2
+    monkeypatch.setattr("zarrc.storage.remote.retrying._tenacity", lambda: None)
+    store = store_at(relay.place(), skip_instance_cache=True)
+    assert isinstance(store, FsspecStore)
+    assert "retries" not in store.fs.config_kwargs
 
 
 def test_denied_is_not_absent(relay: Proxy) -> None:

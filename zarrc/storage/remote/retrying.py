@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from zarrc.storage.remote.failures import is_passing, retry_after
 from zarrc.storage.remote.limits import Settings
 
-__all__ = ["Failure", "again", "first_failure", "wait_and_see"]
+__all__ = ["Failure", "again", "first_failure", "is_able", "wait_and_see"]
 
 
 class Failure(NamedTuple):
@@ -19,6 +19,11 @@ class Failure(NamedTuple):
 
     error: BaseException
     note: str
+
+
+def is_able() -> bool:
+    """Whether anything can be tried again."""
+    return _tenacity() is not None
 
 
 def first_failure(error: BaseException, limits: Settings) -> Failure | None:

@@ -25,6 +25,7 @@ from zarrc.storage.remote.driver import (
     of_this_machine,
 )
 from zarrc.storage.remote.limits import settings
+from zarrc.storage.remote.retrying import is_able
 
 __all__ = ["S3Driver"]
 
@@ -74,8 +75,9 @@ class S3Driver(Driver):
 
     Notes
     -----
-    Goes to the client below ``_call_s3`` where it can: that tries up to five times by itself what botocore
-    has tried up to five times, and turns errors into others that tell less.
+    Goes to the client below ``_call_s3`` where it can: that tries up to five times by itself, and turns
+    errors into others that tell less. The retries of botocore are left out where ours are there, unless the
+    file system was made with ``config_kwargs={"retries": ...}``.
 
     Some servers that are not Amazon's take conditions and ignore them. So the first conditional write of each
     kind at another endpoint is made with a look before it and one more after it, which must be refused: where
@@ -89,7 +91,11 @@ class S3Driver(Driver):
     def __init__(self, fs: Any) -> None:
         super().__init__(fs)
         # botocore has 10 connections unless told otherwise; not in the options, which stay as they were.
-        fs.config_kwargs = {"max_pool_connections": settings().max_requests, **fs.config_kwargs}
+        own: dict[str, Any] = {"max_pool_connections": settings().max_requests}
+        if is_able():
+            # Below our own tries its five, with their waits, take 45 seconds where nobody listens.
+            own["retries"] = {"total_max_attempts": 1}
+        fs.config_kwargs = {**own, **fs.config_kwargs}
         # Where the client sends requests: as far as is known before it is there, "" for Amazon's.
         self._endpoint = _endpoint(_told(fs))
         self._is_endpoint_known = False
