@@ -331,3 +331,14 @@ def test_a_chunk_that_was_to_stay_empty_is_a_conflict(store: Store) -> None:
         tx[8:] = 1
         array[:8] = 9
     assert array[...].tolist() == [9] * 8 + [0] * 8
+
+
+def test_what_others_made_where_there_was_nothing_is_a_conflict_at_the_end(store: Store) -> None:
+    top = zarrc.create_group(store)
+    tx: Any
+    with pytest.raises(TransactionConflictError, match=r"'a/zarr\.json'"), zarrc.transaction(top) as tx:
+        assert "a" not in tx
+        top.create_array("a", data=[1, 2, 3])
+        tx.create_array("a", data=[4, 5], overwrite=True)
+        assert tx["a"][...].tolist() == [4, 5]
+    assert top["a"][...].tolist() == [1, 2, 3]

@@ -91,6 +91,10 @@ class Changing:
         """Whether nothing was changed."""
         return not (self.sets or self.deletes)
 
+    def hides(self, key: str) -> bool:
+        """Whether an object is not here, whatever is below: also if others put it there since."""
+        return key in self.deletes or key in self.absent
+
     def meet(self, key: str, version: str | None, exists: bool) -> None:
         """Note the version of an object, when it is met first."""
         if key not in self.met:
@@ -150,7 +154,7 @@ class TransactionStore(Store):
         entry = changing.sets.get(key)
         if entry is not None:
             return self._get_staged(key, entry, range)
-        if key in changing.deletes:
+        if changing.hides(key):
             return None
         return self._met(key, self._base.get(key, range))
 
@@ -189,7 +193,7 @@ class TransactionStore(Store):
             entry = changing.sets.get(key)
             if entry is not None:
                 yield number, self._get_staged(key, entry, range)
-            elif key in changing.deletes:
+            elif changing.hides(key):
                 yield number, None
             else:
                 below.append(number)
@@ -212,7 +216,7 @@ class TransactionStore(Store):
             if entry is not None:
                 staged = self._transaction._staging()
                 yield number, staged.store.stat(staged.key(entry.number))
-            elif key in changing.deletes:
+            elif changing.hides(key):
                 yield number, None
             else:
                 below.append(number)
@@ -260,6 +264,7 @@ class TransactionStore(Store):
                     dropped.append(staged.key(old.number))
                 changing.sets[key] = _Entry(number, memoryview(data).nbytes)
                 changing.deletes.discard(key)
+                changing.absent.discard(key)
                 if key.rpartition("/")[2] in MARKERS:
                     changing.nodes.add(key.rpartition("/")[0])
         if dropped:
@@ -345,7 +350,7 @@ class TransactionStore(Store):
             ours = list(keys_below(start, changing.sets))
         shown = set(ours)
         for key in self._base.list_prefix(prefix):
-            if key not in shown and key not in changing.deletes:
+            if key not in shown and not changing.hides(key):
                 yield key
         yield from ours
 
@@ -357,9 +362,10 @@ class TransactionStore(Store):
         changing = self._changing
         with changing.lock:
             ours = [key[len(start) :] for key in keys_below(start, changing.sets)]
-            deleted = [key[len(start) :] for key in changing.deletes if key.startswith(start)]
+            gone = (*changing.deletes, *changing.absent)
+            deleted = [key[len(start) :] for key in gone if key.startswith(start)]
         doubtful = {name.partition("/")[0] for name in deleted if "/" in name}
-        keys = {name for name in below.keys if start + name not in changing.deletes}
+        keys = {name for name in below.keys if not changing.hides(start + name)}
         keys.update(name for name in ours if "/" not in name)
         prefixes = {name.partition("/")[0] for name in ours if "/" in name}
         for name in below.prefixes:
@@ -375,7 +381,7 @@ class TransactionStore(Store):
         with changing.lock:
             ours = {key: changing.sets[key].nbytes for key in keys_below(start, changing.sets)}
         for key, nbytes in self._base.list_sizes(prefix):
-            if key not in ours and key not in changing.deletes:
+            if key not in ours and not changing.hides(key):
                 yield key, nbytes
         yield from ours.items()
 
