@@ -13,7 +13,7 @@ from obstore.store import MemoryStore, S3Store
 
 import zarrc
 from tests.servers.servers import RemoteServer
-from zarrc.errors import StoreConflictError, StoreDeniedError, StoreError
+from zarrc.errors import NodeNotFoundError, StoreConflictError, StoreDeniedError, StoreError
 from zarrc.storage import FsspecStore, LocalStore, Store, make_store
 from zarrc.storage.obstore_store import ObstoreStore
 from zarrc.testing import StoreTests
@@ -133,12 +133,48 @@ def test_secrets_are_in_no_text(s3_server: RemoteServer) -> None:
 
 
 def test_a_bucket_that_is_not_there_is_told(s3_server: RemoteServer) -> None:
-    raw = s3_store(s3_server)
-    store = make_store(S3Store("no-such-bucket", client_options={"allow_http": True}, **_config(raw)))[0]
-    with pytest.raises(StoreError, match=r"(?i)bucket") as caught:
-        store.set("x", b"data")
-    assert caught.value.key == "x"
-    assert not isinstance(caught.value, StoreDeniedError)
+    raw = S3Store("no-such-bucket", client_options={"allow_http": True}, **_config(s3_store(s3_server)))
+    store = make_store(raw)[0]
+    for action in (
+        lambda: store.get("x"),
+        lambda: store.get("x", (1, 2)),
+        lambda: list(store.get_many([("x", None)])),
+        lambda: store.stat("x"),
+        lambda: store.set("x", b"data"),
+        lambda: store.set_if("x", b"", None),
+        lambda: store.set_if("x", b"", '"1"'),
+        lambda: store.delete("x"),
+        lambda: store.copy("x", "y"),
+    ):
+        with pytest.raises(StoreError, match=r"NoSuchBucket .*does not exist .*\bx") as caught:
+            action()
+        assert caught.value.key == "x"
+        assert not isinstance(caught.value, (StoreConflictError, StoreDeniedError))
+    for action in (lambda: list(store.list_prefix("")), lambda: store.list_dir("")):
+        with pytest.raises(StoreError, match="NoSuchBucket"):
+            action()
+    with pytest.raises(StoreError, match="NoSuchBucket") as opening:
+        zarrc.open(raw, mode="r")
+    assert not isinstance(opening.value, NodeNotFoundError)
+
+
+def test_an_object_that_is_not_there_is_none_in_a_bucket_that_is(s3_server: RemoteServer) -> None:
+    store = make_store(s3_store(s3_server))[0]
+    assert store.stat("x") is None
+    assert store.get("x") is None
+    # What a key says is not what the service says.
+    assert store.get("<Code>NoSuchBucket</Code>") is None
+
+
+def test_a_bucket_that_is_not_there_is_told_through_obstores_fsspec(s3_server: RemoteServer) -> None:
+    fs = ObstoreFileSystem(
+        "s3",
+        config=_config(s3_store(s3_server)),
+        client_options={"allow_http": True},
+        skip_instance_cache=True,
+    )
+    with pytest.raises(StoreError, match="NoSuchBucket"):
+        FsspecStore(fs, "no-such-bucket").get("x")
 
 
 def _config(store: S3Store) -> dict[str, object]:

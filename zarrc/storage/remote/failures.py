@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +17,7 @@ from zarrc.errors import (
 from zarrc.storage.remote.outcomes import Absent, Broken, Conflict, Outside, Refused, TooLarge
 from zarrc.storage.remote.secrets import masked
 
-__all__ = ["is_absence", "is_passing", "retry_after", "status_of", "store_error"]
+__all__ = ["is_absence", "is_passing", "missing_bucket", "retry_after", "status_of", "store_error"]
 
 _DENIED = frozenset((401, 403, 407))
 _THROTTLED = frozenset((429, 503))
@@ -49,6 +50,9 @@ _TIMEOUT_CLASSES = frozenset(
         *("ServiceRequestTimeoutError", "ServiceResponseTimeoutError", "ConnectionTimeoutError"),
     )
 )
+# In the body of an answer, which the texts of obstore's errors hold.
+_NO_BUCKET = re.compile(r"status code: 404 .*?<Code>(NoSuchBucket|ContainerNotFound)</Code>", re.DOTALL)
+
 # What no second try changes, though it is a kind of the above.
 _LASTING_CLASSES = frozenset(
     (
@@ -73,6 +77,12 @@ def status_of(error: BaseException) -> int | None:
 def is_absence(error: BaseException) -> bool:
     """Whether it says that there is no such object; a directory is no object."""
     return isinstance(error, (Absent, FileNotFoundError, IsADirectoryError, NotADirectoryError))
+
+
+def missing_bucket(error: BaseException) -> Refused | None:
+    """The refusal, if obstore says of an object that it is absent, and the service that its bucket is."""
+    found = _NO_BUCKET.search(str(error).partition("\n\nDebug source")[0])
+    return None if found is None else Refused(404, found[1], "the bucket or container does not exist")
 
 
 def _classes(error: BaseException) -> set[str]:

@@ -11,7 +11,7 @@ from fsspec.implementations.cached import CachingFileSystem
 
 from zarrc.storage.base import Stat
 from zarrc.storage.remote.driver import MUST_NOT_EXIST, Absent, Answer, Broken, Conflict, Driver, Outside
-from zarrc.storage.remote.failures import is_absence, is_passing
+from zarrc.storage.remote.failures import is_absence, is_passing, missing_bucket
 from zarrc.storage.remote.listing import nbytes_in
 
 __all__ = ["GenericDriver", "SynchronousDriver"]
@@ -90,6 +90,11 @@ class GenericDriver(Driver):
     async def delete(self, path: str) -> None:
         """See `Driver.delete`."""
         await self.fs._rm_file(path)
+
+    def failure(self, error: BaseException) -> BaseException:
+        """See `Driver.failure`; for obstore's own class for fsspec."""
+        missing = missing_bucket(error) if isinstance(error, FileNotFoundError) else None
+        return error if missing is None else missing
 
     @property
     def knows_create(self) -> bool:

@@ -19,6 +19,7 @@ from zarrc.storage.remote.driver import (
     Refused,
     TooLarge,
 )
+from zarrc.storage.remote.failures import missing_bucket
 
 __all__ = ["ObstoreDriver", "ObstoreFiles"]
 
@@ -100,6 +101,8 @@ class ObstoreDriver(Driver):
         self.conditional = not kinds.isdisjoint(_CONDITIONAL)
         self.suffix_ranges = "AzureStore" not in kinds
         self.bulk = 1000 if "S3Store" in kinds else 0
+        # Whether some answer has shown that the bucket is there; what is no service has none.
+        self._is_there = kinds.isdisjoint(("S3Store", "GCSStore", "AzureStore"))
 
     async def get(self, path: str, start: int | None, nbytes: int | None, most: int | None) -> Answer:
         """See `Driver.get`."""
@@ -113,6 +116,7 @@ class ObstoreDriver(Driver):
             raise Outside(size)
         if nbytes is None and most is not None and end - first > most:
             raise TooLarge(size, most)
+        self._is_there = True
         data: bytes = (await found.bytes_async()).to_bytes()
         if len(data) != end - first:
             raise Broken(f"{len(data)} bytes came in place of {end - first}")
@@ -131,8 +135,29 @@ class ObstoreDriver(Driver):
 
     async def head(self, path: str) -> Stat:
         """See `Driver.head`."""
-        found = await self._obstore.head_async(self._store, path)
+        try:
+            found = await self._obstore.head_async(self._store, path)
+        except FileNotFoundError:
+            await self._check_bucket(path)
+            raise
+        self._is_there = True
         return Stat(found["size"], found["e_tag"])
+
+    async def _check_bucket(self, path: str) -> None:
+        """Raise if there is no bucket: an answer without a body does not tell, of a GET it does. Asked once.
+
+        A listing would tell too, but is not allowed to all who may read.
+        """
+        if self._is_there:
+            return
+        try:
+            await self._obstore.get_async(self._store, path, options=_options(0, 1))
+        except FileNotFoundError as error:
+            if missing_bucket(error) is not None:
+                raise
+        except Exception:
+            return  # which another request will tell
+        self._is_there = True
 
     async def delete(self, path: str) -> None:
         """See `Driver.delete`."""
@@ -168,6 +193,9 @@ class ObstoreDriver(Driver):
     def failure(self, error: BaseException) -> BaseException:
         """See `Driver.failure`."""
         kind = type(error).__name__
+        missing = missing_bucket(error)
+        if missing is not None:
+            return missing
         if not type(error).__module__.startswith(("obstore", "builtins")) or isinstance(
             error, FileNotFoundError
         ):
