@@ -16,6 +16,10 @@ from tests.transactions.samples import ElsewhereStore, SharedStore, contents, le
 from zarrc.errors import StoreError, TransactionConflictError
 from zarrc.storage import LocalStore, MemoryStore, WrapperStore
 from zarrc.transactions import Transaction, recover, transacting
+from zarrc.transactions.markers import put_markers
+from zarrc.transactions.records import Home, Marker, dump
+
+ID = "ab" * 16
 
 
 class ScriptedStore(SharedStore):
@@ -82,6 +86,41 @@ def test_a_marker_that_is_put_after_another_undid_the_transaction_does_not_stay(
     assert open_all(ElsewhereStore(table)) == [[1, 2, 3, 4]] * 2
     assert contents(table) == before
     assert left_names(table) == []
+
+
+def test_who_waits_for_a_marker_removes_none_of_others() -> None:
+    table = filled()
+    store = ScriptedStore(table)
+    slept = []
+
+    def sleep(key: str) -> None:
+        """Between its own marker at "a" and its removal another undoes it, and puts its own there."""
+        if key == "a/.zc-tx.json" and not slept:
+            slept.append(key)
+            marker = table.get("b/.zc-tx.json")
+            assert marker is not None
+            table.set("a/.zc-tx.json", bytes(marker))
+
+    class Sleeping(ScriptedStore):
+        def set_if(self, key: str, data: Any, version: str | None) -> str | None:
+            try:
+                return super().set_if(key, data, version)
+            finally:
+                if key == "b/.zc-tx.json":
+                    sleep("a/.zc-tx.json")
+
+    other = "cd" * 16
+    theirs = Home(SharedStore(table), "", other)
+    table.set(theirs.key("state"), dump({"state": "commit", "holder": "x", "lease": 5.0, "beat": 0}))
+    table.set("b/.zc-tx.json", Marker(other, 1, "b", 0, None, "").to_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zarrc.transactions.markers._each", lambda home, items, do: [do(one) for one in items])
+        store = Sleeping(table)
+        home = Home(store, "", ID)
+        with lease(0.1), pytest.raises(TransactionConflictError):
+            put_markers(home, ["a", "b"], time.monotonic(), lambda: None)
+    assert slept
+    assert bytes(table.get("a/.zc-tx.json") or b"") == bytes(table.get("b/.zc-tx.json") or b"")
 
 
 def test_markers_that_cannot_be_removed_keep_their_records() -> None:

@@ -60,7 +60,8 @@ def put_markers(home: Home, paths: Sequence[str], deadline: float, check: Callab
                 remove_markers(home.store, home.id, [_node(home, path) for path in put], sure=False)
             raise
         # Not ours while we wait: two that have what the other wants would wait for ever.
-        remove_markers(home.store, home.id, [_node(home, path) for path in put])
+        # Somebody may have undone ours meanwhile, and put its own there.
+        remove_markers(home.store, home.id, [_node(home, path) for path in put], sure=False)
         resolve(home.store, _node(home, min(taken)), deadline)
         time.sleep(random.uniform(0.0, 0.02))
 
