@@ -119,12 +119,18 @@ class NumcodecsLike:
     def get_config(self) -> dict[str, Any]:
         return {"id": "blosc", "cname": "lz4", "clevel": 3, "shuffle": 1, "blocksize": 0}
 
+    def __repr__(self) -> str:  # the test's id, the same in each process
+        return "NumcodecsLike()"
+
 
 class ZarrPythonLike:
     """Codecs of zarr-python have this method."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"name": "zstd", "configuration": {"level": 3, "checksum": False}}
+
+    def __repr__(self) -> str:
+        return "ZarrPythonLike()"
 
 
 class Shuffle(enum.Enum):

@@ -86,7 +86,9 @@ def test_an_integer_of_any_size_becomes_the_nearest_float() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["1.5", b"x", None, object(), {}, np.array(["2020"], "M8[D]"), [[1], [2, 3]]], ids=repr
+    "value",
+    ["1.5", b"x", None, pytest.param(object(), id="object"), {}, np.array(["2020"], "M8[D]"), [[1], [2, 3]]],
+    ids=repr,
 )
 def test_what_is_no_number_is_refused_and_changes_nothing(array: Any, value: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
