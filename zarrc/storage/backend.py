@@ -248,7 +248,7 @@ class BackendStore(Store):
     def identity(self) -> Hashable:
         """Equal for two stores on one backend with equal keywords, where these are plain values."""
         known = self._session.identity
-        return self._identity if known is None else known
+        return self._own_identity() if known is None else known
 
     # The four methods.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, SupportsIndex, TypeAlias
 
 from zarrc.errors import ReadOnlyError, StoreConflictError, StoreError, TransactionConflictError
 from zarrc.frozen import frozen
@@ -120,16 +120,22 @@ class Store(ABC):
     """
 
     _read_only = False
-    _identity: Hashable
-
-    def __new__(cls, *_: object, **__: object) -> Self:  # noqa: D102
-        # Here, so that a store which forgets to call our __init__ has one, and a copy takes it over.
-        self = super().__new__(cls)
-        self._identity = _Identity()
-        return self
 
     def __init__(self, *, read_only: bool = False) -> None:
         self._read_only = bool(read_only)
+        self._own_identity()  # here, so that copies take it over, in whatever way they are made
+
+    def _own_identity(self) -> Hashable:
+        """What tells it from all others; who forgot to call our __init__ gets it when it is needed."""
+        own: dict[str, Hashable] = self.__dict__
+        if "_identity" not in own:
+            own.setdefault("_identity", _Identity())  # one of several threads makes it
+        return own["_identity"]
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        if type(self).identity is Store.identity:
+            self._own_identity()  # a copy takes it over; a pickled one is another
+        return super().__reduce_ex__(protocol)
 
     # To write a store: these four.
 
@@ -513,7 +519,7 @@ class Store(ABC):
 
         Locks and caches go by it.
         """
-        return self._identity
+        return self._own_identity()
 
     def identity_of(self, prefix: str) -> Hashable:
         """The identity of the place below a prefix, where possible equal also for stores with other roots.

@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from zarrc.config import config
 from zarrc.errors import StoreConflictError, StoreDeniedError, StoreError
@@ -55,9 +55,6 @@ class LocalStore(Store):
 
     Symbolic links are followed. Access, locks and caches go by where they lead.
     """
-
-    def __new__(cls, *_: object, **__: object) -> Self:  # noqa: D102
-        return object.__new__(cls)  # without the identity of its own that other stores have
 
     def __init__(
         self, root: str | os.PathLike[str], *, read_only: bool = False, durable: bool | None = None

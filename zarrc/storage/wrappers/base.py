@@ -51,9 +51,6 @@ class WrapperStore(Store):
 
     _store: Store
 
-    def __new__(cls, *_: object, **__: object) -> Self:  # noqa: D102
-        return object.__new__(cls)  # without the identity of its own that other stores have
-
     def __init__(self, store: StoreLike) -> None:
         self._store = wrapped_store(store)
         self._start_anew()
