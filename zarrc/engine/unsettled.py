@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zarrc.engine.node_names import join
-from zarrc.errors import StoreDeniedError
+from zarrc.errors import StoreDeniedError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +77,12 @@ def get_with_marked(
     except StoreDeniedError:
         # As some servers say of what is not there.
         return _all(store, keys), []
+    except StoreError as error:
+        # Both were asked together, and who is told does not know of markers.
+        if error.key in markers:
+            error.key = keys[markers.index(error.key) * len(keys) // len(markers)]
+            error.message = error.message.replace(MARKER, error.key.rpartition("/")[2])
+        raise
     marked = [path for path, blob in zip(paths, found[len(keys) :], strict=True) if blob is not None]
     return found[: len(keys)], marked
 

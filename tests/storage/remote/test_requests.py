@@ -15,7 +15,8 @@ import zarrc
 from tests.servers.places import Place
 from tests.servers.servers import HttpServer, Proxy, Servers
 from tests.soak import count
-from zarrc.errors import ContainsArrayError
+from zarrc.config import config
+from zarrc.errors import ContainsArrayError, StoreError
 
 DATA = np.random.default_rng(0).normal(size=(40, 60)).astype("<f4")
 
@@ -80,6 +81,16 @@ def test_opening_to_write_looks_for_a_transaction_too(counted: Counted, chunked:
     asked = counted.chunks_asked()
     assert len(asked) <= 2
     assert all(key.endswith(("zarr.json", MARKER)) for key in asked)
+
+
+def test_a_failing_open_names_the_document_and_not_the_marker(counted: Counted, chunked: str) -> None:
+    relay = counted.proxy
+    relay.ask("faults", rate=1.0, kinds=["500"], match=MARKER)
+    with config.set({"storage.retries": 0}), pytest.raises(StoreError) as caught:
+        zarrc.open_array(chunked, mode="r+", **counted.options)
+    relay.ask("faults")
+    assert caught.value.key == "zarr.json"
+    assert MARKER not in str(caught.value)
 
 
 def test_a_read_is_a_get_for_each_chunk(counted: Counted, chunked: str) -> None:
