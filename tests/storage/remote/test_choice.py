@@ -124,6 +124,30 @@ def test_ranges_of_any_file_system(range: Any, due: bytes | None) -> None:
         assert store.get("y", range) is None
 
 
+@pytest.mark.parametrize("range", [(8, 4), (-11, None), (20, 4)])
+def test_a_range_that_leaves_the_object_is_not_tried_again(range: Any) -> None:
+    fs = InFlight()
+    fs.objects["root/x"] = b"0123456789"
+    with pytest.raises(StoreError, match="leaves the object, which has 10 bytes") as caught:
+        FsspecStore(fs, "root").get("x", range)
+    assert "tried" not in str(caught.value)
+    assert fs.order.count("root/x") <= 2
+
+
+def test_a_short_answer_for_an_object_of_unknown_size_is_not_absence() -> None:
+    class Sizeless(InFlight):
+        async def _info(self, path: str, **options: Any) -> dict[str, Any]:
+            return {"name": path, "type": "file", "size": None}
+
+    fs = Sizeless()
+    fs.objects["root/x"] = b"0123456789"
+    with (
+        config.set({"storage.retries": 0}),
+        pytest.raises(StoreError, match="2 bytes came for a range of 4"),
+    ):
+        FsspecStore(fs, "root").get("x", (8, 4))
+
+
 def synchronous_store(data: bytes) -> FsspecStore:
     store = FsspecStore(MemoryFileSystem(global_store=False, skip_instance_cache=True), "/root")
     store.set("x", data)

@@ -64,11 +64,25 @@ class GenericDriver(Driver):
             raise
         due = -start if start < 0 else nbytes
         if due is not None and len(body) != due:
+            if len(body) < due:
+                await self._check_end(path, due if start < 0 else start + due)
             raise Broken(f"{len(body)} bytes came for a range of {due}")
         if due is None and not body:
             # Some give nothing, and no error, for a range behind the end.
             raise Outside((await self.head(path)).nbytes)
         return Answer(body, None, None)
+
+    async def _check_end(self, path: str, end: int) -> None:
+        """Raise `Outside` if the object has fewer bytes: a short answer may also have been cut."""
+        try:
+            found = await self.head(path)
+        except Exception as error:
+            # An object of which some bytes came is not absent, though its size is not told.
+            if is_absence(error):
+                return
+            raise
+        if found.nbytes < end:
+            raise Outside(found.nbytes)
 
     async def put(self, path: str, data: bytes, condition: str | None) -> str | None:
         """See `Driver.put`; of conditions, to create only."""
