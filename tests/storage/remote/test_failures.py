@@ -105,6 +105,11 @@ def test_a_failure_is_told_by_status_or_class(
     assert (type(again), str(again)) == (kind, str(found))
 
 
+def test_a_status_is_said_once() -> None:
+    assert str(Refused(403, "403", "Forbidden")) == "status 403 Forbidden"
+    assert str(Refused(403, "AccessDenied", "no")) == "status 403 AccessDenied no"
+
+
 def test_absence_is_what_says_so() -> None:
     for error in (Absent(), FileNotFoundError(), IsADirectoryError(), NotADirectoryError()):
         assert is_absence(error)

@@ -102,4 +102,6 @@ class Refused(Exception):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (f"status {self.status}", self.code, self.message)))
+        # Who has no word of its own for it says the number again.
+        code = "" if self.code == str(self.status) else self.code
+        return " ".join(filter(None, (f"status {self.status}", code, self.message)))
