@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import itertools
 import json
@@ -348,4 +349,12 @@ def main(kinds: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.servers.servers",
+        description="Start servers and print how they are reached; they end with standard input.",
+    )
+    parser.add_argument("kinds", nargs="*", metavar="kind", help=f"{', '.join(KINDS)}; by default all")
+    wanted = parser.parse_args().kinds
+    if unknown := [kind for kind in wanted if kind not in KINDS]:
+        parser.error(f"no server is called {', '.join(unknown)}; there are {', '.join(KINDS)}")
+    main(wanted)

@@ -164,3 +164,11 @@ def test_a_guarded_program_ends_with_its_starter(tmp_path: Path) -> None:
         guard.wait(10)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(("argument", "status", "said"), [("--help", 0, "s3, gcs"), ("s4", 2, "called s4")])
+def test_the_program_says_what_it_takes(argument: str, status: int, said: str) -> None:
+    program = [sys.executable, "-m", "tests.servers.servers", argument]
+    done = subprocess.run(program, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+    assert done.returncode == status
+    assert said in done.stdout + done.stderr
