@@ -270,6 +270,8 @@ def translated(error: BaseException, path: str, key: str | None) -> StoreError:
         return StoreDeniedError(f"the SQLite file {path!r} cannot be written: {said}", key=key)
     if first == sqlite3.SQLITE_CANTOPEN:
         folder = os.path.dirname(path)
+        if os.path.exists(path) and not os.access(path, os.R_OK):
+            return StoreDeniedError(f"reading the SQLite file {path!r} is not permitted: {said}", key=key)
         if os.path.isdir(folder) and not os.access(folder, os.W_OK):
             return StoreDeniedError(
                 f"the SQLite file {path!r} cannot be opened: its directory must be writable, for the journal",
