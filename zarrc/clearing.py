@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -124,10 +123,7 @@ class Clearing:
         base = f"{access.path}/" if access.path else ""
         for batch in _batches(found):
             keys = {f"{base}{encode(chunk)}": chunk for chunk in batch}
-            with ExitStack() as locks:
-                # In key order, as every write takes them.
-                for key in sorted(keys):
-                    locks.enter_context(access.locked(keys[key]))
+            with access.all_locked(keys.values()):
                 access.store.delete_many(sorted(keys))
 
     def _stored(self) -> list[tuple[int, ...]]:

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -28,6 +29,7 @@ from zarrc.errors import (
     StoreTimeoutError,
     TransactionConflictError,
 )
+from zarrc.metadata_lock import lock_of_file
 from zarrc.storage import LocalStore, MemoryStore, SQLiteStore, make_store
 from zarrc.storage.base import Changes
 from zarrc.testing import AtomicStoreTests
@@ -210,7 +212,7 @@ def test_two_paths_of_one_file_are_one_place(tmp_path: Path) -> None:
         SQLiteStore(str(tmp_path / "link"), timeout=3, journal="wal"),
     )
     assert one.identity == other.identity
-    assert one.lock_path("a") == other.lock_path("a") != one.lock_path("b")
+    assert one.lock_path("a") == other.lock_path("a")
     assert str(one) == f"sqlite:///{tmp_path}/x.sqlite"
     other.set("x", b"data")
     assert one.get("x") is not None
@@ -499,3 +501,83 @@ def test_a_path_that_ends_as_sqlite_files_do_is_one(tmp_path: Path) -> None:
     assert isinstance(make_store(tmp_path / "folder.sqlite")[0], LocalStore)
     store = zarrc.storage.open_named("sqlite", path=tmp_path / "y", journal="wal", timeout=3)
     assert str(store) == str(make_store(str(store))[0]) == f"sqlite:///{tmp_path}/y"
+
+
+# Locks of files.
+
+
+def test_documents_have_locks_of_their_own_and_chunks_share_few(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "x.sqlite")
+    chunks = {store.lock_path(f"a/c/{i}") for i in range(2000)}
+    documents = {store.lock_path(f"{i}/zarr.json") for i in range(2000)}
+    assert (len(chunks), len(documents), chunks & documents) == (64, 2000, set())
+
+
+MANY = """
+import resource, sys
+import numpy as np, zarrc
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+path = sys.argv[1]
+with zarrc.config.set({"array.locking": "file"}):
+    with zarrc.transaction(zarrc.create_group(path)) as group:
+        for name in "ab":
+            group.create_array(name, shape=(1000,), chunks=(2,), dtype="i4")[...] = np.arange(1000)
+    with zarrc.transaction(zarrc.open_group(path, mode="r+")) as group:
+        for name in "ab":
+            group[name][...] = np.arange(1000)[::-1]
+    for name in "ab":
+        array = zarrc.open_array(path, path=name, mode="r+")
+        assert (array[...] == np.arange(1000)[::-1]).all()
+        array.resize((3,))
+        assert array[...].tolist() == [999, 998, 997]
+"""
+
+
+def test_a_commit_to_many_chunks_with_file_locks_takes_few_open_files(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.sqlite")
+    done = subprocess.run(
+        [sys.executable, "-c", MANY, path], env=environment(), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".zc-lock")]
+
+
+def test_a_commit_waits_for_the_lock_of_each_of_its_chunks(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    array = zarrc.create_array(path, shape=(40,), chunks=(2,), dtype="i4", config={"locking": "file"})
+    held = array.store.lock_path("c/7")
+    assert held is not None
+    committed = threading.Event()
+
+    def commit() -> None:
+        with zarrc.transaction(array) as changing:
+            changing[...] = np.arange(40)
+        committed.set()
+
+    thread = threading.Thread(target=commit)
+    with lock_of_file(held):
+        thread.start()
+        assert not committed.wait(0.5)
+        assert zarrc.open_array(path)[15] == 0
+    thread.join(30)
+    assert committed.is_set()
+    assert zarrc.open_array(path)[15] == 15
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root becomes somebody else here")
+def test_a_file_that_may_not_be_read_is_a_denial() -> None:
+    # Not in tmp_path, where nobody else gets to.
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "x.sqlite")
+        SQLiteStore(path).set("a", b"data")
+        os.chmod(path, 0)
+        os.chmod(folder, 0o777)
+
+        def look(read_only: bool) -> bytes:
+            os.setuid(65534)
+            SQLiteStore(path, read_only=read_only).get("a")
+            return b"read"
+
+        for read_only in (True, False):
+            answer = in_child(lambda read_only=read_only: look(read_only))  # type: ignore[misc]
+            assert answer.startswith(b"StoreDeniedError: reading the SQLite file"), answer

@@ -292,6 +292,11 @@ cdef class ArrayAccess:
         self.objects.know_locks(self.config.locking)
         return self.objects.locked([self._key_of(chunk)])
 
+    def all_locked(self, chunks):
+        """`locked` for several objects. Never one after the other: two of them may have one lock."""
+        self.objects.know_locks(self.config.locking)
+        return self.objects.locked([self._key_of(chunk) for chunk in chunks])
+
     def write_locked(self, key, value):
         """`write` of one chunk without shards, in the context of `locked`."""
         try:

@@ -267,8 +267,8 @@ cdef class _Locked:
         self._release()
 
     cdef int _lock_files(self) except -1:
-        for key in self.keys:
-            path = os.fsencode(self.objects.store.lock_path(key))
+        # Several objects may have one lock.
+        for path in sorted({os.fsencode(self.objects.store.lock_path(key)) for key in self.keys}):
             lock = FileLock(path, 0, self.objects.c.lock_timeout_s, WAYS[self.objects.c.locks_files - 1])
             lock.__enter__()
             self.files.append(lock)

@@ -545,7 +545,9 @@ class Store(ABC):
     def lock_path(self, key: str) -> str | None:
         """The path of a local file, there or not, beside which ``locking="file"`` makes the object's lock.
 
-        None where there is no such lock, and ``locking="file"`` is refused.
+        None where there is no such lock, and ``locking="file"`` is refused. Several chunks may have one, but
+        neither two documents (``zarr.json``) nor a document and a chunk. A commit of a store that `is_atomic`
+        holds the locks of all its chunks at once, each an open file: such a store should have few.
 
         Parameters
         ----------

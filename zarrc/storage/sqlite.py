@@ -32,6 +32,10 @@ _BATCH_NBYTES = 32 << 20
 # Keys that a listing takes at once.
 _PAGE = 1000
 
+# As many files, at most, are locked by a commit to any number of chunks.
+_N_CHUNK_LOCKS = 64
+_DOCUMENTS = frozenset(("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"))
+
 _PUT = "INSERT OR REPLACE INTO objects (key, data) VALUES (?, ?)"
 _DELETE = "DELETE FROM objects WHERE key = ?"
 _DELETE_ALL = "DELETE FROM objects WHERE key >= ? AND key < ?"
@@ -116,10 +120,14 @@ class SQLiteStore(Store):
         return "sqlite", os.path.realpath(self._path)
 
     def lock_path(self, key: str) -> str | None:
-        """See `Store.lock_path`: a name beside the SQLite file."""
+        """See `Store.lock_path`: a name beside the SQLite file, of chunks one of 64."""
         import hashlib
 
-        name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+        digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
+        # A commit holds the locks of all its chunks at once. Documents are locked by themselves, and chunks
+        # while a document is.
+        is_document = key.rpartition("/")[2] in _DOCUMENTS
+        name = digest.hex() if is_document else f"{digest[0] % _N_CHUNK_LOCKS:02x}"
         return f"{os.path.realpath(self._path)}-{name}"
 
     def get(self, key: str, range: ByteRange | None = None) -> Blob | None:

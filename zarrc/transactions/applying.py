@@ -19,7 +19,7 @@ import errno
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -29,6 +29,8 @@ from zarrc.engine.nodes import V3_DOCUMENT
 from zarrc.engine.objects import Objects
 from zarrc.errors import StoreError
 from zarrc.kernels.locks import all_changed
+from zarrc.metadata_lock import lock_of_file
+from zarrc.storage.directories import flush_directory
 from zarrc.storage.keys import RESERVED
 from zarrc.transactions.claims import make_directories
 from zarrc.transactions.overlay import DOCUMENTS
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from zarrc.storage.base import Store
     from zarrc.transactions.records import Home, NodePlan, Plan
 
-__all__ = ["Target", "apply_plan", "locked_objects", "remove_empty"]
+__all__ = ["Target", "apply_plan", "locked_files", "locked_objects", "remove_empty"]
 
 # So many objects are moved, or deleted, between two looks at whether the right to do so is still held.
 _BATCH = 128
@@ -237,11 +239,7 @@ def _flush(root: str, paths: set[str]) -> None:
     """Have the new names in directories on the disk, and those of the directories themselves."""
     wanted = {above for path in paths for above in (*ancestors(path), path)}
     for path in sorted(wanted, reverse=True):
-        fd = os.open(os.path.join(root, path), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        flush_directory(os.path.join(root, path))
 
 
 def _lost(home: Home, key: str) -> StoreError:
@@ -257,6 +255,16 @@ def locked_objects(
     objects = Objects(store, path, encoding, V3_DOCUMENT)
     objects.know_locks(locking if store.lock_path(join(path, V3_DOCUMENT)) is not None else "thread")
     return objects.locked(keys)
+
+
+@contextmanager
+def locked_files(store: Store, keys: Iterable[str]) -> Iterator[None]:
+    """The lock files of objects of several nodes, each once; the locks of this process are held already."""
+    paths = {path for key in keys if (path := store.lock_path(key)) is not None}
+    with ExitStack() as locks:
+        for path in sorted(paths, key=os.fsencode):
+            locks.enter_context(lock_of_file(path))
+        yield
 
 
 def _batches(items: Iterable[_One]) -> Iterator[list[_One]]:

@@ -27,7 +27,7 @@ from zarrc.node import Node
 from zarrc.storage.base import Changes, Store, changed_meanwhile
 from zarrc.storage.resolve import make_store
 from zarrc.storage.store_path import StorePath
-from zarrc.transactions.applying import Target, apply_plan, locked_objects
+from zarrc.transactions.applying import Target, apply_plan, locked_files, locked_objects
 from zarrc.transactions.claims import Claim, begin
 from zarrc.transactions.markers import put_markers, remove_markers
 from zarrc.transactions.overlay import DOCUMENTS, Changing, Staged, TransactionStore
@@ -345,12 +345,17 @@ class Transaction:
         changes = Changes(self._expected(), staged.store, sets, sorted(changing.deletes))
         try:
             with ExitStack() as locks:
-                # No read-modify-write of another thread is under way.
+                # No read-modify-write of another thread is under way, and then none of another process. The
+                # files last: objects of several nodes may share one.
+                chunks: list[str] = []
                 for one in plan.nodes:
                     path = _joined(self._root, one.path)
                     keys = [join(path, name) for name in (*one.sets, *one.deletes) if name not in DOCUMENTS]
                     if keys:
-                        locks.enter_context(locked_objects(self._base, path, keys, self._locking))
+                        locks.enter_context(locked_objects(self._base, path, keys))
+                        chunks += keys
+                if self._locking == "file":
+                    locks.enter_context(locked_files(self._base, chunks))
                 self._check_cleared()
                 self._base.apply(changes)
         except BaseException as error:
