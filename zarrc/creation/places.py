@@ -15,6 +15,7 @@ from zarrc.errors import (
     ContainsGroupError,
     GroupNotFoundError,
     NodeNotFoundError,
+    ReadOnlyError,
     StoreError,
     ZarrcError,
 )
@@ -92,11 +93,22 @@ class Place:
         from zarrc.engine.node_search import missing_node_error
 
         error = missing_node_error(self.store, self.path, kind, zarr_format)
-        if not advice:
+        if not advice or not self._is_writable:
             return error
         but = f" (mode={self.mode!r} never creates)" if self.mode in ("r", "r+") else ""
         pass_it = " Or pass" if error.message.endswith("?") else "; pass"
         return type(error)(f"{error.message}{pass_it} {advice}{but}", key=error.key)
+
+    @property
+    def _is_writable(self) -> bool:
+        """Whether another mode could create something here: not over HTTP, and not in a read-only store."""
+        # With mode "r" the store was made read-only for this handle, which says nothing about the place.
+        try:
+            store = self.store.with_read_only(False) if self.mode == "r" else self.store
+            store._check_writable()
+        except ReadOnlyError:
+            return False
+        return True
 
     def wrong_kind(self, found: Array | Group) -> ZarrcError:
         """Return the error for a node of the other kind than is wanted."""

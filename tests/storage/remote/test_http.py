@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+import zarrc
+import zarrc.storage
 from tests.servers.servers import HttpServer
 from zarrc.config import config
 from zarrc.errors import (
+    NodeNotFoundError,
     ReadOnlyError,
     StoreDeniedError,
     StoreError,
@@ -285,6 +288,20 @@ def test_no_secret_is_shown(place: Any, http_server: HttpServer) -> None:
             base64.b64encode(secret.encode()).decode(),
         ):
             assert part not in text, text
+
+
+@pytest.mark.parametrize("mode", [None, "r", "r+"])
+def test_nobody_is_told_to_create_where_nothing_can_be_written(place: Any, mode: Any) -> None:
+    for opener in (zarrc.open, zarrc.open_array, zarrc.open_group):
+        with pytest.raises(NodeNotFoundError, match=r"^no Zarr ") as caught:
+            opener(place.url, mode=mode or "r" if opener is zarrc.open_group else mode)
+        assert "pass" not in str(caught.value)
+    read_only = zarrc.storage.MemoryStore(read_only=True)
+    with pytest.raises(NodeNotFoundError) as caught:
+        zarrc.open(read_only)
+    assert "pass" not in str(caught.value)
+    with pytest.raises(NodeNotFoundError, match="mode='a' to create a group"):
+        zarrc.open(zarrc.storage.MemoryStore(), mode="r")
 
 
 def everything_about(error: BaseException) -> list[str]:
