@@ -261,6 +261,19 @@ def test_a_missing_package_is_named_with_its_extra(
     assert isinstance(caught.value, ImportError)
 
 
+def test_a_protocol_that_only_its_package_registers_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = sys.modules["fsspec.registry"]
+    monkeypatch.delitem(registry.known_implementations, "abfss", raising=False)
+    monkeypatch.delitem(registry._registry, "abfss", raising=False)
+    with pytest.raises(MissingExtraError, match=r"abfss URLs .*pip install 'zarrc\[azure\]'"):
+        FsspecStore.from_url("abfss://container@account.dfs.core.windows.net/x")
+
+
+def test_a_protocol_in_capitals_is_told_in_small_letters() -> None:
+    with pytest.raises(StoreError, match="no file system for 'S3' URLs; did you mean 's3'"):
+        FsspecStore.from_url("S3://bucket/x")
+
+
 def test_an_unknown_protocol_is_an_error_that_lists_the_known() -> None:
     with pytest.raises(StoreError, match=r"no file system for 'nonsense' URLs; known are .*memory.*s3"):
         FsspecStore.from_url("nonsense://x")

@@ -197,3 +197,10 @@ def test_storage_options_are_a_mapping(options: object) -> None:
     with pytest.raises(TypeError, match="are a mapping"):
         zarrc.open("memory://x", storage_options=options)  # type: ignore[arg-type]
     assert "SECRET" not in str(caught.value)
+
+
+def test_a_scheme_is_one_in_upper_and_lower_case(tmp_path: Path) -> None:
+    assert isinstance(make_store(f"FILE://{tmp_path}")[0], LocalStore)
+    made = make_store("MEMORY://Some/Place")[0]
+    assert isinstance(made, FsspecStore)
+    assert made.path == "/Some/Place"

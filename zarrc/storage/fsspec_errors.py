@@ -37,10 +37,15 @@ def missing_package(url: str, error: ImportError) -> MissingExtraError:
     return MissingExtraError(f"{'::'.join(protocols)} URLs need a package that is not installed: {remedy}")
 
 
-def unusable(url: str, options: Mapping[str, Any], error: Exception) -> StoreError:
+def unusable(url: str, options: Mapping[str, Any], error: Exception) -> StoreError | MissingExtraError:
     """The error for a URL or options that fsspec refuses."""
     unknown = [name for name in _protocols(url) if name not in fsspec.available_protocols()]
     if unknown:
+        # fsspec knows abfss only by what adlfs, installed, says of itself.
+        if unknown[0] in _EXTRAS:
+            return missing_package(url, ImportError(str(error)))
+        if (plain := unknown[0].lower()) in fsspec.available_protocols():
+            return StoreError(f"no file system for {unknown[0]!r} URLs; did you mean {plain!r}?")
         known = ", ".join(sorted(fsspec.available_protocols()))
         return StoreError(f"no file system for {unknown[0]!r} URLs; known are {known}")
     text = masked(f"{type(error).__name__}: {error}", secrets_in([url, options]))

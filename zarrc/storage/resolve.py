@@ -27,6 +27,7 @@ _MODES = get_args(AccessMode)
 # A protocol, then "://" or "::" (a chain): at least two letters, so that it is no drive.
 # Compiled on first use (`re` keeps them), which no path is.
 _URL = r"[A-Za-z][A-Za-z0-9+.\-]+(://|::)"
+_SCHEME = r"(?:^|(?<=::))[A-Za-z][A-Za-z0-9+.\-]+(?=://|::)"
 _LOCAL_URL = r"(?:file|local)://(?!.*::)"
 # What `pathlib.Path("s3://bucket/x")` makes of a URL.
 _CUT_URL = r"(s3a?|gc?s|az|abfss?|https?|memory):/(?!/)"
@@ -170,6 +171,8 @@ def _is_url(text: str) -> bool:
 def _from_text(text: str, storage_options: Mapping[str, Any] | None, read_only: bool) -> Store:
     if not _is_url(text):
         return _from_path(text, read_only)
+    # Upper and lower case are one in schemes (RFC 3986, 3.1), which fsspec does not know.
+    text = re.sub(_SCHEME, lambda found: found[0].lower(), text)
     local = re.match(_LOCAL_URL, text)
     if local is not None:
         return _from_path(text[local.end() :], read_only)
