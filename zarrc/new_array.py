@@ -91,6 +91,8 @@ def check_keywords(caller: str, given: Iterable[str], known: Iterable[str]) -> N
     for name in given:
         if name not in known:
             hint = close_names(name, known) or f"; known: {', '.join(sorted(known))}"
+            if name == "storage":
+                hint = "; zarrc.create() and zarrc.open_group() take it"
             raise TypeError(f"{caller}() got an unexpected keyword argument {name!r}{hint}")
 
 

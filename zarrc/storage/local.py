@@ -60,6 +60,8 @@ class LocalStore(Store):
         self, root: str | os.PathLike[str], *, read_only: bool = False, durable: bool | None = None
     ) -> None:
         self._read_only = bool(read_only)
+        if durable is not None and durable not in (True, False):
+            raise TypeError(f"durable must be True, False or None, not {durable!r}")
         self._durable = bool(config.get("storage.durable") if durable is None else durable)
         path = root if type(root) is str else os.fspath(root)
         if not isinstance(path, str):

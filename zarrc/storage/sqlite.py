@@ -91,6 +91,8 @@ class SQLiteStore(Store):
             raise ValueError(f"journal must be 'delete' or 'wal', not {journal!r}")
         if not timeout >= 0:
             raise ValueError(f"timeout must be a number of seconds, not {timeout!r}")
+        if durable is not None and durable not in (True, False):
+            raise TypeError(f"durable must be True, False or None, not {durable!r}")
         self._path = os.path.realpath(text) if ".." in text.split("/") else os.path.abspath(text)
         self._options: dict[str, Any] = {
             "journal": journal,

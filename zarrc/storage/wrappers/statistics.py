@@ -217,9 +217,14 @@ class StoreStats(Mapping[str, OperationStats]):
         server-side copy makes it of a GET and a PUT; one without conditional writes looks (HEAD) before and
         after.
         """
-        from zarrc.storage.wrappers.costs import S3_STANDARD
+        from zarrc.storage.wrappers.costs import S3_STANDARD, PriceTable
 
         table = S3_STANDARD if prices is None else prices
+        if not isinstance(table, PriceTable):
+            raise TypeError(
+                "prices must be a PriceTable (S3_STANDARD, GCS_STANDARD and AZURE_HOT of zarrc.storage, or "
+                f"one of yours), not {table!r}"
+            )
         left = (self.nbytes_read if egress else 0) if isinstance(egress, bool) else egress
         return table.bill(
             n_puts=self._sum("n_requests", ("set", "set_if", "copy")),
