@@ -109,6 +109,11 @@ def test_every_public_name_is_mentioned() -> None:
     assert [name for name in zarrc.__all__ if not re.search(rf"\b{name}\b", text)] == []
 
 
+def test_every_public_name_of_the_stores_is_mentioned() -> None:
+    text = "".join((DOCS / page).read_text() for page in PAGES)
+    assert [name for name in zarrc.storage.__all__ if not re.search(rf"\b{name}\b", text)] == []
+
+
 def test_every_store_of_the_overview_is_public() -> None:
     text = (DOCS / "stores.md").read_text()
     named = set(re.findall(r"\| `(\w+Store)`", text)) | set(re.findall(r"\[`?(\w+Store)`?\]\(", text))
