@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from zarrc.array import Array
     from zarrc.array_indexers import BlockIndex, OIndex, VIndex
     from zarrc.engine import ArrayAccess
     from zarrc.engine.write_buffer import WriteBuffer
@@ -48,7 +47,7 @@ class ArraySelecting(ArrayFacts):
         Parameters
         ----------
         selection : int, slice, ..., None, list, range, array of integers or bools, a tuple of these, or dict
-            What to read. In a dict, dimensions are selected by their names, as `isel` does.
+            What to read. In a dict, dimensions are selected by their names, as `ArrayNaming.isel` does.
 
         Returns
         -------
@@ -65,7 +64,7 @@ class ArraySelecting(ArrayFacts):
             If a stored chunk is not what the metadata says.
         """
         if type(selection) is dict:
-            return self.isel(selection)
+            return self._read_orthogonal(self._named_key(selection))
         return self._data().read(selection)
 
     def __setitem__(self, selection: Selection | Named, value: npt.ArrayLike) -> None:
@@ -388,169 +387,7 @@ class ArraySelecting(ArrayFacts):
 
         return self._located(region_of, selection, self._metadata.chunk_grid, self.shape)
 
-    # --- by name
-
-    def isel(self, indexers: Named | None = None, /, **named: SupportsIndex | slice | Lists) -> Any:
-        """Read by the names of dimensions: what is named is selected, all of the other dimensions is read.
-
-        Parameters
-        ----------
-        indexers : Mapping, optional
-            Name of a dimension -> integer, slice, range, list, or mask of one dimension. Slices are
-            half-open, as everywhere in Python. Lists are orthogonal, as in `oindex`.
-        **named
-            The same as keywords.
-
-        Returns
-        -------
-        numpy.ndarray or NumPy scalar
-            Dimensions are in the array's order, without those indexed by integers.
-
-        Raises
-        ------
-        SelectionError
-            If no dimension, or more than one, has the name; if a name is in the mapping and a keyword too.
-        BoundsCheckError
-            If an index is out of bounds; slices are cut to the array, as in NumPy.
-
-        Examples
-        --------
-        >>> import numpy as np, zarrc
-        >>> a = zarrc.array(np.arange(12).reshape(3, 4), dimension_names=["time", "x"])
-        >>> a.isel(time=slice(0, 2), x=3)
-        array([3, 7])
-        >>> a[{"x": [3, 0]}]
-        array([[ 3,  0],
-               [ 7,  4],
-               [11,  8]])
-        """
-        return self._read_orthogonal(self._named_key(self._indexers("isel", indexers, named)))
-
-    def sel(
-        self,
-        labels: Mapping[str, Any] | None = None,
-        /,
-        *,
-        method: str | None = None,
-        tolerance: Any = None,
-        lazy: bool = False,
-        **by_name: Any,
-    ) -> Any:
-        """Read by labels: through the 1-D arrays beside this one that are named as its dimensions.
-
-        Parameters
-        ----------
-        labels : Mapping, optional
-            Name of a dimension -> a label, a slice of labels (both ends are included), or a list of them.
-        method, tolerance, lazy
-            What to take for a label that is not there, and how far away; see `zarrc.labels.sel`.
-        **by_name
-            The same as ``labels``, as keywords.
-
-        Returns
-        -------
-        numpy.ndarray, NumPy scalar or LazyView
-
-        Raises
-        ------
-        LabelError
-            If a label is not there; the text says what is near. (A KeyError too.)
-        SelectionError
-            If a dimension or its coordinate is not there, or a label is of a wrong kind.
-        """
-        from zarrc.labels import sel
-
-        chosen = {} if labels is None else labels
-        array = cast("Array", self)
-        return sel(array, chosen, method=method, tolerance=tolerance, lazy=lazy, **by_name)
-
-    def get_slice(
-        self,
-        indexers: Mapping[str, Any] | None = None,
-        /,
-        *,
-        start: Any = None,
-        stop: Any = None,
-        out: npt.NDArray[Any] | None = None,
-        **named: Any,
-    ) -> Any:
-        """Read a box: from ``start`` to ``stop``, or by the names of dimensions, or both.
-
-        Parameters
-        ----------
-        indexers : Mapping, optional
-            Name of a dimension -> slice, range, integer, list, or a pair of start and stop. For names that
-            this method uses itself, such as ``start``.
-        start, stop : int or tuple of int, optional
-            One for each dimension, the stop not included; by default all. As in slices, they are cut to the
-            array, and negative ones count from its end.
-        out : numpy.ndarray, optional
-            Where to put it, as for `get_basic_selection`.
-        **named
-            The same as ``indexers``. For a dimension that is named, its ``start`` and ``stop`` do not count.
-
-        Returns
-        -------
-        numpy.ndarray or NumPy scalar
-            As for `isel`.
-
-        Raises
-        ------
-        SelectionError
-            If ``start`` or ``stop`` does not have one item for each dimension; otherwise as for `isel`.
-
-        Notes
-        -----
-        A Python range or slice does not include its end: ExZarr's ``time: 0..30`` is ``time=range(0, 31)``.
-
-        Examples
-        --------
-        >>> import numpy as np, zarrc
-        >>> a = zarrc.array(np.arange(12).reshape(3, 4), dimension_names=["time", "x"])
-        >>> a.get_slice(start=(1, 0), stop=(3, 2))
-        array([[4, 5],
-               [8, 9]])
-        >>> a.get_slice(start=(1, 0), stop=(3, 2), x=range(1, 4))
-        array([[ 5,  6,  7],
-               [ 9, 10, 11]])
-        """
-        wanted = self._indexers("get_slice", indexers, named)
-        return self._read_orthogonal(self._sliced_key(wanted, start, stop), out)
-
-    def set_slice(
-        self,
-        value: npt.ArrayLike,
-        indexers: Mapping[str, Any] | None = None,
-        /,
-        *,
-        start: Any = None,
-        stop: Any = None,
-        **named: Any,
-    ) -> None:
-        """Write to a box; the same selections as for `get_slice`.
-
-        Parameters
-        ----------
-        value : array_like
-            What to write; broadcasts as in NumPy.
-        indexers : Mapping, optional
-            Name of a dimension -> slice, range, integer, list, or a pair of start and stop.
-        start, stop : int or tuple of int, optional
-            One for each dimension, the stop not included.
-        **named
-            The same as ``indexers``.
-
-        Examples
-        --------
-        >>> import zarrc
-        >>> a = zarrc.zeros((3, 4), dtype="i4", dimension_names=["time", "x"])
-        >>> a.set_slice([7, 8], time=1, x=slice(2, 4))
-        >>> a[1]
-        array([0, 0, 7, 8], dtype=int32)
-        """
-        self._check_writable("write")
-        wanted = self._indexers("set_slice", indexers, named)
-        self._write_orthogonal(self._sliced_key(wanted, start, stop), value)
+    # --- by name; more in `ArrayNaming`
 
     def _indexers(self, caller: str, indexers: Any, named: Mapping[str, Any]) -> dict[str, Any]:
         from zarrc.indexing.named import indexers_of
@@ -561,12 +398,6 @@ class ArraySelecting(ArrayFacts):
         from zarrc.indexing.named import named_key
 
         return self._located(named_key, indexers, self.dimension_names, self.ndim, self._metadata.zarr_format)
-
-    def _sliced_key(self, indexers: Mapping[str, Any], start: Any, stop: Any) -> tuple[Any, ...]:
-        from zarrc.indexing.named import sliced_key
-
-        names, zarr_format = self.dimension_names, self._metadata.zarr_format
-        return self._located(sliced_key, indexers, start, stop, names, self.ndim, zarr_format)
 
     def _read_orthogonal(self, key: tuple[Any, ...], out: npt.NDArray[Any] | None = None) -> Any:
         return self._data().read_selection(self._located(_orthogonal, key, self.shape), out=out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from zarrc.array_selecting import ArraySelecting
+from zarrc.array_naming import ArrayNaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ArrayWalking"]
 
 
-class ArrayWalking(ArraySelecting):
+class ArrayWalking(ArrayNaming):
     """Iteration over an array's rows, chunks and shards; what its chunks take in the store."""
 
     __slots__ = ()

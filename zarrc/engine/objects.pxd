@@ -6,7 +6,7 @@ from zarrc.indexing.plan cimport zc_plan
 from zarrc.kernels.chunk_cache cimport zc_chunk_cache
 from zarrc.kernels.local_io cimport ZC_LOCAL_DURABLE, zc_local_next, zc_local_stamp
 from zarrc.kernels.locks cimport zc_file_lock, zc_lock
-from zarrc.kernels.shard_cache cimport zc_shard_cache
+from zarrc.kernels.shard_cache_type cimport zc_shard_cache
 from zarrc.kernels.status cimport zc_status
 from zarrc.kernels.table cimport Table, zc_blob, zc_table, zc_table_key
 from zarrc.kernels.worker cimport zc_worker

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint64_t
 
+from zarrc.kernels.shard_cache_type cimport zc_shard_cache
+
 cdef extern from "zc_shard_cache.h":
     ctypedef struct zc_open_shard:
         int fd
@@ -9,8 +11,6 @@ cdef extern from "zc_shard_cache.h":
         uint64_t object_nbytes
         size_t n_pairs
         uint64_t *pairs
-    ctypedef struct zc_shard_cache:
-        pass
 
 cdef zc_open_shard *open_shard_new(int fd, const uint64_t *stamp, size_t n_pairs, uint64_t object_nbytes) noexcept nogil
 cdef void open_shard_ref(zc_open_shard *shard) noexcept nogil
