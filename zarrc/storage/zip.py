@@ -25,7 +25,8 @@ __all__ = ["ZipStore"]
 
 _METHODS: Final = {"stored": STORED, STORED: STORED, "deflate": DEFLATED, DEFLATED: DEFLATED}
 _MARKERS: Final = ("zarr.json", ".zarray", ".zgroup")
-_TRIES: Final = 5
+# How often an archive may be replaced while something is read from it.
+_TRIES: Final = 20
 # What is in memory at once while changes are put into the archive.
 _BATCH: Final = 64
 

@@ -118,7 +118,7 @@ class CacheStore(WrapperStore):
     """
 
     _word = "cached"
-    _shared = ("_counts", "_places")
+    _shared = ("_counts", "_places", "_steps")
 
     _counts: Counts
 
@@ -149,6 +149,8 @@ class CacheStore(WrapperStore):
     def _start_anew(self) -> None:
         self._counts = Counts()
         self._places: dict[str, str] = {}
+        # The keys of each step (`apply`) that is under way.
+        self._steps: dict[object, frozenset[str]] = {}
 
     @property
     def cache(self) -> Cache:
@@ -457,7 +459,18 @@ class CacheStore(WrapperStore):
     def apply(self, changes: Changes) -> None:
         """See `Store.apply`."""
         # What was expected may be what was kept, and the reason of a conflict.
-        self._change([*changes.expected, *changes.sets, *changes.deletes], lambda: self._store.apply(changes))
+        keys = frozenset((*changes.expected, *changes.sets, *changes.deletes))
+        step = object()
+
+        def applied() -> None:
+            # Who reads one of them now, and then another, must not find that one as it was kept before.
+            self._steps[step] = keys
+            self._store.apply(changes)
+
+        try:
+            self._change(keys, applied)
+        finally:
+            self._steps.pop(step, None)
 
     def set_many(self, items: Iterable[tuple[str, Buffer]]) -> None:
         """See `Store.set_many`."""
@@ -540,6 +553,8 @@ class CacheStore(WrapperStore):
     def _name(self, key: str) -> str | None:
         """What an object is called in the cache; None if it is not to be kept."""
         if key.startswith(RESERVED) or f"/{RESERVED}" in key:
+            return None
+        if self._steps and any(key in keys for keys in tuple(self._steps.values())):
             return None
         directory, slash, name = key.rpartition("/")
         place = self._places.get(directory)
