@@ -610,8 +610,8 @@ def test_a_shard_is_fetched_once_whatever_is_read_of_it(where: Any) -> None:
     inner = MeteredStore(MemoryStore())
     data = np.random.default_rng(0).integers(0, 255, (512, 512), dtype="u1")
     zarr.create_array(inner, data=data, chunks=(32, 32), shards=(512, 512), compressors=None)
-    zarr.config.set({"array.sharding_coalesce_max_gap_bytes": 0})
-    array = zarr.open_array(CacheStore(inner, where))
+    with zarr.config.set({"array.sharding_coalesce_max_gap_bytes": 0}):
+        array = zarr.open_array(CacheStore(inner, where))
     inner.reset()
     for _ in range(2):
         for start in range(0, 128, 16):
