@@ -53,7 +53,7 @@ def test_a_member_costs_one_request_and_all_members_one_each(store: CountingStor
 
 
 class SharedStore(CountingStore):
-    """One that can have transactions, whose markers are looked for: of what is asked for together, one text."""
+    """One that can have transactions, whose markers are looked for; those of one call are one text."""
 
     @property
     def is_conditional(self) -> bool:
