@@ -21,18 +21,6 @@ from zarrc.errors import (
 from zarrc.storage import LocalStore, MappingStore, MemoryStore, Store
 
 
-@pytest.fixture(params=[2, 3])
-def zarr_format(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
-@pytest.fixture(params=["local", "memory", "mapping"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        return LocalStore(tmp_path / "s")
-    return MemoryStore() if request.param == "memory" else MappingStore({})
-
-
 def _changes() -> Iterator[tuple[str, Any]]:
     yield "create an array", lambda g: g.create_array("n/m/z", shape=3)
     yield "create a group", lambda g: g.create_group("n", attributes={"k": 1})

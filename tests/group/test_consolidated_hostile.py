@@ -15,12 +15,6 @@ from zarrc.errors import (
 )
 from zarrc.storage import MemoryStore
 
-
-@pytest.fixture(params=[2, 3])
-def zarr_format(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
 HOSTILE_KEYS = [
     "", "/", "..", "../up", "a/../../etc", "a//b", "/abs", "a/", ".", "a\\b", "a\0b", "\ud800",
     "/".join("d" * 300),
