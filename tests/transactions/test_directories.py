@@ -17,7 +17,7 @@ import zarrc
 from tests.transactions.samples import change, check, contents, fill, left_names
 from zarrc.errors import StoreError, TransactionConflictError, ZarrcWarning
 from zarrc.storage import LocalStore
-from zarrc.transactions import applying, claims, clean, recover, transacting
+from zarrc.transactions import applying, claims_local, clean, recover, transacting
 
 FORK = multiprocessing.get_context("fork")
 
@@ -194,7 +194,7 @@ def test_two_processes_lose_nothing(place: Path) -> None:
 def test_where_files_cannot_be_locked_the_process_is_looked_for(
     place: Path, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "_flock", lambda fd: None)
+    monkeypatch.setattr(claims_local, "_flock", lambda fd: None)
     with zarrc.transaction(zarrc.open_group(place)["grown"]) as tx:
         tx[0] = 0
         assert clean(place / "grown") == []
@@ -205,7 +205,7 @@ def test_where_files_cannot_be_locked_the_process_is_looked_for(
 
 
 def test_a_process_of_another_machine_may_live(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "_flock", lambda fd: None)
+    monkeypatch.setattr(claims_local, "_flock", lambda fd: None)
     run_child(die_in, place, "after")
     (owner,) = place.glob(".zc-tx/*/owner")
     owner.write_text(json.dumps({**json.loads(owner.read_text()), "host_id": "another"}))

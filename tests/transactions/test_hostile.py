@@ -11,7 +11,7 @@ import pytest
 import zarrc
 from tests.transactions.samples import lease
 from zarrc.errors import StoreError, TransactionConflictError
-from zarrc.transactions import claims, clean, recover
+from zarrc.transactions import claims_local, clean, recover
 from zarrc.transactions.records import dump
 
 ID = "ab" * 16
@@ -106,10 +106,10 @@ def test_records_of_another_user_elsewhere_are_not_gone_by(
     put_marker(victim)
     put_marker(evil, 3, "a/b/c", victim)
     with monkeypatch.context() as patch:
-        patch.setattr(claims.os, "geteuid", lambda: -1)
+        patch.setattr(claims_local.os, "geteuid", lambda: -1)
         stat = os.stat
         patch.setattr(
-            claims.os, "stat", lambda path, **more: _of_nobody(stat(path, **more), str(path), victim)
+            claims_local.os, "stat", lambda path, **more: _of_nobody(stat(path, **more), str(path), victim)
         )
         with pytest.raises(StoreError, match="records are not 3 levels above"):
             zarrc.open_array(evil, mode="r+")

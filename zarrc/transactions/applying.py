@@ -32,7 +32,7 @@ from zarrc.kernels.locks import all_changed
 from zarrc.metadata_lock import lock_of_file
 from zarrc.storage.directories import flush_directory
 from zarrc.storage.keys import RESERVED
-from zarrc.transactions.claims import make_directories
+from zarrc.transactions.claims_local import make_directories
 from zarrc.transactions.overlay import DOCUMENTS
 from zarrc.transactions.records import DIRECTORY
 

@@ -13,7 +13,9 @@ from zarrc.engine.node_names import join, normalize_path
 from zarrc.engine.nodes import MARKERS
 from zarrc.errors import ReadOnlyError, StoreDeniedError, StoreError, TransactionConflictError
 from zarrc.transactions.applying import Target, apply_plan, remove_empty
-from zarrc.transactions.claims import Claim, belongs_to, check_home, remove_begun, take
+from zarrc.transactions.claim import Claim
+from zarrc.transactions.claims import take
+from zarrc.transactions.claims_local import belongs_to, check_home, remove_begun
 from zarrc.transactions.markers import remove_markers
 from zarrc.transactions.places import above
 from zarrc.transactions.records import DIRECTORY, Home, Marker, Plan, is_id, load, marker_key, read_marker

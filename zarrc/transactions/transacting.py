@@ -28,7 +28,8 @@ from zarrc.storage.base import Changes, Store, changed_meanwhile
 from zarrc.storage.resolve import make_store
 from zarrc.storage.store_path import StorePath
 from zarrc.transactions.applying import Target, apply_plan, locked_files, locked_objects
-from zarrc.transactions.claims import Claim, begin
+from zarrc.transactions.claim import Claim
+from zarrc.transactions.claims import begin
 from zarrc.transactions.markers import put_markers, remove_markers
 from zarrc.transactions.overlay import DOCUMENTS, Changing, Staged, TransactionStore
 from zarrc.transactions.places import common
